@@ -1,0 +1,319 @@
+--- The command: from argv to an exit code. Everything a user can get wrong is said here, on one line, with exit 125
+-- (or 126 and 127 when the command cannot run, as shells have it).
+--
+--   os.exit(require("luatrace.cli").main { "--lua", "on.unlink(...)", "--", "gcc", "x.c" })
+
+local ffi = require "ffi"
+local engine = require "luatrace.engine"
+local options = require "luatrace.options"
+local script = require "luatrace.script"
+local session_module = require "luatrace.session"
+local sys = require "luatrace.sys"
+
+local M = {}
+
+M.version = "0.1.0"
+
+local FAILED, CANNOT_EXECUTE, NOT_FOUND, TIMED_OUT = 125, 126, 127, 124
+
+local function complain(message)
+  io.stderr:write("luatrace: ", message, "\n")
+end
+
+--- Is `name` a script by its looks? Anything else that comes first is the command, as with strace.
+local function is_script(name) return name:find("%.lua$") ~= nil end
+
+--- Splits what follows the options into script, its arguments, and the command.
+local function split(parsed)
+  local rest = parsed.rest
+  local has_code = parsed.code or parsed.script
+  if parsed.separated or has_code and not (rest[1] and is_script(rest[1])) then
+    return parsed.script, {}, rest
+  end
+  if rest[1] and is_script(rest[1]) then
+    if has_code then
+      return nil, nil, nil, "give the script once: with --lua, with --script or as the first word"
+    end
+    local args, command = {}, {}
+    local i = 2
+    while rest[i] and rest[i] ~= "--" do
+      args[#args + 1] = rest[i]
+      i = i + 1
+    end
+    for k = i + 1, #rest do command[#command + 1] = rest[k] end
+    return rest[1], args, command
+  end
+  return parsed.script, {}, rest
+end
+
+--- Where a command is, as execvp would look; nil, message, exit code.
+local function find_command(name, path)
+  if name == "" then return nil, "the command is an empty word", NOT_FOUND end
+  if name:find("/", 1, true) then
+    local kind = sys.file_kind(name)
+    if not kind then return nil, ("cannot run %s: no such file"):format(name), NOT_FOUND end
+    if kind == "dir" then return nil, ("cannot run %s: it is a directory"):format(name), CANNOT_EXECUTE end
+    if not sys.executable(name) then
+      return nil, ("cannot run %s: not executable (chmod +x?)"):format(name), CANNOT_EXECUTE
+    end
+    return name
+  end
+  local seen
+  for dir in ((path or "/usr/local/bin:/usr/bin:/bin") .. ":"):gmatch("([^:]*):") do
+    local file = (dir == "" and "." or dir) .. "/" .. name
+    local kind = sys.file_kind(file)
+    if kind and kind ~= "dir" then
+      if sys.executable(file) then return file end
+      seen = file
+    end
+  end
+  if seen then return nil, ("cannot run %s: %s is not executable"):format(name, seen), CANNOT_EXECUTE end
+  return nil, ("cannot run %s: not found in PATH"):format(name), NOT_FOUND
+end
+
+--- The program's environment with -E applied; nil when there is nothing to change.
+local function environment(changes)
+  if not changes then return nil end
+  local env = sys.environ()
+  for _, change in ipairs(changes) do
+    local name, value = change:match("^([^=]+)=(.*)$")
+    name = name or change
+    for i = #env, 1, -1 do
+      if env[i]:sub(1, #name + 1) == name .. "=" then table.remove(env, i) end
+    end
+    if value then env[#env + 1] = change end
+  end
+  return env
+end
+
+local launch_advice = {
+  seize = function(name)
+    if name == "EPERM" then
+      return "this process may not trace: a container without CAP_SYS_PTRACE, a seccomp policy, or a tracer around us"
+    end
+  end,
+  user = function(name)
+    return name == "ENOENT" and "there is no such user" or name == "EPERM" and "only root can become another user" or nil
+  end,
+  no_new_privs = function() return "no_new_privs was refused: try --trap=ptrace" end,
+  filter = function() return "the seccomp filter was refused: try --trap=ptrace" end,
+}
+
+local steps = { fork = "cannot start a process", seize = "cannot trace the program", cwd = "cannot change directory",
+  user = "cannot become the user", fds = "cannot set up descriptors", no_new_privs = "cannot set up the filter",
+  filter = "cannot install the filter", exec = "cannot run the program" }
+
+local function launch_failure(step, message, name, program)
+  local advice = launch_advice[step] and launch_advice[step](name)
+  local about = step == "cwd" and program.cwd or step == "user" and program.user or step == "exec" and program.file
+  return ("%s%s: %s%s"):format(steps[step] or "cannot start the program", about and " " .. about or "", message,
+    advice and " (" .. advice .. ")" or "")
+end
+
+local function version()
+  local f = engine.features()
+  local function yes(value) return value ~= 0 and "yes" or "no" end
+  local yama = f.yama_scope < 0 and "none" or tostring(f.yama_scope)
+  return table.concat({
+    "luatrace " .. M.version,
+    ("kernel %s: PTRACE_GET_SYSCALL_INFO %s, PTRACE_SET_SYSCALL_INFO %s, process_vm_readv %s"):format(
+      ffi.string(f.release), yes(f.get_syscall_info), yes(f.set_syscall_info), yes(f.process_vm)),
+    ("  seccomp filter %s, user notification %s (wait-killable %s, sync wake-up %s)"):format(yes(f.seccomp_filter),
+      yes(f.seccomp_notify), yes(f.notify_wait_killable), yes(f.notify_sync_wakeup)),
+    ("  filters need no_new_privs: %s, Yama ptrace_scope: %s, 32-bit programs: %s"):format(
+      yes(f.unprivileged_needs_nnp), yama, yes(f.arch_i386)),
+  }, "\n") .. "\n"
+end
+
+local kernel_options = {
+  set_syscall_info = { "no_set_syscall_info", true },
+  get_syscall_info = { "no_get_syscall_info", true },
+  process_vm = { "memory_path", 1 },
+  proc_mem = { "memory_path", 2 },
+}
+
+local function engine_options(parsed)
+  local result = {}
+  for word in (parsed.kernel_without or ""):gmatch("[^,]+") do
+    local option = kernel_options[word]
+    if not option then
+      return nil, ("--kernel-without takes set_syscall_info, get_syscall_info, process_vm, proc_mem; not %q"):format(word)
+    end
+    result[option[1]] = option[2]
+  end
+  return result
+end
+
+--- Ends luatrace by the signal that ended the program, so that shells see what they would have seen without us.
+local function die_by(signal)
+  io.stdout:flush()
+  sys.die_by_signal(signal)
+end
+
+local function pids_of(list)
+  local pids = {}
+  for _, text in ipairs(list) do
+    for word in text:gmatch("[^,%s]+") do
+      local pid = tonumber(word)
+      if not pid or pid < 1 or pid % 1 ~= 0 then return nil, ("-p takes process ids, not %q"):format(word) end
+      pids[#pids + 1] = pid
+    end
+  end
+  return pids
+end
+
+local function attach_failure(pid, message, name)
+  if name == "ESRCH" then return ("cannot attach to %d: there is no such process"):format(pid) end
+  if name == "EPERM" then
+    return ("cannot attach to %d: not permitted (another user's process, one that is traced already, Yama's " ..
+      "kernel.yama.ptrace_scope, or a container without CAP_SYS_PTRACE)"):format(pid)
+  end
+  return ("cannot attach to %d: %s"):format(pid, message)
+end
+
+--- Builds what a run needs from the command line; nil, exit code after a complaint.
+local function prepare(parsed)
+  local file, args, command, message = split(parsed)
+  if message then return nil, FAILED, message end
+  if #command == 0 and not parsed.attach and not parsed.explain then
+    return nil, FAILED, file and ("no command: luatrace %s -- COMMAND"):format(file)
+      or "no command: luatrace [SCRIPT.lua] -- COMMAND (luatrace --help tells more)"
+  end
+  if #command > 0 and parsed.attach then
+    return nil, FAILED, "either attach with -p or run a command, not both"
+  end
+  return { file = file, args = args, command = command }
+end
+
+local function load_script(parsed, job)
+  local registry, env = script.new { seed = parsed.seed, args = job.args, name = job.file }
+  if job.file then
+    local kind = sys.file_kind(job.file)
+    if not kind then return nil, ("cannot read the script %s: no such file"):format(job.file) end
+    if kind == "dir" then return nil, ("cannot read the script %s: it is a directory"):format(job.file) end
+    local ok, message = script.run({ file = job.file }, env)
+    if not ok then return nil, message end
+  end
+  for _, code in ipairs(parsed.code or {}) do
+    local ok, message = script.run({ code = code }, env)
+    if not ok then return nil, message end
+  end
+  return registry
+end
+
+local function observers_for(parsed, job)
+  if job.file or parsed.code then return {} end
+  local text = require "luatrace.output.text"
+  local output, message = text.open(parsed.output)
+  if not output then return nil, message end
+  return { output }
+end
+
+local function exit_code(session, run)
+  if session.exit_code then return session.exit_code end
+  if run.timed_out then return TIMED_OUT end
+  if run.signal then die_by(run.signal) end
+  return run.status or 0
+end
+
+--- Runs luatrace.
+---@param argv string[] without the program's name
+---@return integer exit code
+function M.main(argv)
+  local parsed, message = options.parse(argv)
+  if not parsed then
+    complain(message)
+    return FAILED
+  end
+  if parsed.help then
+    io.stdout:write(options.help())
+    return io.stdout:flush() and 0 or FAILED
+  end
+  if parsed.version then
+    io.stdout:write(version())
+    return io.stdout:flush() and 0 or FAILED
+  end
+  local job, code, why = prepare(parsed)
+  if not job then
+    complain(why)
+    return code
+  end
+  local core_options, wrong = engine_options(parsed)
+  if not core_options then
+    complain(wrong)
+    return FAILED
+  end
+  local seed_given = parsed.seed
+  parsed.seed = parsed.seed or sys.random_seed()
+
+  local registry, script_message = load_script(parsed, job)
+  if not registry then
+    complain(script_message)
+    return FAILED
+  end
+  local observers, output_message = observers_for(parsed, job)
+  if not observers then
+    complain(output_message)
+    return FAILED
+  end
+
+  local program
+  if #job.command > 0 then
+    local found, not_found, its_code = find_command(job.command[1], os.getenv("PATH"))
+    if not found then
+      complain(not_found)
+      return its_code
+    end
+    program = { file = found, argv = job.command, env = environment(parsed.env), cwd = parsed.cwd, user = parsed.user }
+  end
+
+  local ok, session = pcall(session_module.new, { registry = registry, observers = observers, seed = parsed.seed,
+    trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons, timeout = parsed.timeout,
+    on_error = parsed.on_error, attach = parsed.attach ~= nil, engine_options = core_options,
+    io_uring = parsed.io_uring, quiet = parsed.quiet })
+  if not ok then
+    complain(tostring(session))
+    return FAILED
+  end
+  if parsed.explain then
+    io.stdout:write(table.concat(session.plan:explain(), "\n"), "\n")
+    return io.stdout:flush() and 0 or FAILED
+  end
+  session.tracer:catch_signals()
+
+  if parsed.attach then
+    local pids, bad = pids_of(parsed.attach)
+    if not pids then
+      complain(bad)
+      return FAILED
+    end
+    for _, pid in ipairs(pids) do
+      local attached, failure_message, name = session:attach(pid)
+      if not attached then
+        complain(attach_failure(pid, failure_message, name))
+        session.tracer:close()
+        return FAILED
+      end
+    end
+  else
+    local started, failure_message, name, step = session:spawn(program)
+    if not started then
+      complain(launch_failure(step, failure_message, name, program))
+      return FAILED
+    end
+  end
+
+  local run = session:loop()
+  local launch_errno, step, launch_message = session.launch_errno, session.launch_step, session.launch_message
+  if launch_errno then
+    complain(launch_failure(step, launch_message, launch_errno, program))
+    return step == "exec" and (launch_errno == "ENOENT" and NOT_FOUND or CANNOT_EXECUTE) or FAILED
+  end
+  if session.error_message then
+    complain(session.error_message)
+    if not seed_given and session.random_used then complain(("the seed of this run was --seed=%d"):format(parsed.seed)) end
+  end
+  return exit_code(session, run)
+end
+
+return M

@@ -1,0 +1,367 @@
+--- The C core as Lua sees it; the only file that touches `ffi.C`.
+--
+-- Loads the declarations of src/api.h, checks that core and Lua belong together, and turns C results into the one
+-- error shape: `nil, message, "ENAME"`. It knows stops and tracees, nothing of scripts.
+--
+--   local engine = require "luatrace.engine"
+--   local tracer = engine.open {}
+--   local started = tracer:spawn { file = "/bin/true", argv = { "true" }, plan = engine.new_plan() }
+--   repeat local stop = tracer:next() ... tracer:resume(stop.id) until stop.kind == engine.kind.DONE
+
+local ffi = require "ffi"
+local constants = require "luatrace.constants"
+
+local tonumber, tostring = tonumber, tostring
+
+ffi.cdef(require "luatrace.api")
+
+local library = package.loaded["luatrace.library"]
+local C = library and ffi.load(library) or ffi.C
+
+local ABI = 1
+do
+  local known, abi = pcall(function() return C.tracer_abi() end)
+  if not known then
+    error("luatrace: the C core is not here: use build/luatrace, or put luatrace.so on package.cpath", 0)
+  elseif abi ~= ABI then
+    error(("luatrace: the C core has ABI %d, these Lua modules need %d: rebuild both (make)"):format(abi, ABI), 0)
+  end
+end
+
+local M = {}
+
+--- Kinds of stops (enum stop_kind), by name.
+M.kind = {
+  NONE = C.STOP_NONE,
+  DONE = C.STOP_DONE,
+  INTERRUPTED = C.STOP_INTERRUPTED,
+  BIRTH = C.STOP_BIRTH,
+  START = C.STOP_START,
+  ENTRY = C.STOP_SYSCALL_ENTRY,
+  EXIT_CALL = C.STOP_SYSCALL_EXIT,
+  SIGNAL = C.STOP_SIGNAL,
+  GROUP = C.STOP_GROUP,
+  EXEC = C.STOP_EXEC,
+  INJECTED = C.STOP_INJECTED,
+  EXIT = C.STOP_EXIT,
+  SUPERSEDED = C.STOP_SUPERSEDED,
+}
+
+M.flag = {
+  THREAD = C.STOP_FLAG_THREAD,
+  VFORK = C.STOP_FLAG_VFORK,
+  RESTARTED = C.STOP_FLAG_RESTARTED,
+  ATTACHED = C.STOP_FLAG_ATTACHED,
+  ROOT = C.STOP_FLAG_ROOT,
+}
+
+M.want = { START = C.WANT_START, SIGNALS = C.WANT_SIGNALS }
+M.mechanism = { allow = C.MECHANISM_ALLOW, errno = C.MECHANISM_ERRNO, notify = C.MECHANISM_NOTIFY,
+  stop = C.MECHANISM_STOP }
+M.mode = { seccomp = C.TRAP_SECCOMP, ptrace = C.TRAP_PTRACE }
+
+--- AUDIT_ARCH_* values of a stop, and the names that the tables use.
+M.arch = {
+  [0xC000003E] = { name = "x86_64", pointer_size = 8, bits = 64, audit = 0xC000003E },
+  [0x40000003] = { name = "i386", pointer_size = 4, bits = 32, audit = 0x40000003 },
+}
+
+local launch_steps = { "fork", "seize", "cwd", "user", "fds", "no_new_privs", "filter", "exec" }
+
+---@param negative integer -errno
+---@return nil, string, string
+local function failure(negative)
+  local name = constants.errno.by_value[-negative] or ("errno " .. -negative)
+  return nil, constants.errno.text and constants.errno.text[name] or name, name
+end
+M.failure = failure
+
+--- A 64-bit value as Lua likes it: a number when that is exact, else the cdata itself.
+---@param value any int64_t or uint64_t cdata
+---@return number|any
+local function exact(value)
+  local number = tonumber(value)
+  if number < 9007199254740992 and number > -9007199254740992 then return number end
+  return value
+end
+M.exact = exact
+
+--- What the running kernel offers (struct tracer_features).
+function M.features()
+  local features = ffi.new("struct tracer_features")
+  C.tracer_probe(features)
+  return features
+end
+
+--- A trap plan: what the kernel shall do with each call.
+---@class luatrace.EnginePlan
+local Plan = {}
+Plan.__index = Plan
+
+---@return luatrace.EnginePlan
+function M.new_plan()
+  local plan = C.trap_plan_new()
+  if plan == nil then error("out of memory") end
+  return setmetatable({ pointer = ffi.gc(plan, C.trap_plan_free) }, Plan)
+end
+
+local entry_box = ffi.new("struct trap_entry")
+
+--- Adds one entry; entries of the same call are tried in order.
+---@param arch integer AUDIT_ARCH_*
+---@param nr integer
+---@param mechanism integer one of M.mechanism
+---@param data integer|nil the errno of mechanism errno
+---@param tests table|nil list of { arg = 0..5, op = "eq|ne|lt|le|gt|ge", value =, mask =, signed =, bits = }
+---@return true|nil, string|nil, string|nil
+function Plan:add(arch, nr, mechanism, data, tests)
+  local count = tests and #tests or 0
+  local array = count > 0 and ffi.new("struct trap_test[?]", count) or nil
+  for i = 1, count do
+    local test, to = tests[i], array[i - 1]
+    to.arg, to.is_signed, to.bits = test.arg, test.signed and 1 or 0, test.bits or 64
+    to.op = C["TRAP_TEST_" .. test.op:upper()]
+    to.mask = test.mask or 0xffffffffffffffffULL
+    to.value = test.value
+  end
+  entry_box.arch, entry_box.nr, entry_box.mechanism, entry_box.data = arch, nr, mechanism, data or 0
+  entry_box.test_first, entry_box.test_count = 0, count
+  local error_number = C.trap_plan_add(self.pointer, entry_box, array)
+  if error_number < 0 then return failure(error_number) end
+  return true
+end
+
+--- BPF instructions of the filter.
+function Plan:size()
+  local size = C.trap_plan_filter_size(self.pointer)
+  if size < 0 then return failure(size) end
+  return size
+end
+
+--- What the plan says of one call: mechanism, data.
+function Plan:verdict(arch, nr, args)
+  local raw = ffi.new("uint64_t[6]")
+  for i = 1, 6 do raw[i - 1] = args[i] or 0 end
+  local verdict = C.trap_plan_verdict(self.pointer, arch, nr, raw)
+  return verdict % 256, math.floor(verdict / 256)
+end
+
+---@class luatrace.Tracer
+local Tracer = {}
+Tracer.__index = Tracer
+
+--- Opens a tracer. One per Lua state is enough: it can hold many programs ("trees").
+---@param options { want: integer?, no_set_syscall_info: boolean?, no_get_syscall_info: boolean?, memory_path: integer? }
+---@return luatrace.Tracer
+function M.open(options)
+  local box = ffi.new("struct tracer_options")
+  box.want = options.want or 0
+  box.no_set_syscall_info = options.no_set_syscall_info and 1 or 0
+  box.no_get_syscall_info = options.no_get_syscall_info and 1 or 0
+  box.memory_path = options.memory_path or 0
+  local pointer = C.tracer_open(box)
+  if pointer == nil then error("luatrace: cannot open a tracer: out of memory") end
+  return setmetatable({ pointer = ffi.gc(pointer, C.tracer_close), buffer_size = 0 }, Tracer)
+end
+
+--- Kills what was spawned, lets go of what was attached, frees all.
+function Tracer:close()
+  if self.pointer then C.tracer_close(ffi.gc(self.pointer, nil)) end
+  self.pointer = nil
+end
+
+local function string_array(list)
+  local array = ffi.new("const char *[?]", #list + 1)
+  for i = 1, #list do array[i - 1] = list[i] end
+  array[#list] = nil
+  return array
+end
+
+--- Starts a program under trace.
+---@param launch { file: string, argv: string[], env: string[]?, cwd: string?, user: string?, fds: integer[]?, new_group: boolean?, mode: integer?, no_follow: boolean?, plan: luatrace.EnginePlan }
+---@return { pid: integer, tree: integer, no_new_privs: boolean }|nil
+---@return string? message, string? errno, string? step
+function Tracer:spawn(launch)
+  local box, result = ffi.new("struct tracer_launch"), ffi.new("struct launch_result")
+  local argv, env = string_array(launch.argv), launch.env and string_array(launch.env)
+  box.file, box.argv, box.envp = launch.file, argv, env
+  box.cwd, box.user = launch.cwd, launch.user
+  for i = 0, 2 do box.fds[i] = launch.fds and launch.fds[i + 1] or -1 end
+  box.new_group = launch.new_group and 1 or 0
+  box.mode = launch.mode or M.mode.seccomp
+  box.no_follow = launch.no_follow and 1 or 0
+  box.plan = launch.plan.pointer
+  local error_number = C.tracer_spawn(self.pointer, box, result)
+  if error_number < 0 then
+    local _, message, name = failure(error_number)
+    return nil, message, name, launch_steps[result.step]
+  end
+  return { pid = result.pid, tree = result.tree, no_new_privs = result.no_new_privs ~= 0, plan = launch.plan }
+end
+
+local step_box = ffi.new("uint32_t[1]")
+
+--- Why the root of a tree did not become its program; nil when it did.
+---@return string? errno, string? step, string? message
+function Tracer:launch_error(tree)
+  local error_number = C.tracer_launch_error(self.pointer, tree, step_box)
+  if error_number == 0 then return nil end
+  local _, message, name = failure(-error_number)
+  return name, launch_steps[step_box[0]], message
+end
+
+--- Attaches to a process and all its threads.
+---@return integer|nil tree, string? message, string? errno
+function Tracer:attach(pid, plan, no_follow)
+  local tree = C.tracer_attach(self.pointer, pid, plan.pointer, no_follow and 1 or 0)
+  if tree < 0 then return failure(tree) end
+  return tree
+end
+
+--- Waits for the next stop. The stop is the core's: see src/api.h for how long it is valid.
+---@param nanoseconds number negative: no limit
+function Tracer:next(nanoseconds)
+  return C.tracer_next(self.pointer, nanoseconds)
+end
+
+--- Lets a held tracee go on. A tracee that died meanwhile is no error: its exit is reported soon.
+function Tracer:resume(stop, want_exit, signal)
+  return C.tracer_resume(self.pointer, stop, want_exit and 1 or 0, signal or 0)
+end
+
+local args_box = ffi.new("uint64_t[6]")
+
+local function fill(args)
+  for i = 0, 5 do
+    local value = args[i + 1] or 0
+    -- A negative Lua number would be undefined as uint64_t: through int64_t it is two's complement.
+    args_box[i] = type(value) == "number" and ffi.cast("int64_t", value) or value
+  end
+  return args_box
+end
+
+local function checked(result)
+  if result < 0 then return failure(result) end
+  return result
+end
+
+function Tracer:set_call(stop, nr, args) return checked(C.tracer_set_call(self.pointer, stop, nr, fill(args))) end
+function Tracer:skip_call(stop, result) return checked(C.tracer_skip_call(self.pointer, stop, result)) end
+function Tracer:set_result(stop, result) return checked(C.tracer_set_result(self.pointer, stop, result)) end
+function Tracer:inject(stop, nr, args) return checked(C.tracer_inject(self.pointer, stop, nr, fill(args))) end
+function Tracer:signal(tracee, signal, whole)
+  return checked(C.tracer_signal(self.pointer, tracee, signal, whole and 1 or 0))
+end
+function Tracer:detach(tracee) return checked(C.tracer_detach(self.pointer, tracee)) end
+function Tracer:count(tree) return C.tracer_count(self.pointer, tree or 0) end
+function Tracer:kill(tree, signal) return C.tracer_kill(self.pointer, tree or 0, signal) end
+function Tracer:catch_signals() C.tracer_catch_signals(self.pointer) end
+
+--- The siginfo_t of a signal-delivery-stop as 128 bytes.
+function Tracer:get_siginfo(stop)
+  local box = ffi.new("uint8_t[128]")
+  local error_number = C.tracer_get_siginfo(self.pointer, stop, box, 128)
+  if error_number < 0 then return failure(error_number) end
+  return ffi.string(box, 128)
+end
+
+function Tracer:set_siginfo(stop, bytes)
+  return checked(C.tracer_set_siginfo(self.pointer, stop, bytes, #bytes))
+end
+
+-- One growing buffer for all reads: what leaves it is a Lua string.
+function Tracer:_reserve(size)
+  if size > self.buffer_size then
+    local rounded = 4096
+    while rounded < size do rounded = rounded * 2 end
+    self.buffer, self.buffer_size = ffi.new("uint8_t[?]", rounded), rounded
+  end
+  return self.buffer
+end
+
+--- A script that asks for more in one piece has a bug, or was handed a hostile length.
+M.max_read = 256 * 1024 * 1024
+
+--- Bytes of the tracee's memory; short at a hole.
+---@return string|nil bytes, string? message, string? errno
+function Tracer:read(tracee, address, size)
+  if size <= 0 then return "" end
+  if size > M.max_read then size = M.max_read end
+  local buffer = self:_reserve(size)
+  local got = tonumber(C.tracer_read(self.pointer, tracee, address, buffer, size))
+  if got < 0 then return failure(got) end
+  return ffi.string(buffer, got)
+end
+
+local partial_box = ffi.new("uint64_t[1]")
+
+--- A NUL-terminated string, without the NUL; at most `size` bytes (then the second result is true).
+---@return string|nil bytes, boolean|string truncated_or_message, string? errno
+function Tracer:read_cstring(tracee, address, size)
+  local buffer = self:_reserve(size)
+  local got = tonumber(C.tracer_read_cstring(self.pointer, tracee, address, buffer, size, partial_box))
+  if got < 0 then return failure(got) end
+  return ffi.string(buffer, got), got == size
+end
+
+---@return integer|nil written, string? message, string? errno
+function Tracer:write(tracee, address, bytes)
+  local put = tonumber(C.tracer_write(self.pointer, tracee, address, bytes, #bytes))
+  if put < 0 then return failure(put) end
+  return put
+end
+
+--- Many reads with one system call: fills `ranges[i].bytes` (nil when unreadable).
+---@param ranges { [1]: any, [2]: integer, bytes: string? }[] address and size each
+function Tracer:read_ranges(tracee, ranges)
+  local count, total = #ranges, 0
+  for i = 1, count do total = total + ranges[i][2] end
+  if count == 0 or total > M.max_read then return end
+  local buffer = self:_reserve(total)
+  if not self.ranges or self.ranges_size < count then
+    self.ranges, self.ranges_size = ffi.new("struct memory_range[?]", count + 16), count + 16
+  end
+  local boxes, offset = self.ranges, 0
+  for i = 1, count do
+    local box = boxes[i - 1]
+    box.from, box.to, box.size = ranges[i][1], buffer + offset, ranges[i][2]
+    offset = offset + ranges[i][2]
+  end
+  C.tracer_read_ranges(self.pointer, tracee, boxes, count)
+  for i = 1, count do
+    local got = tonumber(boxes[i - 1].result)
+    ranges[i].bytes = got >= 0 and ffi.string(boxes[i - 1].to, got) or nil
+  end
+end
+
+local MAX_FRAMES = 256
+
+--- The stack of a stopped tracee, innermost frame first.
+---@return { ip: any, symbol: string?, offset: integer?, module: string?, module_offset: integer? }[]
+function Tracer:stack(tracee)
+  self.frames = self.frames or ffi.new("struct stack_frame[?]", MAX_FRAMES)
+  local count = C.tracer_stack(self.pointer, tracee, self.frames, MAX_FRAMES)
+  local frames = {}
+  for i = 1, count do
+    local frame = self.frames[i - 1]
+    frames[i] = {
+      ip = exact(frame.ip),
+      symbol = frame.symbol ~= nil and ffi.string(frame.symbol) or nil,
+      offset = frame.symbol ~= nil and tonumber(frame.symbol_offset) or nil,
+      module = frame.module ~= nil and ffi.string(frame.module) or nil,
+      module_offset = frame.module ~= nil and tonumber(frame.module_offset) or nil,
+    }
+  end
+  return frames
+end
+
+function Tracer:flush_stack(tracee) C.tracer_stack_flush(self.pointer, tracee) end
+
+--- The name of an address or a large integer: hexadecimal.
+function M.hex(value)
+  if type(value) == "number" then return ("0x%x"):format(value) end
+  local text = tostring(ffi.cast("uint64_t", value)):gsub("ULL$", "")
+  return text
+end
+
+return M

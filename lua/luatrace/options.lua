@@ -1,0 +1,196 @@
+--- The command line, read as strace reads its own: glibc's getopt_long, stopping at the first word that is no option.
+--
+--   local options = require("luatrace.options")
+--   local parsed, message = options.parse({ "-o", "FILE", "ls", "-l" })
+--   parsed.output      -- "FILE"
+--   parsed.rest        -- { "ls", "-l" }
+--   parsed.separated   -- true when "--" ended the options
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+struct option { const char *name; int has_arg; int *flag; int val; };
+int getopt_long(int argc, char *const argv[], const char *optstring, const struct option *longopts, int *longindex);
+extern char *optarg;
+extern int optind, opterr, optopt;
+]]
+
+local M = {}
+
+--- One row an option: letter, long name, what its value is called ("[WHEN]": optional), the field it sets, help.
+--- kind: flag | value | list | count; check: turns the text into the value or gives nil, what it takes.
+---@type table[]
+M.rows = {}
+
+local function number(name, min)
+  return function(text)
+    local value = tonumber(text)
+    if value and value >= min then return value end
+    return nil, name
+  end
+end
+
+local function one_of(...)
+  local set, words = {}, { ... }
+  for _, word in ipairs(words) do set[word] = true end
+  return function(text)
+    if set[text] then return text end
+    return nil, "one of " .. table.concat(words, ", ")
+  end
+end
+
+local function seconds(text)
+  local value, unit = text:match("^([%d.]+)(%a*)$")
+  local scale = ({ [""] = 1, s = 1, ms = 1e-3, us = 1e-6, ns = 1e-9, m = 60 })[unit or "?"]
+  value = tonumber(value)
+  if value and scale then return value * scale end
+  return nil, "a time such as 5, 0.5 or 200ms"
+end
+
+local function row(fields) M.rows[#M.rows + 1] = fields end
+
+row { section = "Script" }
+row { long = "lua", value = "CODE", field = "code", kind = "list", help = "run CODE as the script (may be repeated)" }
+row { long = "script", value = "FILE", field = "script", kind = "value",
+  help = "run FILE as the script, whatever its name ends with" }
+row { long = "seed", value = "N", field = "seed", kind = "value", check = number("a number", 0),
+  help = "seed of random(); the default is new in each run and printed when one fails" }
+row { long = "on-error", value = "WHAT", field = "on_error", kind = "value", check = one_of("kill", "detach"),
+  help = "when the script fails: kill the program (default), or let it finish (detach)" }
+row { section = "Program" }
+row { short = "p", long = "attach", value = "PID", field = "attach", kind = "list",
+  help = "trace the running process PID, all its threads (may be repeated)" }
+row { short = "u", long = "user", value = "USER", field = "user", kind = "value", help = "run the program as USER" }
+row { short = "E", long = "env", value = "VAR[=VALUE]", field = "env", kind = "list",
+  help = "set VAR for the program, or remove it" }
+row { long = "chdir", value = "DIR", field = "cwd", kind = "value", help = "run the program in DIR" }
+row { short = "f", long = "follow-forks", field = "follow", kind = "flag", help = "trace children too (the default)" }
+row { long = "no-follow", field = "no_follow", kind = "flag", help = "do not trace children" }
+row { long = "daemons", value = "WHAT", field = "daemons", kind = "value", check = one_of("wait", "detach", "kill"),
+  help = "processes that outlive the program: wait for them (default), detach or kill them" }
+row { long = "timeout", value = "TIME", field = "timeout", kind = "value", check = seconds,
+  help = "kill the program after TIME seconds and exit 124" }
+row { section = "Output" }
+row { short = "o", long = "output", value = "FILE", field = "output", kind = "value",
+  help = "write the trace to FILE instead of standard error" }
+row { short = "q", long = "quiet", field = "quiet", kind = "count", help = "less talk: no notices" }
+row { section = "Trapping" }
+row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "stop", "ptrace"),
+  help = "auto (default), stop (seccomp filter and stops) or ptrace (stop at every call)" }
+row { long = "explain", field = "explain", kind = "flag", help = "print the trap plan and do not run anything" }
+row { long = "io-uring", value = "WHAT", field = "io_uring", kind = "value", check = one_of("warn", "deny"),
+  help = "io_uring_setup: warn that the ring is not seen (default), or answer ENOSYS" }
+row { long = "kernel-without", value = "LIST", field = "kernel_without", kind = "value",
+  help = "do as on a kernel without set_syscall_info, get_syscall_info, process_vm or proc_mem" }
+row { section = "Help" }
+row { short = "h", long = "help", field = "help", kind = "flag", help = "print this" }
+row { short = "V", long = "version", field = "version", kind = "flag",
+  help = "print the version and what this kernel offers" }
+
+local FIRST_LONG = 1000
+
+local function tables()
+  local letters, by_value, long = { "+:" }, {}, {}
+  for i, option in ipairs(M.rows) do
+    if not option.section then
+      local optional = option.value and option.value:sub(1, 1) == "["
+      local has = option.value and (optional and 2 or 1) or 0
+      local value = FIRST_LONG + i
+      if option.short then
+        letters[#letters + 1] = option.short .. (has == 1 and ":" or has == 2 and "::" or "")
+        by_value[option.short:byte()] = option
+      end
+      by_value[value] = option
+      if option.long then long[#long + 1] = { option.long, has, value } end
+    end
+  end
+  local array = ffi.new("struct option[?]", #long + 1)
+  for i, item in ipairs(long) do
+    array[i - 1].name, array[i - 1].has_arg, array[i - 1].val = item[1], item[2], item[3]
+  end
+  return table.concat(letters), array, by_value
+end
+
+local function store(parsed, option, text)
+  local value = text
+  if option.check and text then
+    local checked, takes = option.check(text)
+    if checked == nil then
+      return nil, ("%s takes %s, not %q"):format(option.long and "--" .. option.long or "-" .. option.short, takes, text)
+    end
+    value = checked
+  end
+  if option.kind == "flag" then
+    parsed[option.field] = true
+  elseif option.kind == "count" then
+    parsed[option.field] = (parsed[option.field] or 0) + 1
+  elseif option.kind == "list" then
+    parsed[option.field] = parsed[option.field] or {}
+    table.insert(parsed[option.field], value)
+  else
+    parsed[option.field] = value or true
+  end
+  return true
+end
+
+--- The word of argv that getopt_long was unhappy with.
+local function offender(argv, value)
+  if value > 0 and value < 256 then return "-" .. string.char(value) end
+  return argv[ffi.C.optind - 1] or "?"
+end
+
+---@param argv string[] without the program's name
+---@return table|nil parsed, string? message
+function M.parse(argv)
+  local letters, long, by_value = tables()
+  local count = #argv + 1
+  local keep = { "luatrace", unpack(argv) }
+  local array = ffi.new("char *[?]", count + 1)
+  for i = 1, count do array[i - 1] = ffi.cast("char *", keep[i]) end
+  ffi.C.optind, ffi.C.opterr = 0, 0 -- 0, not 1: glibc starts anew
+  local parsed = {}
+  while true do
+    local value = ffi.C.getopt_long(count, array, letters, long, nil)
+    if value == -1 then break end
+    if value == 58 then -- ':'
+      local option = by_value[ffi.C.optopt]
+      return nil, ("option %s needs a value: %s"):format(offender(argv, ffi.C.optopt), option and option.value or "?")
+    end
+    if value == 63 then -- '?'
+      return nil, ("unknown option %s (luatrace --help lists them)"):format(offender(argv, ffi.C.optopt))
+    end
+    local ok, message = store(parsed, by_value[value], ffi.C.optarg ~= nil and ffi.string(ffi.C.optarg) or nil)
+    if not ok then return nil, message end
+  end
+  local first = ffi.C.optind
+  parsed.separated = argv[first - 1] == "--"
+  parsed.rest = {}
+  for i = first, #argv do parsed.rest[#parsed.rest + 1] = argv[i] end
+  return parsed
+end
+
+--- The text of --help.
+---@return string
+function M.help()
+  local lines = { "Usage: luatrace [OPTIONS] [SCRIPT.lua [ARGS]] -- COMMAND [ARGS]",
+    "       luatrace [OPTIONS] COMMAND [ARGS]",
+    "       luatrace [OPTIONS] -p PID [SCRIPT.lua [ARGS]]",
+    "Hands each system call of a program to a Lua script; without a script, prints them." }
+  for _, option in ipairs(M.rows) do
+    if option.section then
+      lines[#lines + 1] = "\n" .. option.section .. ":"
+    else
+      local left = option.short and ("  -%s"):format(option.short) or "    "
+      if option.long then left = left .. (option.short and ", " or "  ") .. "--" .. option.long end
+      if option.value then left = left .. (option.long and "=" or " ") .. option.value end
+      if #left > 29 then
+        lines[#lines + 1] = left
+        left = ""
+      end
+      lines[#lines + 1] = ("%-30s %s"):format(left, option.help)
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return M

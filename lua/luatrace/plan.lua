@@ -1,0 +1,235 @@
+--- The trap plan: what the kernel shall do with each call, made of what the script and the output asked for.
+--
+--   local plan = require("luatrace.plan").build(registry, observers, options)
+--   plan.mode                          -- "seccomp" or "ptrace"
+--   plan.wanted:find("x86_64", 257)    -- { row =, handlers =, guard = }, for the session
+--   plan:explain()                     -- lines for people: each call, its mechanism, what forced it
+
+local bit = require "bit"
+local ffi = require "ffi"
+local decode = require "luatrace.decode"
+local engine = require "luatrace.engine"
+local filter = require "luatrace.filter"
+
+local M = {}
+
+local CLONE_UNTRACED = 0x00800000
+local X32_BIT = 0x40000000
+
+--- The architectures a plan covers, and how the filter names them. x32 is x86-64 with bit 30 in the number.
+local arches = {
+  { name = "x86_64", audit = 0xC000003E, base = 0 },
+  { name = "i386", audit = 0x40000003, base = 0 },
+  { name = "x32", audit = 0xC000003E, base = X32_BIT },
+}
+
+--- Numbers past the newest known call are trapped too when everything is asked for: a program may be newer than we.
+local LAST_NUMBER = 600
+
+-- --- guards: calls that luatrace itself must see --------------------------------------------------------------------
+
+--- A clone with CLONE_UNTRACED would give birth to a process that nobody sees.
+local function guard_clone(session, call)
+  local raw = call.raw
+  local flags = raw[1]
+  if type(flags) == "number" and bit.band(flags, CLONE_UNTRACED) ~= 0 then
+    raw[1] = flags - CLONE_UNTRACED
+    rawset(call, "changed", true)
+    session:notice("clone-untraced", "a process asked for an untraced child (CLONE_UNTRACED): the flag was dropped")
+  end
+end
+
+--- clone3 keeps its flags in memory, where changing them would race with other threads: libc falls back on ENOSYS.
+local function guard_clone3(session, call)
+  local bytes = call.memory:read(call.raw[1], 8)
+  if bytes and #bytes == 8 then
+    local flags = ffi.cast("const uint32_t *", bytes)[0]
+    if bit.band(flags, CLONE_UNTRACED) ~= 0 then
+      session:notice("clone-untraced",
+        "a process asked for an untraced child (CLONE_UNTRACED in clone3): the call was answered with ENOSYS")
+      call:fail "ENOSYS"
+    end
+  end
+end
+
+local function guard_io_uring(session, call)
+  if session.options.io_uring == "deny" then return call:fail "ENOSYS" end
+  session:notice("io_uring", ("%s (pid %d) uses io_uring: what it does through the ring is not seen " ..
+    "(--io-uring=deny answers io_uring_setup with ENOSYS)"):format(call.process.comm or "a program", call.process.pid))
+end
+
+local guards = {
+  clone = { run = guard_clone, reason = "guard: CLONE_UNTRACED",
+    tests = { { arg = 0, op = "ne", mask = CLONE_UNTRACED, value = 0 } } },
+  clone3 = { run = guard_clone3, reason = "guard: CLONE_UNTRACED" },
+  io_uring_setup = { run = guard_io_uring, reason = "guard: io_uring is invisible" },
+}
+
+-- --- what is wanted -------------------------------------------------------------------------------------------------
+
+---@class luatrace.Wanted
+local Wanted = {}
+Wanted.__index = Wanted
+
+--- What is wanted of a call; for numbers that no table knows a generic entry is made.
+---@param arch string
+---@param nr integer
+---@return { row: table, handlers: function[], guard: function? }
+function Wanted:find(arch, nr)
+  local by_nr = self[arch]
+  local entry = by_nr[nr]
+  if not entry then
+    entry = { row = decode.row(arch, nr), handlers = self.everything or {}, reasons = {} }
+    by_nr[nr] = entry
+  end
+  return entry
+end
+
+local function new_wanted() return setmetatable({ x86_64 = {}, i386 = {}, x32 = {} }, Wanted) end
+
+local function entry_for(wanted, arch, nr)
+  local entry = wanted[arch][nr]
+  if not entry then
+    entry = { row = decode.row(arch, nr), handlers = {}, reasons = {} }
+    wanted[arch][nr] = entry
+  end
+  return entry
+end
+
+--- Which calls a pattern of on[...] names, per architecture; an error when it names none at all.
+local function matching(pattern, where)
+  local found, unknown = {}, nil
+  for _, arch in ipairs(arches) do
+    local ok, set, message = pcall(filter.calls, pattern, arch.name)
+    if ok and set then
+      found[arch.name] = set
+    elseif arch.name == "x86_64" then
+      unknown = ok and message or set
+    end
+  end
+  if next(found) == nil then
+    error(("%s%s"):format(where and where .. ": " or "", unknown), 0)
+  end
+  return found
+end
+M.matching = matching
+
+local function add_pattern(wanted, pattern, handler, reason, where)
+  for arch, names in pairs(matching(pattern, where)) do
+    for name in pairs(names) do
+      local row = decode.find(arch, name)
+      if row then
+        local entry = entry_for(wanted, arch, row.nr)
+        if handler then entry.handlers[#entry.handlers + 1] = handler end
+        entry.reasons[#entry.reasons + 1] = reason
+      end
+    end
+  end
+end
+
+local everything = { ["%all"] = true, all = true }
+
+local function add_unknown_numbers(wanted, handlers, reason)
+  wanted.everything = handlers
+  for _, arch in ipairs(arches) do
+    for nr = 0, LAST_NUMBER do
+      local entry = entry_for(wanted, arch.name, arch.base + nr)
+      if #entry.reasons == 0 then
+        entry.handlers = handlers
+        entry.reasons[1] = reason
+      end
+    end
+  end
+end
+
+local function collect(registry, observers)
+  local wanted = new_wanted()
+  local all = {}
+  local all_reason
+  for _, handler in ipairs(registry.on) do
+    local pattern = handler.pattern
+    local name = ('on["%s"] at %s'):format(pattern, handler.where)
+    if everything[pattern] then
+      all[#all + 1] = handler.fn
+      all_reason = all_reason or name
+      pattern = "all"
+    end
+    add_pattern(wanted, pattern, handler.fn, name, handler.where)
+  end
+  for _, observer in ipairs(observers) do
+    if observer.calls == "all" then all_reason = all_reason or "output" end
+    if observer.calls then add_pattern(wanted, observer.calls, nil, "output", "output") end
+  end
+  if all_reason then add_unknown_numbers(wanted, all, all_reason) end
+  return wanted
+end
+
+local function choose_mode(options, is_attach)
+  if options.trap == "ptrace" then return "ptrace", "--trap=ptrace" end
+  if is_attach then return "ptrace", "attach: a filter cannot be put into a running process" end
+  if options.no_follow then return "ptrace", "--no-follow: an untraced child could not live with the filter" end
+  if not options.features.seccomp_filter then return "ptrace", "this kernel has no seccomp filters" end
+  return "seccomp"
+end
+
+---@class luatrace.Plan
+local Plan = {}
+Plan.__index = Plan
+
+--- Builds the plan of a run.
+---@param registry table handlers: see luatrace.script
+---@param observers table[] output objects; `observer.calls` is the set that they want to see
+---@param options table trap, no_follow, attach, features
+---@return luatrace.Plan
+function M.build(registry, observers, options)
+  options.features = options.features or engine.features()
+  local self = setmetatable({ engine_plan = engine.new_plan() }, Plan)
+  self.mode, self.mode_reason = choose_mode(options, options.attach)
+  self.wanted = collect(registry, observers)
+  local guarded = {}
+  for _, arch in ipairs(arches) do
+    for name, guard in pairs(guards) do
+      local row = decode.find(arch.name, name)
+      if row then
+        local entry = entry_for(self.wanted, arch.name, row.nr)
+        entry.guard = guard.run
+        if #entry.reasons == 0 then
+          entry.reasons[1] = guard.reason
+          guarded[entry] = guard
+        end
+      end
+    end
+  end
+  for _, arch in ipairs(arches) do
+    for nr, entry in pairs(self.wanted[arch.name]) do
+      local guard = guarded[entry]
+      local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism.stop, 0, guard and guard.tests)
+      if not ok then error(("trap plan: %s: %s"):format(entry.row.name, message), 0) end
+    end
+  end
+  -- Too large a filter is no failure: everything works with plain ptrace, slower.
+  if self.mode == "seccomp" and not self.engine_plan:size() then
+    self.mode, self.mode_reason = "ptrace", "the filter would be larger than the kernel takes"
+  end
+  return self
+end
+
+--- The plan in lines for people.
+---@return string[]
+function Plan:explain()
+  local lines = {}
+  lines[1] = self.mode == "seccomp" and ("mode: seccomp filter, %d instructions"):format(self.engine_plan:size())
+    or "mode: stop-all (plain ptrace): " .. self.mode_reason
+  local rows = {}
+  for nr, entry in pairs(self.wanted.x86_64) do
+    if #entry.reasons > 0 then rows[#rows + 1] = { nr = nr, entry = entry } end
+  end
+  table.sort(rows, function(a, b) return a.nr < b.nr end)
+  for _, item in ipairs(rows) do
+    lines[#lines + 1] = ("%-20s %-10s %s"):format(item.entry.row.name, "stop-entry", table.concat(item.entry.reasons, "; "))
+  end
+  if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
+  return lines
+end
+
+return M

@@ -1,0 +1,125 @@
+--- What a script sees: its environment, and the registry of what it asks for.
+--
+-- A script gets the full Lua library and these names: on, at, random, script, print (checked: output that fails ends
+-- the run), luatrace. `require "luatrace"` gives the same as a module.
+--
+--   local script = require "luatrace.script"
+--   local registry, environment = script.new { seed = 1, args = {} }
+--   local chunk, message = script.load("trace.lua", environment)
+
+local filter = require "luatrace.filter"
+local random = require "luatrace.random"
+
+local M = {}
+
+--- file:line of the script that called us.
+local function caller_of(level)
+  local info = debug.getinfo(level + 1, "Sl")
+  return info and ("%s:%d"):format(info.short_src, info.currentline) or "?"
+end
+
+local function expect_function(fn, what, level)
+  if type(fn) ~= "function" then
+    error(("%s takes a function, not a %s"):format(what, type(fn)), level + 1)
+  end
+end
+
+local function check_pattern(pattern, level)
+  if pattern == "%all" or pattern == "all" then return end
+  local ok, message = filter.check(pattern)
+  if not ok then error(message, level + 1) end
+end
+
+--- on.openat(fn), on["%file"](fn), on["/regex"](fn), on["open,openat"](fn).
+local function new_on(registry)
+  return setmetatable({}, {
+    __index = function(on, pattern)
+      if type(pattern) ~= "string" then
+        error(("on[...] takes the name of a call or a set such as \"%%file\", not a %s"):format(type(pattern)), 2)
+      end
+      check_pattern(pattern, 2)
+      local function register(fn)
+        expect_function(fn, "on." .. pattern, 2)
+        table.insert(registry.on, { pattern = pattern, fn = fn, where = caller_of(2) })
+      end
+      rawset(on, pattern, register)
+      return register
+    end,
+    __newindex = function(_, name)
+      error(("write on.%s(function(call) ... end), not on.%s = ..."):format(name, name), 2)
+    end,
+  })
+end
+
+local lifecycle = { "start", "exec", "fork", "thread", "signal", "exit", "finish" }
+
+local function new_at(registry)
+  local at = {}
+  for _, event in ipairs(lifecycle) do
+    registry.at[event] = {}
+    at[event] = function(fn)
+      expect_function(fn, "at." .. event, 2)
+      table.insert(registry.at[event], fn)
+    end
+  end
+  return setmetatable(at, {
+    __index = function(_, name)
+      error(("there is no at.%s: it takes %s"):format(tostring(name), table.concat(lifecycle, ", ")), 2)
+    end,
+    __newindex = function(_, name)
+      error(("write at.%s(function ... end), not at.%s = ..."):format(name, name), 2)
+    end,
+  })
+end
+
+--- print that notices when the output fails: LuaJIT's own does not.
+local function checked_print(...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
+  local ok, message = io.stdout:write(table.concat(parts, "\t"), "\n")
+  if ok then ok, message = io.stdout:flush() end
+  if not ok then error("cannot write to standard output: " .. tostring(message), 2) end
+end
+
+--- A registry and the environment that fills it.
+---@param options { seed: integer, args: string[], name: string? }
+---@return table registry, table environment
+function M.new(options)
+  local registry = { on = {}, at = {} }
+  local environment = {
+    on = new_on(registry),
+    at = new_at(registry),
+    random = random.new(options.seed),
+    print = checked_print,
+    arg = options.args,
+    script = { name = options.name, args = options.args, seed = options.seed },
+  }
+  environment._G = environment
+  environment.luatrace = environment
+  return registry, setmetatable(environment, { __index = _G })
+end
+
+--- Compiles and runs a script in its environment.
+---@param source { file: string } | { code: string }
+---@param environment table
+---@return true|nil, string? message with file and line
+function M.run(source, environment)
+  local chunk, message
+  if source.file then
+    chunk, message = loadfile(source.file)
+  else
+    chunk, message = loadstring(source.code, "=(--lua)")
+  end
+  if not chunk then return nil, message end
+  setfenv(chunk, environment)
+  local arguments = environment.arg or {}
+  local ok, failure = xpcall(function() return chunk(unpack(arguments)) end, function(problem)
+    if type(problem) == "table" then return problem end
+    return { message = tostring(problem), trace = debug.traceback("", 2) }
+  end)
+  if ok then return true end
+  local session = require "luatrace.session"
+  return nil, session.script_traceback(failure.message, failure.trace)
+end
+
+return M

@@ -1,0 +1,559 @@
+--- One run: a program (or an attached process) under a script, from its start to its end.
+--
+-- The session owns the loop. It asks the engine for the next stop, runs the handlers that want it, each in a coroutine
+-- of its own, and lets the tracee go on when nobody waits any more. Handlers of one call nest: they start in the order
+-- in which they were registered, each from where the one before said `call:run()` or ended, and go on after the call
+-- in the reverse order; the last one registered is nearest to the kernel. One that answers the call (`returns`,
+-- `fail`, `kill`) keeps it from all that follow.
+--
+--   local session = require("luatrace.session").new { registry = registry, seed = 1 }
+--   session:spawn { file = "/bin/ls", argv = { "ls" } }
+--   local run = session:loop()        -- run.status, run.signal, run.calls.openat.count
+
+local bit = require "bit"
+local ffi = require "ffi"
+local constants = require "luatrace.constants"
+local decode = require "luatrace.decode"
+local engine = require "luatrace.engine"
+local event = require "luatrace.event"
+local plan = require "luatrace.plan"
+local process_tree = require "luatrace.process_tree"
+local scratch = require "luatrace.scratch"
+local sys = require "luatrace.sys"
+local timers = require "luatrace.timers"
+
+local kind, flag, op = engine.kind, engine.flag, event.op
+local tonumber, rawget, rawset = tonumber, rawget, rawset
+local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local band = bit.band
+
+local M = {}
+
+---@class luatrace.Session
+local Session = {}
+Session.__index = Session
+
+--- Per-call statistics; a call that never happened counts as zero.
+local Calls = { __index = function() return { count = 0, errors = 0 } end }
+
+---@class luatrace.SessionOptions
+---@field registry table handlers: see luatrace.script
+---@field observers table[]? output: objects with entry, exit, signal, group, exec, exit_process, superseded methods
+---@field on_error "kill"|"detach"|nil what happens to the program when the script fails
+---@field trap "auto"|"stop"|"ptrace"|nil
+---@field no_follow boolean?
+---@field daemons "wait"|"detach"|"kill"|nil
+---@field engine_options table? see engine.open
+---@field timeout number? seconds
+
+---@param options luatrace.SessionOptions
+---@return luatrace.Session
+function M.new(options)
+  local registry = options.registry
+  local self = setmetatable({
+    options = options,
+    registry = registry,
+    observers = options.observers or {},
+    timers = timers.new(),
+    idle = {},
+    threads = {},
+    scratch = scratch.new(),
+    filters = 0,
+    counts = setmetatable({}, Calls),
+    started = tonumber(sys.monotonic()),
+  }, Session)
+  local want = 0
+  if #registry.at.signal > 0 or #self.observers > 0 then want = want + engine.want.SIGNALS end
+  if #registry.at.fork > 0 or #registry.at.thread > 0 then want = want + engine.want.START end
+  local engine_options = { want = want }
+  for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
+  self.tracer = engine.open(engine_options)
+  self.tree = process_tree.new { keep = options.keep_tree }
+  self.plan = plan.build(registry, self.observers, options)
+  self.wanted = self.plan.wanted
+  for _, observer in ipairs(self.observers) do self.observes_exit = self.observes_exit or observer.wants_exit end
+  return self
+end
+
+--- Starts the program.
+---@param program { file: string, argv: string[], env: string[]?, cwd: string?, user: string?, fds: integer[]?, new_group: boolean? }
+---@return true|nil, string? message, string? errno, string? step
+function Session:spawn(program)
+  local mode = self.plan.mode
+  program.mode = engine.mode[mode]
+  program.no_follow = self.options.no_follow
+  program.plan = self.plan.engine_plan
+  local started, message, name, step = self.tracer:spawn(program)
+  if not started then return nil, message, name, step end
+  self.root_pid, self.root_tree = started.pid, started.tree
+  if mode == "seccomp" then self.filters = self.filters + 1 end
+  self.no_new_privs = started.no_new_privs
+  return true
+end
+
+--- Attaches to a running process.
+---@return true|nil, string? message, string? errno
+function Session:attach(pid)
+  local tree, message, name = self.tracer:attach(pid, self.plan.engine_plan, self.options.no_follow)
+  if not tree then return nil, message, name end
+  self.root_pid, self.root_tree = pid, tree
+  self.attached = true
+  return true
+end
+
+-- --- tasks: one handler at work -----------------------------------------------------------------------------------
+
+--- The body of every pooled coroutine: runs one handler after another.
+local function worker(fn, argument)
+  while true do
+    fn(argument)
+    fn, argument = yield(op.DONE)
+  end
+end
+
+--- Runs a task until it waits or ends; what it waits for is arranged here.
+function Session:step(task, ...)
+  local call = task.call
+  rawset(call, "task", task)
+  local ok, what, a, b = resume(task.co, ...)
+  if not ok then return self:script_error(what, task.co) end
+  if what == op.DONE then
+    rawset(call, "task", nil)
+    local idle = self.idle
+    idle[#idle + 1] = task
+    task.call = nil
+    return self:advance(call)
+  elseif what == op.RUN then
+    local waiters = rawget(call, "waiters")
+    if not waiters then
+      waiters = {}
+      rawset(call, "waiters", waiters)
+    end
+    waiters[#waiters + 1] = task
+    return self:advance(call)
+  elseif what == op.SLEEP then
+    self.timers:add(tonumber(sys.monotonic()) + a * 1e9, task)
+  elseif what == op.HOLD then
+    -- Released before it held (from another thread's handler): the value is there already.
+    local early = rawget(call, "released")
+    if early then
+      rawset(call, "released", nil)
+      return self:step(task, early.value)
+    end
+    rawset(call, "holding", task)
+  elseif what == op.INJECT then
+    local started, message, name = self.tracer:inject(call.id, a, b)
+    if not started then return self:step(task, nil, name or message) end
+    rawset(call, "injecting", task)
+  else
+    return self:script_error("coroutine.yield called from a handler outside luatrace: use call:sleep or call:hold", task.co)
+  end
+end
+
+function Session:start_task(fn, call)
+  local idle = self.idle
+  local n = #idle
+  local task
+  if n > 0 then
+    task = idle[n]
+    idle[n] = nil
+  else
+    task = { co = create(worker) }
+  end
+  task.call = call
+  return self:step(task, fn, call)
+end
+
+function Session:release(call, value)
+  local task = rawget(call, "holding")
+  if not task then
+    rawset(call, "released", { value = value })
+    return
+  end
+  rawset(call, "holding", nil)
+  -- Not from inside the releasing handler: at the next turn of the loop.
+  self.timers:add(0, { call = call, resume_with = value, task = task })
+end
+
+-- --- one call from entry to return --------------------------------------------------------------------------------
+
+--- Goes on with a call whose current handler waits for the kernel or has ended.
+function Session:advance(call)
+  if self.failed then return end
+  if call.phase == "entry" then
+    local handlers = call.handlers
+    local index = call.next_handler
+    if index <= #handlers and not rawget(call, "answered") then
+      rawset(call, "next_handler", index + 1)
+      return self:start_task(handlers[index], call)
+    end
+    return self:to_kernel(call)
+  end
+  local waiters = rawget(call, "waiters")
+  local n = waiters and #waiters or 0
+  if n > 0 then
+    local task = waiters[n]
+    waiters[n] = nil
+    return self:step(task)
+  end
+  return self:finish_call(call)
+end
+
+--- All entry parts have run: the call goes to the kernel, or its answer to the program.
+function Session:to_kernel(call)
+  local tracer, id = self.tracer, call.id
+  local waiters = rawget(call, "waiters")
+  local want_exit = (waiters and #waiters > 0) or (self.observes_exit and not rawget(call, "exit_unwanted"))
+  if rawget(call, "answered") then
+    tracer:skip_call(id, call.raw_ret)
+  elseif rawget(call, "changed") then
+    tracer:set_call(id, call.new_nr or call.nr_raw or call.stop.nr, call.raw)
+  end
+  local observers = self.observers
+  for i = 1, #observers do observers[i]:entry(call, want_exit) end
+  if want_exit then
+    rawset(call, "phase", "running")
+    tracer:resume(id, true)
+  else
+    tracer:resume(id, false)
+    self:close_call(call)
+  end
+end
+
+function Session:finish_call(call)
+  local observers = self.observers
+  for i = 1, #observers do observers[i]:exit(call) end
+  self.tracer:resume(call.id, false)
+  self:close_call(call)
+end
+
+function Session:close_call(call)
+  if rawget(call, "failed") and call.stats then call.stats.errors = call.stats.errors + 1 end
+  if self.threads[call.tracee] == call then self.threads[call.tracee] = nil end
+  self.scratch:free(call)
+  rawset(call, "stop", nil)
+  rawset(call, "phase", "over")
+end
+
+function Session:count_call(call)
+  local name = call.row.name
+  local stats = rawget(self.counts, name)
+  if not stats then
+    stats = { count = 0, errors = 0 }
+    self.counts[name] = stats
+  end
+  if not call.restarted then stats.count = stats.count + 1 end
+  rawset(call, "nth", stats.count)
+  rawset(call, "stats", stats)
+end
+
+local stops = {}
+
+stops[kind.ENTRY] = function(self, stop)
+  local arch = engine.arch[stop.arch]
+  local arch_name, nr = arch.name, tonumber(stop.nr)
+  if arch_name == "x86_64" and nr >= 0x40000000 then
+    arch_name = "x32"
+  end
+  local entry = self.wanted:find(arch_name, nr)
+  local thread = self.tree:thread(stop.tracee)
+  local call = event.new(self, stop, entry.row, thread)
+  rawset(call, "handlers", entry.handlers)
+  self.threads[stop.tracee] = call
+  self:count_call(call)
+  if entry.guard and entry.guard(self, call) then return end
+  return self:advance(call)
+end
+
+stops[kind.EXIT_CALL] = function(self, stop)
+  local call = self.threads[stop.tracee]
+  if not call then return self.tracer:resume(tonumber(stop.id), false) end
+  rawset(call, "id", tonumber(stop.id))
+  rawset(call, "stop", stop)
+  rawset(call, "phase", "exit")
+  rawset(call, "left", tonumber(stop.time))
+  event.set_result(call, engine.exact(stop.result))
+  self.tree:note_call(call)
+  return self:advance(call)
+end
+
+stops[kind.INJECTED] = function(self, stop)
+  local call = self.threads[stop.tracee]
+  local task = call and rawget(call, "injecting")
+  if not task then return self.tracer:resume(tonumber(stop.id), false) end
+  rawset(call, "id", tonumber(stop.id))
+  rawset(call, "injecting", nil)
+  return self:step(task, engine.exact(stop.result))
+end
+
+-- --- lifecycle ----------------------------------------------------------------------------------------------------
+
+local function protected(self, handlers, ...)
+  for i = 1, #handlers do
+    local co = create(handlers[i])
+    local ok, message = resume(co, ...)
+    if not ok then return self:script_error(message, co) end
+    if coroutine.status(co) ~= "dead" then
+      return self:script_error("at.* handlers cannot wait: only on.* handlers can", co)
+    end
+  end
+end
+
+stops[kind.BIRTH] = function(self, stop)
+  self.tree:birth { tracee = stop.tracee, tid = stop.tid, pid = stop.pid, parent_tracee = stop.parent,
+    clone_flags = tonumber(stop.message), time = tonumber(stop.time) }
+end
+
+stops[kind.START] = function(self, stop)
+  local thread = self.tree:thread(stop.tracee)
+  if band(stop.flags, flag.THREAD) ~= 0 then
+    protected(self, self.registry.at.thread, thread)
+  else
+    protected(self, self.registry.at.fork, thread.process)
+  end
+  self.tracer:resume(tonumber(stop.id), false)
+end
+
+stops[kind.EXEC] = function(self, stop)
+  local former = tonumber(stop.message)
+  self.tree:exec(stop.tracee, former ~= 0 and former ~= stop.tid and former or nil, tonumber(stop.time))
+  local process = self.tree:thread(stop.tracee).process
+  process.scratch = nil
+  local call = self.threads[stop.tracee]
+  if call and rawget(call, "injecting") then rawset(call, "injecting", nil) end
+  if not self.root_started and band(stop.flags, flag.ROOT) ~= 0 then
+    self.root_started = true
+    protected(self, self.registry.at.start, process)
+  end
+  protected(self, self.registry.at.exec, process)
+  for i = 1, #self.observers do self.observers[i]:exec(stop, process) end
+  self.tracer:resume(tonumber(stop.id), false)
+end
+
+--- What at.signal handlers get.
+---@class luatrace.Signal
+---@field name string "SIGINT"
+---@field number integer
+---@field process luatrace.Process
+---@field thread luatrace.Thread
+---@field info { code: integer, pid: integer?, uid: integer?, addr: any }
+local Signal = {}
+Signal.__index = function(signal, key)
+  if Signal[key] then return Signal[key] end
+  if key == "info" then
+    local bytes = signal.session.tracer:get_siginfo(signal.id) or ("\0"):rep(128)
+    local words = ffi.cast("const int32_t *", bytes)
+    local info = { number = words[0], errno = words[1], code = words[2], pid = words[4], uid = words[5],
+      addr = engine.exact(ffi.cast("const uint64_t *", bytes)[2]), bytes = bytes }
+    rawset(signal, "info", info)
+    return info
+  end
+end
+
+--- The program never sees it.
+function Signal:suppress() self.delivered = 0 end
+
+--- The program gets another one instead.
+---@param name string|integer
+function Signal:replace(name) self.delivered = event.signal_number(name, "signal:replace") end
+
+stops[kind.SIGNAL] = function(self, stop)
+  local thread = self.tree:thread(stop.tracee)
+  local signal = setmetatable({ session = self, id = tonumber(stop.id), number = stop.signal, delivered = stop.signal,
+    name = constants.signals.by_value[stop.signal] or "signal " .. stop.signal, thread = thread,
+    process = thread.process }, Signal)
+  protected(self, self.registry.at.signal, signal)
+  for i = 1, #self.observers do self.observers[i]:signal(stop, signal) end
+  self.tracer:resume(tonumber(stop.id), false, signal.delivered)
+end
+
+stops[kind.GROUP] = function(self, stop)
+  for i = 1, #self.observers do self.observers[i]:group(stop, self.tree:thread(stop.tracee)) end
+end
+
+--- The calls that a dead thread was in never return.
+function Session:abandon(tracee)
+  local call = self.threads[tracee]
+  if not call then return end
+  self.threads[tracee] = nil
+  rawset(call, "stop", nil)
+  rawset(call, "phase", "over")
+  rawset(call, "dead", true)
+  rawset(call, "waiters", nil)
+  rawset(call, "holding", nil)
+  rawset(call, "injecting", nil)
+  self.scratch:free(call)
+  return call
+end
+
+stops[kind.EXIT] = function(self, stop)
+  local thread = self.tree:thread(stop.tracee)
+  local call = self:abandon(stop.tracee)
+  for i = 1, #self.observers do self.observers[i]:exit_process(stop, thread, call) end
+  local process = self.tree:exit(stop.tracee, stop.status, tonumber(stop.time))
+  if stop.pid == self.root_pid and stop.tid == stop.pid then
+    self.status = stop.status
+    self:root_ended()
+  end
+  if process then protected(self, self.registry.at.exit, process) end
+end
+
+stops[kind.SUPERSEDED] = function(self, stop)
+  local thread = self.tree:thread(stop.tracee)
+  local call = self:abandon(stop.tracee)
+  for i = 1, #self.observers do self.observers[i]:superseded(stop, thread, call) end
+  self.tree:superseded(stop.tracee, tonumber(stop.message))
+end
+
+--- --daemons: what happens to processes that outlive the program.
+function Session:root_ended()
+  local daemons = self.options.daemons or "wait"
+  if daemons == "kill" then
+    self.tracer:kill(0, 9)
+  elseif daemons == "detach" then
+    self.leave_daemons = true
+  end
+end
+
+function Session:detach(call)
+  local kept = self.tracer:detach(call.tracee)
+  rawset(call, "exit_unwanted", true)
+  if kept == 0 then
+    self.threads[call.tracee] = nil
+    rawset(call, "detached", true)
+  end
+  return kept
+end
+
+-- --- ends and errors ----------------------------------------------------------------------------------------------
+
+--- An error in the script: said once, with where it was; then the program is killed or let go.
+function Session:script_error(message, co)
+  if self.failed then return end
+  self.failed = true
+  if type(message) == "table" and message.luatrace_exit then
+    self.exit_code = message.luatrace_exit
+  else
+    local trace = co and debug.traceback(co) or ""
+    self.error_message = M.script_traceback(tostring(message), trace)
+    self.exit_code = 125
+  end
+  if self.options.on_error == "detach" or self.attached then
+    self:let_everybody_go()
+  else
+    self.tracer:kill(0, 9)
+  end
+end
+
+--- Only the script's own lines: where in luatrace it was noticed helps nobody.
+function M.script_traceback(message, trace)
+  local lines = {}
+  for line in trace:gmatch("[^\n]+") do
+    if line:find("^%s+%S") and not line:find("luatrace/", 1, true) and not line:find("[C]:", 1, true) and
+      not line:find("[string \"luatrace", 1, true) and not line:find("[builtin", 1, true) then
+      lines[#lines + 1] = line
+    end
+  end
+  if #lines == 0 then return message end
+  return message .. "\nstack traceback:\n" .. table.concat(lines, "\n")
+end
+
+--- The program goes on without us, as far as the filter allows: a minimal tracer stays while it lives.
+function Session:let_everybody_go()
+  self.wind_down = true
+  for tracee in self.tree:each_thread() do self.tracer:detach(tracee) end
+  for tracee, call in pairs(self.threads) do
+    rawset(call, "phase", "over")
+    self.tracer:resume(call.id, false)
+    self.threads[tracee] = nil
+  end
+end
+
+stops[kind.INTERRUPTED] = function(self, stop)
+  local signal = stop.signal
+  self.interrupted = signal
+  if self.on_interrupt and self.on_interrupt(self, signal) then return end
+  if self.attached then
+    self.finished = true
+  elseif signal ~= 2 and signal ~= 3 then
+    -- SIGINT and SIGQUIT come from the terminal and have reached the program as well: it decides.
+    self.tracer:kill(0, signal == 1 and 1 or 15)
+    self.terminated = (self.terminated or 0) + 1
+    if self.terminated > 1 then self.tracer:kill(0, 9) end
+  else
+    self.keyboard = (self.keyboard or 0) + 1
+    if self.keyboard >= 3 then self.tracer:kill(0, 9) end
+  end
+end
+
+stops[kind.NONE] = function() end
+
+--- Serves stops until all is over.
+---@return { status: integer?, signal: integer?, calls: table, time: number }
+function Session:loop()
+  local tracer, timer_heap = self.tracer, self.timers
+  local DONE = kind.DONE
+  local deadline = self.options.timeout and self.started + self.options.timeout * 1e9
+  while not self.finished do
+    local limit = -1
+    local due = timer_heap:next_due()
+    if due or deadline then
+      local now = tonumber(sys.monotonic())
+      for task in timer_heap:expired(now) do self:timer(task) end
+      due = timer_heap:next_due()
+      if deadline and now >= deadline then
+        self.timed_out = true
+        deadline = nil
+        tracer:kill(0, 9)
+      end
+      if deadline and (not due or deadline < due) then due = deadline end
+      if due then limit = due > now and due - now or 0 end
+    end
+    local stop = tracer:next(limit)
+    local what = stop.kind
+    if what == DONE then break end
+    if self.failed and what ~= kind.EXIT then
+      self:serve_after_failure(stop, what)
+    else
+      stops[what](self, stop)
+    end
+    if self.status and self.leave_daemons then break end
+  end
+  return self:finish()
+end
+
+--- After a script error nothing of the script runs: stops that were on their way are passed through.
+function Session:serve_after_failure(stop, what)
+  if what == kind.BIRTH then
+    stops[what](self, stop)
+  elseif what == kind.SIGNAL then
+    self.tracer:resume(tonumber(stop.id), false, stop.signal)
+  elseif what ~= kind.GROUP and what ~= kind.SUPERSEDED and what ~= kind.NONE and what ~= kind.INTERRUPTED then
+    self.tracer:resume(tonumber(stop.id), false)
+  end
+end
+
+function Session:timer(task)
+  if task.task then
+    if rawget(task.call, "dead") then return end
+    return self:step(task.task, task.resume_with)
+  end
+  if not task.call or rawget(task.call, "dead") then return end
+  return self:step(task)
+end
+
+function Session:finish()
+  local run = { calls = self.counts, time = (tonumber(sys.monotonic()) - self.started) / 1e9, processes = self.tree,
+    timed_out = self.timed_out, seed = self.options.seed }
+  if self.status then
+    local low = band(self.status, 0x7f)
+    if low == 0 then run.status = band(bit.rshift(self.status, 8), 0xff) else run.signal = low end
+  end
+  self.run = run
+  if not self.failed then protected(self, self.registry.at.finish, run) end
+  for i = 1, #self.observers do self.observers[i]:finish(run) end
+  self.tracer:close()
+  return run
+end
+
+return M

@@ -1,0 +1,260 @@
+/*
+ * api.h - the one boundary between the C core and Lua.
+ *
+ * Plain C declarations without preprocessor directives: this text is compiled as C (through
+ * tracer.h, the only file that includes it) and handed, unchanged, to LuaJIT's ffi.cdef.
+ * The core never calls Lua: the loop belongs to the caller (tracer_next, look, tracer_resume).
+ *
+ * Every int-returning function returns 0 or a positive count, or -errno. -ESRCH always means
+ * the tracee is gone or the stop id is stale: a state, not a diagnostic.
+ */
+
+enum { TRACER_ABI = 1 };
+
+/* An address in the tracee: never a pointer of ours. */
+typedef uint64_t tracee_addr;
+
+enum stop_kind {
+  STOP_NONE = 0,       /* the time given to tracer_next has passed */
+  STOP_DONE,           /* no tracee is left */
+  STOP_INTERRUPTED,    /* luatrace itself got `signal` (see tracer_catch_signals) */
+  STOP_BIRTH,          /* notification: `tracee` was created by `parent`; message = its clone flags */
+  STOP_START,          /* held: the first stop of a new tracee (reported with WANT_START) */
+  STOP_SYSCALL_ENTRY,  /* held: about to run `nr` */
+  STOP_SYSCALL_EXIT,   /* held: `nr` has returned `result` (raw: -512..-516 are restarts) */
+  STOP_SIGNAL,         /* held: `signal` is about to be delivered (with WANT_SIGNALS) */
+  STOP_GROUP,          /* notification: group-stop by `signal`; the core has resumed it with LISTEN */
+  STOP_EXEC,           /* held: a new program image is in place; message = the exec'ing thread's former tid */
+  STOP_INJECTED,       /* held: the call asked for by tracer_inject has returned `result` */
+  STOP_EXIT,           /* notification: the tracee is gone; `status` is its wait status */
+  STOP_SUPERSEDED      /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
+};
+
+enum stop_flag {
+  STOP_FLAG_THREAD = 1,    /* BIRTH, EXIT: a thread of an existing process, not a new process */
+  STOP_FLAG_VFORK = 2,     /* BIRTH: the parent waits for its child */
+  STOP_FLAG_RESTARTED = 4, /* ENTRY: the kernel restarts an interrupted call: not a new one */
+  STOP_FLAG_ATTACHED = 8,  /* the tracee was attached to, not spawned, by us */
+  STOP_FLAG_ROOT = 16,     /* the tracee that tracer_spawn or tracer_attach named */
+  STOP_FLAG_DETACHED = 32, /* EXIT: not dead: detached */
+  STOP_FLAG_DYING = 64     /* ENTRY, EXIT: already on its way out (SIGKILL) */
+};
+
+/* One stop. It belongs to the core and stays valid until the tracee is resumed (held kinds)
+ * or until the next tracer_next (notifications). */
+struct tracer_stop {
+  uint64_t id;     /* names this stop; below 2^53, never reused; goes stale on resume */
+  uint32_t kind;   /* enum stop_kind */
+  uint32_t flags;  /* enum stop_flag */
+  uint32_t tracee; /* number of the thread, never reused (tids are) */
+  uint32_t parent; /* BIRTH: number of the creator, 0 when unknown */
+  uint32_t tree;   /* number given by tracer_spawn / tracer_attach; descendants inherit it */
+  int32_t tid;     /* in the tracer's pid namespace */
+  int32_t pid;     /* thread-group id, in the tracer's pid namespace */
+  uint32_t arch;   /* AUDIT_ARCH_* of this stop, never of the process */
+  uint64_t time;   /* CLOCK_MONOTONIC, nanoseconds */
+  uint64_t nr;     /* call number as the program gave it; x32 keeps bit 30 */
+  uint64_t args[6];
+  int64_t result;
+  tracee_addr ip;
+  tracee_addr sp;
+  uint64_t message;
+  int32_t signal;
+  int32_t status;
+};
+
+enum tracer_want { WANT_START = 1, WANT_SIGNALS = 2 };
+
+/* How a tree is trapped. */
+enum trap_mode {
+  TRAP_SECCOMP = 0, /* a seccomp filter made of the plan: calls nobody asked about cost nothing */
+  TRAP_PTRACE = 1   /* PTRACE_SYSCALL for every call; the plan is applied by the core */
+};
+
+enum trap_mechanism {
+  MECHANISM_ALLOW = 0,
+  MECHANISM_ERRNO,  /* the filter answers -data */
+  MECHANISM_NOTIFY, /* seccomp user notification */
+  MECHANISM_STOP    /* a ptrace stop at entry; at exit when tracer_resume asks for it */
+};
+
+/* Comparison of one call argument, all 64 bits, unsigned unless it says signed. */
+enum trap_test_op {
+  TRAP_TEST_EQ = 0, /* (arg & mask) == value */
+  TRAP_TEST_NE,
+  TRAP_TEST_LT,
+  TRAP_TEST_LE,
+  TRAP_TEST_GT,
+  TRAP_TEST_GE
+};
+
+struct trap_test {
+  uint8_t arg; /* 0..5 */
+  uint8_t op;  /* enum trap_test_op */
+  uint8_t is_signed;
+  uint8_t bits; /* 32 or 64: how much of the register the kernel looks at */
+  uint64_t mask;
+  uint64_t value;
+};
+
+/* One entry of a plan: call `nr` of `arch` uses `mechanism` when all its tests hold; entries of the same call are
+ * tried in the order in which they were added; a call that no entry matches is allowed. */
+struct trap_entry {
+  uint32_t arch; /* AUDIT_ARCH_* */
+  uint32_t nr;
+  uint32_t mechanism;
+  uint32_t data;       /* MECHANISM_ERRNO: the errno */
+  uint32_t test_first; /* its tests: a run in the plan's test array */
+  uint32_t test_count;
+};
+
+struct trap_plan; /* opaque: src/trap_plan.h */
+struct tracer;    /* opaque */
+
+struct trap_plan *trap_plan_new(void);
+void trap_plan_free(struct trap_plan *plan);
+int trap_plan_add(struct trap_plan *plan, const struct trap_entry *entry, const struct trap_test *tests);
+/* Number of BPF instructions of the filter, or -E2BIG when the kernel's bound (4096) is passed. */
+int trap_plan_filter_size(struct trap_plan *plan);
+/* What the plan says of one call: enum trap_mechanism | data << 8. The same verdict as the filter's. */
+int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const uint64_t args[6]);
+
+struct tracer_options {
+  uint32_t want;                    /* enum tracer_want */
+  uint32_t no_set_syscall_info;     /* force the register path of older kernels */
+  uint32_t no_get_syscall_info;     /* same, for reading */
+  uint32_t memory_path;             /* 0 best, 1 /proc/PID/mem only, 2 PTRACE_PEEKDATA only */
+};
+
+/* What the running kernel offers, probed once. */
+struct tracer_features {
+  uint32_t get_syscall_info;
+  uint32_t set_syscall_info;
+  uint32_t process_vm;
+  uint32_t seccomp_filter;
+  uint32_t seccomp_notify;
+  uint32_t notify_wait_killable;
+  uint32_t notify_sync_wakeup;
+  uint32_t unprivileged_needs_nnp; /* no CAP_SYS_ADMIN: filters need no_new_privs */
+  int32_t yama_scope;              /* kernel.yama.ptrace_scope, -1 when there is no Yama */
+  uint32_t arch_i386;              /* 32-bit programs can run */
+  char release[65];
+};
+
+struct tracer_launch {
+  const char *file;          /* path of the program, already searched for */
+  const char *const *argv;   /* NULL-terminated */
+  const char *const *envp;   /* NULL-terminated, or NULL to inherit */
+  const char *cwd;           /* or NULL */
+  const char *user;          /* run as this user, with its groups; NULL: as we are */
+  int32_t fds[3];            /* what becomes 0, 1, 2 in the program; -1: as ours */
+  uint32_t new_group;        /* setpgid(0,0) */
+  uint32_t mode;             /* enum trap_mode */
+  uint32_t no_follow;        /* do not trace children (needs TRAP_PTRACE) */
+  struct trap_plan *plan;    /* borrowed while the tree lives */
+};
+
+/* Why a launch failed: which step, and its errno. */
+enum launch_step {
+  LAUNCH_OK = 0,
+  LAUNCH_FORK,
+  LAUNCH_SEIZE,
+  LAUNCH_CWD,
+  LAUNCH_USER,
+  LAUNCH_FDS,
+  LAUNCH_NO_NEW_PRIVS,
+  LAUNCH_FILTER,
+  LAUNCH_EXEC
+};
+struct launch_result {
+  uint32_t step; /* enum launch_step */
+  int32_t error; /* errno */
+  int32_t pid;
+  uint32_t tree;
+  uint32_t no_new_privs; /* the filter needed it: set-uid programs lose their privileges */
+};
+
+uint32_t tracer_abi(void);
+void tracer_probe(struct tracer_features *features);
+
+struct tracer *tracer_open(const struct tracer_options *options); /* NULL with errno */
+/* Kills what was spawned, detaches what was attached, frees everything. */
+void tracer_close(struct tracer *tracer);
+
+/* Starts a program; its launch failure is in `result` (with LAUNCH_EXEC also later: see tracer_launch_error). */
+int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, struct launch_result *result);
+/* Why this tree's root did not become its program: errno, and the step; 0 when it did (or has not yet failed). */
+int tracer_launch_error(struct tracer *tracer, uint32_t tree, uint32_t *step);
+/* Attaches to a process, all its threads; returns the tree's number. Always TRAP_PTRACE. */
+int tracer_attach(struct tracer *tracer, int32_t pid, struct trap_plan *plan, uint32_t no_follow);
+
+/* Waits for the next stop. timeout in nanoseconds, negative for no limit. Never NULL. */
+const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout);
+
+enum resume_how {
+  RESUME_RUN = 0,       /* go on; no exit stop of a call entered here */
+  RESUME_WANT_EXIT = 1  /* at STOP_SYSCALL_ENTRY: stop again when the call has returned */
+};
+/* Lets a held tracee go on. signal: at STOP_SIGNAL what is delivered, 0 to suppress it. */
+int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal);
+
+/* At STOP_SYSCALL_ENTRY: rewrite what will run. The program's registers are restored after the call. */
+int tracer_set_call(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]);
+/* At STOP_SYSCALL_ENTRY: the call does not happen, the program sees `result`. */
+int tracer_skip_call(struct tracer *tracer, uint64_t stop, int64_t result);
+/* At STOP_SYSCALL_EXIT: rewrite what the program sees (raw: -errno for a failure). */
+int tracer_set_result(struct tracer *tracer, uint64_t stop, int64_t result);
+/* At STOP_SYSCALL_ENTRY/EXIT (or STOP_INJECTED): run another call in the tracee, then come back to this stop.
+ * The answer arrives as STOP_INJECTED, whose id replaces `stop` (which goes stale). Blocks nobody else. */
+int tracer_inject(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]);
+
+/* Sends a signal to the thread (whole_process = 0) or its process. Works on held and running tracees. */
+int tracer_signal(struct tracer *tracer, uint32_t tracee, int32_t signal, uint32_t whole_process);
+/* Lets a process be: really detached where no filter holds it, otherwise kept by a minimal tracer (its stops are no
+ * longer reported). Returns 1 in the second case. */
+int tracer_detach(struct tracer *tracer, uint32_t tracee);
+/* Number of tracees alive; with a tree != 0, of that tree. */
+int tracer_count(struct tracer *tracer, uint32_t tree);
+/* Kills every tracee of a tree (0: of all). */
+int tracer_kill(struct tracer *tracer, uint32_t tree, int32_t signal);
+
+/* STOP_SIGNAL: the siginfo (128 bytes). */
+int tracer_get_siginfo(struct tracer *tracer, uint64_t stop, void *siginfo, uint32_t size);
+int tracer_set_siginfo(struct tracer *tracer, uint64_t stop, const void *siginfo, uint32_t size);
+
+/* From now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGALRM-driven retries reach the caller as STOP_INTERRUPTED. */
+int tracer_catch_signals(struct tracer *tracer);
+
+/* --- memory (tracee_memory.c): `tracee` must be stopped ------------------------------------------------------- */
+
+/* Bytes read, short at a hole; -EFAULT when the first byte cannot be read. */
+int64_t tracer_read(struct tracer *tracer, uint32_t tracee, tracee_addr from, void *to, uint64_t size);
+/* Bytes written; read-only mappings are written too (through /proc/PID/mem). */
+int64_t tracer_write(struct tracer *tracer, uint32_t tracee, tracee_addr to, const void *from, uint64_t size);
+/* Bytes before the NUL; `size` when there is none in so many bytes (then nothing is terminated). -EFAULT
+ * when memory ends before a NUL (the bytes up to there are in `to`, their number in *partial when not NULL). */
+int64_t tracer_read_cstring(struct tracer *tracer, uint32_t tracee, tracee_addr from, char *to, uint64_t size,
+                            uint64_t *partial);
+struct memory_range {
+  tracee_addr from;
+  void *to;
+  uint64_t size;
+  int64_t result; /* as tracer_read */
+};
+/* All of them with as few system calls as can be (one, when all are readable). */
+int tracer_read_ranges(struct tracer *tracer, uint32_t tracee, struct memory_range *ranges, uint32_t count);
+
+/* --- stacks (stack_trace.c) ------------------------------------------------------------------------------------ */
+
+struct stack_frame {
+  tracee_addr ip;
+  tracee_addr sp;
+  uint64_t symbol_offset;  /* from the symbol's start */
+  uint64_t module_offset;  /* from the start of the file the mapping is of */
+  const char *symbol;      /* or NULL; both valid until the next tracer_stack */
+  const char *module;      /* path of the mapped file, or NULL */
+};
+/* Frames filled, innermost first. */
+int tracer_stack(struct tracer *tracer, uint32_t tracee, struct stack_frame *frames, uint32_t capacity);
+/* The process has mapped, unmapped or exec'ed: forget what was cached for it. */
+void tracer_stack_flush(struct tracer *tracer, uint32_t tracee);

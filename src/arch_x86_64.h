@@ -1,0 +1,30 @@
+/*
+ * arch_x86_64.h - where x86-64 keeps a system call: registers, call instruction, the 32-bit personality.
+ *
+ * The architecture is a property of each stop, never of the process: 64-bit code may execute `int 0x80`.
+ * No ptrace calls here.
+ */
+#ifndef LUATRACE_ARCH_X86_64_H
+#define LUATRACE_ARCH_X86_64_H
+
+#include <linux/audit.h> /* AUDIT_ARCH_* */
+#include <stddef.h>      /* size_t */
+#include <stdint.h>
+
+/* `syscall` and `int $0x80` are both two bytes; sysenter comes back behind an int $0x80 in the vDSO. */
+enum { ARCH_CALL_SIZE = 2 };
+
+/* Bit 30 of the number: the x32 ABI. */
+#define ARCH_X32_BIT 0x40000000u
+
+/* The page where vsyscall(2) "calls" happen: there is no call instruction to go back to. */
+#define ARCH_VSYSCALL_PAGE 0xffffffffff600000u
+
+/* Offsets into struct user_regs_struct, as PTRACE_PEEKUSER and PTRACE_POKEUSER take them. */
+size_t arch_arg_offset(uint32_t arch, unsigned arg);
+size_t arch_number_offset(void);
+size_t arch_result_offset(void);
+size_t arch_ip_offset(void);
+size_t arch_sp_offset(void);
+
+#endif

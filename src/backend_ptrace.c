@@ -1,0 +1,538 @@
+#include "backend_ptrace.h"
+
+#include <errno.h>
+#include <linux/audit.h> /* AUDIT_ARCH_* */
+#include <sched.h>       /* CLONE_* */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch_x86_64.h"
+#include "launch.h"
+#include "remote_syscall.h"
+#include "stop.h"
+#include "syscall_info.h"
+#include "tracees.h"
+#include "trap_plan.h"
+
+/* Numbers of the calls that the core itself must know. */
+enum { NR_X86_64_RESTART = 219, NR_I386_RESTART = 0, NR_X86_64_EXECVE = 59 };
+
+/* What the kernel leaves in the result register of a call that a signal broke off (linux/errno.h): not part of the
+ * user API, hence no header. */
+enum { ERESTART_FIRST = 512, ERESTART_LAST = 516, ENOIOCTLCMD = 515 };
+
+static bool is_restart(int64_t result) {
+  return result <= -ERESTART_FIRST && result >= -ERESTART_LAST && result != -ENOIOCTLCMD;
+}
+
+unsigned long backend_options(const struct tree *tree) {
+  unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
+  if (!tree->no_follow) options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+  if (!tree->attached) options |= PTRACE_O_EXITKILL;
+  if (tree->mode == TRAP_SECCOMP) options |= PTRACE_O_TRACESECCOMP;
+  return options;
+}
+
+/* --- waiting --------------------------------------------------------------------------------------------------- */
+
+static int drain(struct tracer *tracer) {
+  int count = 0;
+  for (;;) {
+    struct wait_status status;
+    status.tid = wait4(-1, &status.status, __WALL | WNOHANG, NULL);
+    if (status.tid <= 0) return count;
+    if (tracees_push_status(tracer, status)) return count ? count : -ENOMEM;
+    count++;
+  }
+}
+
+static int wait_without_limit(struct tracer *tracer) {
+  struct wait_status status;
+  status.tid = wait4(-1, &status.status, __WALL, NULL);
+  if (status.tid < 0) return -errno;
+  if (tracees_push_status(tracer, status)) return -ENOMEM;
+  /* Fairness: the kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
+  if (tracer->alive > 1) drain(tracer);
+  return 1;
+}
+
+static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
+  sigset_t child, before;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  /* Blocked first: a SIGCHLD between the look and the wait then stays pending. */
+  sigprocmask(SIG_BLOCK, &child, &before);
+  int got = drain(tracer);
+  if (got == 0 && timeout > 0) {
+    struct timespec limit = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
+    if (sigtimedwait(&child, NULL, &limit) < 0 && errno == EINTR)
+      got = -EINTR;
+    else
+      got = drain(tracer);
+  }
+  if (got == 0 && wait4(-1, &(int){0}, __WALL | WNOHANG | WNOWAIT, NULL) < 0 && errno == ECHILD) got = -ECHILD;
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return got;
+}
+
+int backend_wait(struct tracer *tracer, int64_t timeout) {
+  return timeout < 0 ? wait_without_limit(tracer) : wait_with_limit(tracer, timeout);
+}
+
+/* --- resuming -------------------------------------------------------------------------------------------------- */
+
+static int request_for(const struct tracee *tracee) {
+  if (tracee->tree->mode == TRAP_PTRACE) return PTRACE_SYSCALL;
+  return tracee->phase == PHASE_WANT_EXIT || tracee->phase == PHASE_QUIET_EXIT ? PTRACE_SYSCALL : PTRACE_CONT;
+}
+
+/* ESRCH means that it was killed meanwhile: its status says so soon. */
+static int restart(struct tracee *tracee, int request, int signal) {
+  tracee_set_state(tracee, TRACEE_RUNNING);
+  if (ptrace((enum __ptrace_request)request, tracee->tid, NULL, (void *)(uintptr_t)signal)) return -errno;
+  return 0;
+}
+
+static const struct tracer_stop *go_on(struct tracee *tracee, int signal) {
+  restart(tracee, request_for(tracee), signal);
+  return NULL;
+}
+
+static void let_go(struct tracer *tracer, struct tracee *tracee, int signal) {
+  ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(uintptr_t)signal);
+  tracees_bury(tracer, tracee);
+}
+
+void backend_detach(struct tracer *tracer, struct tracee *tracee) {
+  tracee->detaching = true;
+  if (tracee->state == TRACEE_STOPPED && tracee->remote == REMOTE_NONE)
+    let_go(tracer, tracee, tracee->held == STOP_SIGNAL ? tracee->stop.signal : 0);
+  else if (tracee->state == TRACEE_STOPPED)
+    tracee->muted = true;
+  else
+    ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
+}
+
+/* Writes into the registers what was asked for at an entry stop. */
+static int apply_entry(struct tracer *tracer, struct tracee *tracee, bool want_exit) {
+  bool filtered = tracee->tree->mode == TRAP_SECCOMP;
+  tracee->phase = want_exit ? PHASE_WANT_EXIT : PHASE_ENTERED;
+  if (tracee->skipped) {
+    tracee->changed_args = 0;
+    tracee->changed_nr = false;
+    /* After a seccomp stop the kernel leaves the result alone; after a ptrace entry stop it stores -ENOSYS first. */
+    tracee->force_at_exit = !filtered;
+    if (!filtered && !want_exit) tracee->phase = PHASE_QUIET_EXIT;
+    return syscall_info_skip(tracee->tid, tracee->forced_result);
+  }
+  if (!tracee->changed_args && !tracee->changed_nr) return 0;
+  /* Compilers assume that a call leaves its argument registers alone: they are put back at the exit. */
+  if (!want_exit) tracee->phase = PHASE_QUIET_EXIT;
+  struct syscall_info before = {
+      .op = filtered ? SYSCALL_OP_SECCOMP : SYSCALL_OP_ENTRY, .arch = tracee->stop.arch, .nr = tracee->original_nr};
+  memcpy(before.args, tracee->original_args, sizeof before.args);
+  return syscall_info_set_call(tracee->tid, tracer->options.no_set_syscall_info, &before, tracee->stop.nr,
+                               tracee->stop.args);
+}
+
+int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal) {
+  if (tracee->state != TRACEE_STOPPED) return -ESRCH;
+  if (tracee->detaching) {
+    let_go(tracer, tracee, signal);
+    return 0;
+  }
+  int error = 0;
+  if (tracee->held == STOP_SYSCALL_ENTRY) error = apply_entry(tracer, tracee, want_exit);
+  if (tracee->held == STOP_SYSCALL_EXIT) tracee->phase = PHASE_OUTSIDE;
+  int delivered = tracee->held == STOP_SIGNAL ? signal : 0;
+  tracee->held = STOP_NONE;
+  int failed = restart(tracee, request_for(tracee), delivered);
+  return error ? error : failed;
+}
+
+int backend_inject(struct tracee *tracee, uint64_t nr, const uint64_t args[6]) {
+  int error = remote_syscall_start(tracee, nr, args);
+  return error ? error : restart(tracee, PTRACE_SYSCALL, 0);
+}
+
+/* --- stops: calls ---------------------------------------------------------------------------------------------- */
+
+static const struct tracer_stop *report(struct tracer *tracer, struct tracee *tracee, enum stop_kind kind) {
+  tracees_begin_stop(tracer, tracee);
+  tracee->stop.kind = kind;
+  tracee->held = kind;
+  return &tracee->stop;
+}
+
+static bool same_call(const struct tracer_stop *stop, const struct tracee *tracee, const struct syscall_info *info) {
+  return info->arch == stop->arch && info->nr == tracee->original_nr && info->ip == stop->ip && info->sp == stop->sp &&
+         memcmp(info->args, tracee->original_args, sizeof info->args) == 0;
+}
+
+static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *tracee,
+                                         const struct syscall_info *info) {
+  struct tracer_stop *stop = &tracee->stop;
+  bool restarted = info->nr == (info->arch == AUDIT_ARCH_I386 ? NR_I386_RESTART : NR_X86_64_RESTART) ||
+                   (tracee->interrupted && same_call(stop, tracee, info));
+  if (restarted || info->sp >= stop->sp) tracee->interrupted = false;
+  stop->arch = info->arch;
+  stop->nr = tracee->original_nr = info->nr;
+  memcpy(stop->args, info->args, sizeof stop->args);
+  memcpy(tracee->original_args, info->args, sizeof tracee->original_args);
+  stop->ip = info->ip;
+  stop->sp = info->sp;
+  tracee->phase = PHASE_ENTERED;
+  tracee->changed_args = 0;
+  tracee->changed_nr = tracee->skipped = tracee->force_at_exit = false;
+
+  if (tracee->launching) {
+    if (info->nr != NR_X86_64_EXECVE) return go_on(tracee, 0);
+    tracee->launching = false;
+  }
+  if (tracee->muted) return go_on(tracee, 0);
+  if (tracee->tree->mode == TRAP_PTRACE && tracee->tree->plan) {
+    int verdict = trap_plan_verdict(tracee->tree->plan, info->arch, info->nr, info->args);
+    int mechanism = verdict & 0xff;
+    if (mechanism == MECHANISM_ALLOW) return go_on(tracee, 0);
+    if (mechanism == MECHANISM_ERRNO) {
+      tracee->skipped = true;
+      tracee->forced_result = -(verdict >> 8);
+      apply_entry(tracer, tracee, false);
+      return go_on(tracee, 0);
+    }
+  }
+  report(tracer, tracee, STOP_SYSCALL_ENTRY);
+  if (restarted) stop->flags |= STOP_FLAG_RESTARTED;
+  return stop;
+}
+
+static void restore_call(struct tracee *tracee) {
+  unsigned which = tracee->changed_args | (tracee->changed_nr ? 0x80u : 0);
+  if (which) syscall_info_restore(tracee->tid, tracee->stop.arch, which, tracee->original_nr, tracee->original_args);
+  tracee->changed_args = 0;
+  tracee->changed_nr = false;
+}
+
+static const struct tracer_stop *left(struct tracer *tracer, struct tracee *tracee, const struct syscall_info *info) {
+  enum call_phase phase = tracee->phase;
+  struct tracer_stop *stop = &tracee->stop;
+  tracee->phase = PHASE_OUTSIDE;
+  stop->result = info->result;
+  if (tracee->force_at_exit) {
+    stop->result = tracee->forced_result;
+    syscall_info_set_result(tracee->tid, tracee->forced_result);
+    tracee->force_at_exit = false;
+  }
+  restore_call(tracee);
+  tracee->interrupted = is_restart(stop->result) && !tracee->skipped;
+  if (phase != PHASE_WANT_EXIT || tracee->muted) return go_on(tracee, 0);
+  uint32_t arch = stop->arch;
+  report(tracer, tracee, STOP_SYSCALL_EXIT);
+  stop->arch = arch;
+  return stop;
+}
+
+static const struct tracer_stop *call_stop(struct tracer *tracer, struct tracee *tracee, enum syscall_op expected) {
+  struct syscall_info info;
+  int error = syscall_info_get(tracee->tid, tracer->options.no_get_syscall_info, expected, &info);
+  if (error) return go_on(tracee, 0); /* died: the status is on its way */
+  if (info.op == SYSCALL_OP_EXIT) return left(tracer, tracee, &info);
+  if (info.op == SYSCALL_OP_NONE) return go_on(tracee, 0);
+  return entered(tracer, tracee, &info);
+}
+
+/* --- stops: birth and death ------------------------------------------------------------------------------------ */
+
+static void read_family(pid_t tid, pid_t *pid, pid_t *parent) {
+  char path[64], line[128];
+  snprintf(path, sizeof path, "/proc/%d/status", tid);
+  FILE *file = fopen(path, "re");
+  if (!file) return;
+  while (fgets(line, sizeof line, file))
+    if (sscanf(line, "Tgid: %d", pid) != 1 && sscanf(line, "PPid: %d", parent) == 1) break;
+  fclose(file);
+}
+
+static const struct tracer_stop *birth_note(struct tracer *tracer, struct tracee *child, const struct tracee *parent,
+                                            uint64_t clone_flags) {
+  child->born = true;
+  tracer->note = (struct tracer_stop){
+      .kind = STOP_BIRTH,
+      .time = tracer_now(),
+      .tracee = child->number,
+      .tid = child->tid,
+      .pid = child->process->pid,
+      .tree = child->tree->number,
+      .parent = parent ? parent->number : 0,
+      .message = clone_flags,
+      .flags = (child->is_thread ? STOP_FLAG_THREAD : 0) | (clone_flags & CLONE_VFORK ? STOP_FLAG_VFORK : 0) |
+               (child->tree->attached ? STOP_FLAG_ATTACHED : 0),
+  };
+  return child->muted ? NULL : &tracer->note;
+}
+
+/* The flags of the clone that `parent` is in, from its registers: no memory needed but for clone3. */
+static uint64_t clone_flags_of(const struct tracee *parent, int event) {
+  struct user_regs_struct regs;
+  if (event == PTRACE_EVENT_VFORK) return CLONE_VFORK | CLONE_VM | SIGCHLD;
+  if (event == PTRACE_EVENT_FORK || ptrace(PTRACE_GETREGS, parent->tid, NULL, &regs)) return SIGCHLD;
+  /* Injected or rewritten calls included: the kernel runs what orig_rax says. */
+  bool i386 = parent->stop.arch == AUDIT_ARCH_I386 && parent->phase != PHASE_OUTSIDE;
+  i386 = i386 || regs.cs == 0x23;
+  if (regs.orig_rax == (i386 ? 120u : 56u)) return i386 ? (uint32_t)regs.rbx : regs.rdi;
+  if (regs.orig_rax == 435) {
+    uint64_t address = i386 ? (uint32_t)regs.rbx : regs.rdi;
+    errno = 0;
+    long flags = ptrace(PTRACE_PEEKDATA, parent->tid, (void *)address, NULL);
+    return errno ? 0 : (uint64_t)flags;
+  }
+  return 0;
+}
+
+static void inherit(struct tracee *child, const struct tracee *parent) {
+  child->muted = parent->muted;
+  child->detaching = parent->detaching;
+  /* Its registers are a copy of the parent's, rewritten arguments included. */
+  child->changed_args = parent->changed_args;
+  child->stop.arch = parent->stop.arch;
+  memcpy(child->original_args, parent->original_args, sizeof child->original_args);
+}
+
+static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *parent, int event) {
+  unsigned long message = 0;
+  ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &message);
+  uint64_t flags = clone_flags_of(parent, event);
+  pid_t tid = (pid_t)message;
+  struct tracee *child = tid > 0 ? tracer_find_tid(tracer, tid) : NULL;
+  const struct tracer_stop *birth = NULL;
+  if (child && child->born) {
+    /* Adopted earlier, when it seemed that this event would never come. */
+  } else if (tid > 0) {
+    bool thread = flags & CLONE_THREAD;
+    if (child) {
+      /* Its first stop overtook this event: now its family is known. */
+      child->tree = parent->tree;
+      child->tree->alive++;
+      if (thread) {
+        process_drop(child->process);
+        child->process = process_hold(parent->process);
+      }
+      child->parked = false;
+      tracees_push_front(tracer, (struct wait_status){tid, child->parked_status});
+    } else {
+      child = tracees_add(tracer, parent->tree, tid, thread ? parent->process : NULL);
+    }
+    if (child) {
+      child->is_thread = thread;
+      inherit(child, parent);
+      birth = birth_note(tracer, child, parent, flags);
+    }
+  }
+  go_on(parent, 0);
+  return birth;
+}
+
+/* A status of a tid that nobody has announced: a child faster than its parent's event, or a child of our host program
+ * that is not ours to trace. Held back until its parent's event tells which. */
+static void park(struct tracer *tracer, struct wait_status status) {
+  if (!stop_is_alive(status.status)) return;
+  struct tracee *tracee = tracees_add(tracer, NULL, status.tid, NULL);
+  if (!tracee) return;
+  tracee->parked = true;
+  tracee->parked_status = status.status;
+}
+
+void backend_adopt_parked(struct tracer *tracer) {
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
+    struct tracee *child = tracer->slots[slot];
+    if (!child || !child->parked) continue;
+    pid_t pid = child->tid, parent_pid = 0;
+    read_family(child->tid, &pid, &parent_pid);
+    struct tracee *parent = tracer_find_tid(tracer, pid == child->tid ? parent_pid : pid);
+    struct tree *tree = parent && parent->tree ? parent->tree : tracer->trees;
+    if (!tree) continue;
+    child->tree = tree;
+    tree->alive++;
+    child->parked = false;
+    child->is_thread = pid != child->tid;
+    if (child->is_thread && parent) {
+      process_drop(child->process);
+      child->process = process_hold(parent->process);
+    }
+    if (parent) inherit(child, parent);
+    tracees_push_status(tracer, (struct wait_status){child->tid, child->parked_status});
+  }
+}
+
+static const struct tracer_stop *died(struct tracer *tracer, struct tracee *tracee, int status) {
+  bool reported = tracee->born && !tracee->muted;
+  bool parked = tracee->parked;
+  tracees_begin_stop(tracer, tracee);
+  tracee->stop.kind = STOP_EXIT;
+  tracee->stop.status = status;
+  tracees_bury(tracer, tracee);
+  /* Its unannounced children will not be announced any more. */
+  if (!parked) backend_adopt_parked(tracer);
+  return reported ? &tracee->stop : NULL;
+}
+
+/* execve by a thread that is not the leader: the kernel gives it the leader's tid, and the leader vanishes without a
+ * status of its own (ptrace(2), "execve(2) under ptrace"). */
+static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *tracee, struct wait_status status) {
+  unsigned long former = 0;
+  ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &former);
+  struct tracee *thread = former && (pid_t)former != tracee->tid ? tracer_find_tid(tracer, (pid_t)former) : NULL;
+  if (thread) {
+    /* Twice round: first the old leader's end, then the exec itself, on the thread that has now the leader's tid. */
+    pid_t tid = tracee->tid;
+    bool root = tracee->is_root, reported = tracee->born && !tracee->muted;
+    tracees_begin_stop(tracer, tracee);
+    tracee->stop.kind = STOP_SUPERSEDED;
+    tracee->stop.message = former;
+    tracees_bury(tracer, tracee);
+    tracees_rename(tracer, thread, tid);
+    thread->is_root = root;
+    thread->is_thread = false;
+    thread->stop.message = former;
+    if (thread->state == TRACEE_STOPPED) tracee_set_state(thread, TRACEE_RUNNING);
+    tracees_push_front(tracer, status);
+    return reported ? &tracee->stop : NULL;
+  }
+  process_reset(tracee->process);
+  remote_syscall_abandon(tracee);
+  tracee->changed_args = 0;
+  tracee->changed_nr = false;
+  tracee->interrupted = false;
+  tracee->launching = false;
+  if (tracee->is_root && tracee->tree->launch) tracee->tree->launch->error = 0;
+  if (tracee->muted) return go_on(tracee, 0);
+  uint64_t message = tracee->stop.message;
+  report(tracer, tracee, STOP_EXEC);
+  tracee->stop.message = former && (pid_t)former != tracee->tid ? former : message;
+  return &tracee->stop;
+}
+
+/* --- stops: signals -------------------------------------------------------------------------------------------- */
+
+static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
+  if (tracee->phase == PHASE_ENTERED) {
+    /* No exit stop was asked for: the result register tells here whether the trapped call was broken off. */
+    errno = 0;
+    long nr = ptrace(PTRACE_PEEKUSER, tracee->tid, (void *)arch_number_offset(), NULL);
+    long result = ptrace(PTRACE_PEEKUSER, tracee->tid, (void *)arch_result_offset(), NULL);
+    if (tracee->stop.arch == AUDIT_ARCH_I386) result = (int32_t)result;
+    if (errno == 0 && (uint64_t)nr == tracee->original_nr && is_restart(result)) tracee->interrupted = true;
+  }
+  if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
+  report(tracer, tracee, STOP_SIGNAL);
+  tracee->stop.signal = signal;
+  return &tracee->stop;
+}
+
+static const struct tracer_stop *group_stopped(struct tracer *tracer, struct tracee *tracee, int signal) {
+  tracees_begin_stop(tracer, tracee);
+  tracee->stop.kind = STOP_GROUP;
+  tracee->stop.signal = signal;
+  tracee_set_state(tracee, TRACEE_LISTENING);
+  /* LISTEN: it stays stopped for everybody but the tracer, and SIGCONT ends it as it would untraced. */
+  ptrace(PTRACE_LISTEN, tracee->tid, NULL, NULL);
+  return tracee->muted ? NULL : &tracee->stop;
+}
+
+static const struct tracer_stop *first_stop(struct tracer *tracer, struct tracee *tracee) {
+  restore_call(tracee);
+  tracee->phase = PHASE_OUTSIDE;
+  if (tracee->muted || !(tracer->options.want & WANT_START)) return NULL;
+  return report(tracer, tracee, STOP_START);
+}
+
+/* --- dispatch -------------------------------------------------------------------------------------------------- */
+
+static const struct tracer_stop *remote_stop(struct tracer *tracer, struct tracee *tracee, struct wait_meaning meaning) {
+  int request;
+  int64_t result = 0;
+  if (meaning.kind == WAIT_SIGNAL) {
+    /* Only SIGSTOP gets here, all others are blocked: it is sent again afterwards. */
+    tracee->deferred_stop = meaning.detail;
+    restart(tracee, tracee->remote == REMOTE_CALLING || tracee->tree->mode == TRAP_PTRACE ? PTRACE_SYSCALL : PTRACE_CONT,
+            0);
+    return NULL;
+  }
+  if (remote_syscall_stop(tracer, tracee, meaning, &request, &result) == REMOTE_STEP_CONTINUE) {
+    restart(tracee, request, 0);
+    return NULL;
+  }
+  if (tracee->detaching) {
+    let_go(tracer, tracee, 0);
+    return NULL;
+  }
+  enum stop_kind held = tracee->held;
+  report(tracer, tracee, STOP_INJECTED);
+  tracee->held = held;
+  tracee->stop.result = result;
+  return &tracee->stop;
+}
+
+static const struct tracer_stop *dispatch_stop(struct tracer *tracer, struct tracee *tracee,
+                                               struct wait_status status, struct wait_meaning meaning) {
+  enum syscall_op expected = tracee->phase == PHASE_OUTSIDE ? SYSCALL_OP_ENTRY : SYSCALL_OP_EXIT;
+  switch (meaning.kind) {
+  case WAIT_SECCOMP:
+    return call_stop(tracer, tracee, SYSCALL_OP_SECCOMP);
+  case WAIT_SYSCALL:
+    return call_stop(tracer, tracee, expected);
+  case WAIT_FORK:
+    return forked(tracer, tracee, meaning.detail);
+  case WAIT_EXEC:
+    return executed(tracer, tracee, status);
+  case WAIT_SIGNAL:
+    return signalled(tracer, tracee, meaning.detail);
+  case WAIT_GROUP_STOP:
+    return group_stopped(tracer, tracee, meaning.detail);
+  default:
+    return go_on(tracee, 0);
+  }
+}
+
+const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_status status) {
+  struct tracee *tracee = tracer_find_tid(tracer, status.tid);
+  struct wait_meaning meaning = stop_classify(status.status);
+  if (!tracee) {
+    park(tracer, status);
+    return NULL;
+  }
+  if (meaning.kind == WAIT_EXITED || meaning.kind == WAIT_KILLED) return died(tracer, tracee, status.status);
+  if (tracee->parked) {
+    tracee->parked_status = status.status;
+    return NULL;
+  }
+  if (!tracee->born) {
+    /* Adopted: its birth is reported first, then this stop. */
+    tracees_push_front(tracer, status);
+    return birth_note(tracer, tracee, NULL, tracee->is_thread ? CLONE_THREAD | CLONE_VM | CLONE_FILES | CLONE_FS : 0);
+  }
+  bool first = tracee->state == TRACEE_NEW;
+  /* A tracee that stops again while held was killed meanwhile, or woken by somebody's SIGKILL: the last stop counts. */
+  if (tracee->state != TRACEE_STOPPED) tracee_set_state(tracee, TRACEE_STOPPED);
+  if (tracee->detaching && tracee->remote == REMOTE_NONE) {
+    int signal = meaning.kind == WAIT_SIGNAL ? meaning.detail : 0;
+    let_go(tracer, tracee, signal);
+    return NULL;
+  }
+  if (first) {
+    const struct tracer_stop *start = first_stop(tracer, tracee);
+    if (start) return start;
+    if (meaning.kind == WAIT_EVENT_STOP) return go_on(tracee, 0);
+  }
+  if (tracee->remote != REMOTE_NONE && (meaning.kind == WAIT_SYSCALL || meaning.kind == WAIT_SECCOMP ||
+                                        meaning.kind == WAIT_SIGNAL || meaning.kind == WAIT_EVENT_STOP))
+    return remote_stop(tracer, tracee, meaning);
+  return dispatch_stop(tracer, tracee, status, meaning);
+}

@@ -1,0 +1,24 @@
+/*
+ * backend_ptrace.h - stops by ptrace: from wait statuses to the stops that callers see, and back to resume requests.
+ */
+#ifndef LUATRACE_BACKEND_PTRACE_H
+#define LUATRACE_BACKEND_PTRACE_H
+
+#include "tracee.h"
+
+/* PTRACE_O_* for a tree. */
+unsigned long backend_options(const struct tree *tree);
+/* Waits for statuses and queues them. timeout in ns, negative: none. Returns how many were queued, 0 when the time
+ * passed, -EINTR when a signal of ours came, -ECHILD when there is nothing left to wait for. */
+int backend_wait(struct tracer *tracer, int64_t timeout);
+/* What a status means to the caller: a stop to report, or NULL when the core dealt with it. */
+const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_status status);
+/* Lets a held tracee go on; applies what was rewritten. */
+int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal);
+int backend_inject(struct tracee *tracee, uint64_t nr, const uint64_t args[6]);
+/* Lets go of a tracee: at once when it is stopped, else at its next stop. */
+void backend_detach(struct tracer *tracer, struct tracee *tracee);
+/* Stops that were held back because their tracee's birth was not yet known are queued after all. */
+void backend_adopt_parked(struct tracer *tracer);
+
+#endif

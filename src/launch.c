@@ -1,0 +1,185 @@
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>            /* O_CLOEXEC */
+#include <grp.h>              /* getgrouplist, setgroups */
+#include <linux/capability.h> /* capset */
+#include <linux/filter.h>     /* struct sock_fprog */
+#include <linux/seccomp.h>    /* SECCOMP_SET_MODE_FILTER */
+#include <pwd.h>              /* getpwnam */
+#include <signal.h>
+#include <stdlib.h> /* malloc */
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "trap_plan.h" /* trap_plan_build_filter */
+
+/* All that the child needs, prepared before the fork: between fork and exec it allocates nothing. */
+struct preparation {
+  const struct tracer *tracer;
+  const struct tracer_launch *launch;
+  struct launch_status *status;
+  int go; /* read end: a byte arrives when we have been seized */
+  struct sock_fprog filter;
+  bool no_new_privs;
+  uid_t uid;
+  gid_t gid;
+  gid_t *groups;
+  int group_count;
+};
+
+_Noreturn static void fail(struct preparation *p) {
+  p->status->error = errno ? errno : EIO;
+  _exit(127);
+}
+
+/* Exec resets handlers by itself, but what luatrace ignores would stay ignored in the program. */
+static void restore_signals(const struct tracer *tracer) {
+  for (int signal = 1; signal < NSIG; signal++)
+    if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
+}
+
+/* Becomes another user but keeps the right to install a filter: exec drops what capabilities remain. */
+static void become_user(struct preparation *p) {
+  if (setgroups((size_t)p->group_count, p->groups) || setresgid(p->gid, p->gid, p->gid)) fail(p);
+  if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(p->uid, p->uid, p->uid)) fail(p);
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data)) fail(p);
+  for (int i = 0; i < 2; i++)
+    data[i].effective = data[i].permitted;
+  if (syscall(SYS_capset, &header, data)) fail(p);
+}
+
+_Noreturn static void child(struct preparation *p) {
+  const struct tracer_launch *launch = p->launch;
+  char byte;
+  ssize_t got;
+  do
+    got = read(p->go, &byte, 1);
+  while (got < 0 && errno == EINTR);
+  if (got != 1) _exit(127); /* the tracer died or could not seize us */
+
+  p->status->step = LAUNCH_CWD;
+  if (launch->cwd && chdir(launch->cwd)) fail(p);
+  p->status->step = LAUNCH_FDS;
+  if (launch->new_group && setpgid(0, 0)) fail(p);
+  for (int i = 0; i < 3; i++)
+    if (launch->fds[i] >= 0 && launch->fds[i] != i && dup2(launch->fds[i], i) < 0) fail(p);
+  restore_signals(p->tracer);
+
+  p->status->step = LAUNCH_USER;
+  if (launch->user) become_user(p);
+  if (p->filter.len) {
+    p->status->step = LAUNCH_NO_NEW_PRIVS;
+    if (p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail(p);
+    p->status->step = LAUNCH_FILTER;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p->filter)) fail(p);
+  }
+  p->status->step = LAUNCH_EXEC;
+  extern char **environ;
+  execve(launch->file, (char *const *)launch->argv, launch->envp ? (char *const *)launch->envp : environ);
+  fail(p);
+}
+
+static int find_user(struct preparation *p, const char *name) {
+  errno = 0;
+  const struct passwd *user = getpwnam(name);
+  if (!user) return errno ? -errno : -ENOENT;
+  p->uid = user->pw_uid;
+  p->gid = user->pw_gid;
+  p->group_count = 64;
+  p->groups = malloc(sizeof *p->groups * (size_t)p->group_count);
+  if (p->groups && getgrouplist(name, user->pw_gid, p->groups, &p->group_count) < 0) {
+    /* More than 64: now group_count says how many. */
+    free(p->groups);
+    p->groups = malloc(sizeof *p->groups * (size_t)p->group_count);
+    if (p->groups && getgrouplist(name, user->pw_gid, p->groups, &p->group_count) < 0) p->group_count = 0;
+  }
+  return p->groups ? 0 : -ENOMEM;
+}
+
+static void discard(pid_t pid) {
+  kill(pid, SIGKILL);
+  while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+    ;
+}
+
+/* Seizes the waiting child and lets it go on. */
+static int seize_and_go(pid_t pid, int go, const struct tracer_launch *launch, unsigned long options) {
+  if (ptrace(PTRACE_SEIZE, pid, NULL, options)) return -errno;
+  if (launch->mode == TRAP_PTRACE) {
+    /* Without a filter the first stop must be asked for: from it on, PTRACE_SYSCALL sees every call. */
+    int status;
+    if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL)) return -errno;
+    while (waitpid(pid, &status, __WALL) < 0)
+      if (errno != EINTR) return -errno;
+    if (!WIFSTOPPED(status)) return -ESRCH;
+    if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL)) return -errno;
+  }
+  return write(go, "g", 1) == 1 ? 0 : -errno;
+}
+
+static int fork_and_seize(struct preparation *p, unsigned long options, struct launch_result *result) {
+  int go[2];
+  result->step = LAUNCH_FORK;
+  if (pipe2(go, O_CLOEXEC)) return -errno;
+  p->go = go[0];
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(go[1]);
+    child(p);
+  }
+  int error = pid < 0 ? -errno : 0;
+  close(go[0]);
+  if (!error) {
+    result->step = LAUNCH_SEIZE;
+    error = seize_and_go(pid, go[1], p->launch, options);
+    if (error) discard(pid);
+  }
+  close(go[1]);
+  return error ? error : pid;
+}
+
+int launch_start(struct tracer *tracer, const struct tracer_launch *launch, unsigned long options,
+                 struct launch_status **status, struct launch_result *result) {
+  struct preparation p = {.tracer = tracer, .launch = launch};
+  int error = 0;
+  if (launch->user) {
+    result->step = LAUNCH_USER;
+    error = find_user(&p, launch->user);
+  }
+  if (!error && launch->mode == TRAP_SECCOMP && launch->plan) {
+    const struct sock_filter *filter;
+    result->step = LAUNCH_FILTER;
+    error = trap_plan_build_filter(launch->plan, &filter, &p.filter.len);
+    p.filter.filter = (struct sock_filter *)filter;
+    p.no_new_privs = tracer->features.unprivileged_needs_nnp;
+  }
+  if (!error) {
+    void *shared = mmap(NULL, sizeof **status, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+      error = -errno;
+    } else {
+      p.status = *status = shared;
+      error = fork_and_seize(&p, options, result);
+      if (error < 0) {
+        launch_status_free(*status);
+        *status = NULL;
+      }
+    }
+  }
+  free(p.groups);
+  result->error = error < 0 ? -error : 0;
+  result->no_new_privs = p.no_new_privs && p.filter.len;
+  if (error >= 0) result->step = LAUNCH_OK;
+  return error;
+}
+
+void launch_status_free(struct launch_status *status) {
+  if (status) munmap(status, sizeof *status);
+}

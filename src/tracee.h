@@ -1,0 +1,101 @@
+/*
+ * tracee.h - one traced thread: its identity, its state and the legal transitions between states.
+ *
+ * Owns what hangs under a tracee (memory fd, unwinding cache); frees it with the tracee. Makes no ptrace calls.
+ *
+ *            birth or attach
+ *                 |
+ *                 v      first stop            resume
+ *             TRACEE_NEW ----------> TRACEE_STOPPED <-----> TRACEE_RUNNING <--> TRACEE_LISTENING
+ *                 |                       |                      |                    |
+ *                 +-----------------------+----------+-----------+--------------------+
+ *                                                    v
+ *                                               TRACEE_DEAD
+ */
+#ifndef LUATRACE_TRACEE_H
+#define LUATRACE_TRACEE_H
+
+#include "tracer.h" /* struct tracer, struct tracer_stop */
+
+enum tracee_state {
+  TRACEE_NEW,       /* known of, has not stopped yet */
+  TRACEE_RUNNING,   /* resumed */
+  TRACEE_STOPPED,   /* in a ptrace-stop */
+  TRACEE_LISTENING, /* in a group-stop, resumed with PTRACE_LISTEN */
+  TRACEE_DEAD
+};
+
+/* Where the thread is in a system call, as far as stops tell. */
+enum call_phase {
+  PHASE_OUTSIDE,
+  PHASE_ENTERED,      /* entry seen; no exit stop is wanted */
+  PHASE_WANT_EXIT,    /* entry seen; the exit stop is reported */
+  PHASE_QUIET_EXIT    /* entry seen; the core itself needs the exit stop (to restore registers, set a result) */
+};
+
+/* A remote call in progress (remote_syscall.c). */
+enum remote_phase {
+  REMOTE_NONE,
+  REMOTE_CALLING,  /* the injected call runs; its exit stop comes next */
+  REMOTE_RETURNING /* rewound: the interrupted call's entry stop comes next */
+};
+
+/* What the threads of a process share, counted. */
+struct process {
+  pid_t pid;
+  uint32_t references;
+  int mem_fd;          /* /proc/PID/mem, -1 when not open; reopened after exec */
+  bool no_process_vm;  /* process_vm_readv said EPERM: use mem_fd or PEEKDATA */
+  struct unwinder *unwinder; /* stack_trace.c's cache, NULL until the first stack */
+};
+
+struct tracee {
+  struct tracee *next_by_tid;
+  struct tracee *next_finished;
+  struct tree *tree;
+  struct process *process;
+  uint32_t number;
+  uint32_t slot;
+  pid_t tid;
+  enum tracee_state state;
+  enum call_phase phase;
+  bool is_root;
+  bool is_thread;
+  bool born;     /* its birth has been reported */
+  bool muted;    /* detached in all but name: stops are no longer reported */
+  bool detaching; /* let go at the next stop */
+  bool launching; /* between spawn and the execve of the program itself */
+  bool parked;    /* first stop seen before the birth event: held back */
+  int parked_status;
+
+  /* The call being made: as the program asked, and what was rewritten. */
+  uint64_t original_nr;
+  uint64_t original_args[6];
+  uint8_t changed_args; /* bit i: args[i] differs in the registers */
+  bool changed_nr;
+  bool skipped;         /* the number is -1; `forced_result` is what the program gets */
+  bool force_at_exit;   /* ...and must be written at the exit stop */
+  int64_t forced_result;
+  bool interrupted;     /* the last trapped call was broken off by a signal: it may come again as a restart */
+
+  enum remote_phase remote;
+  struct remote_call *remote_call; /* saved registers while remote != REMOTE_NONE */
+  int deferred_stop; /* SIGSTOP that arrived during a remote call */
+
+  enum stop_kind held;     /* the stop it is held at; stays when stop.kind is STOP_INJECTED */
+  struct tracer_stop stop; /* the current or the last stop; nr and args are those of the last trapped call */
+};
+
+/* Moves to another state; an illegal transition aborts: the core's own bug. */
+void tracee_set_state(struct tracee *tracee, enum tracee_state state);
+const char *tracee_state_name(enum tracee_state state);
+bool tracee_can_become(enum tracee_state from, enum tracee_state to);
+
+struct process *process_new(pid_t pid);
+struct process *process_hold(struct process *process);
+/* Drops one reference; the last one closes and frees. NULL is allowed. */
+void process_drop(struct process *process);
+/* After exec: memory and unwinding caches are of the old image. */
+void process_reset(struct process *process);
+
+#endif

@@ -1,0 +1,365 @@
+#include "tracer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend_ptrace.h"
+#include "launch.h"
+#include "syscall_info.h"
+#include "tracee.h"
+#include "tracees.h"
+
+/* The one mutable global: a signal has reached luatrace itself. */
+static volatile sig_atomic_t caught_signal;
+
+uint32_t tracer_abi(void) {
+  return TRACER_ABI;
+}
+
+struct tracer *tracer_open(const struct tracer_options *options) {
+  struct tracer *tracer = calloc(1, sizeof *tracer);
+  if (!tracer) return NULL;
+  if (options) tracer->options = *options;
+  tracer_probe(&tracer->features);
+  if (!tracer->features.get_syscall_info) tracer->options.no_get_syscall_info = 1;
+  if (!tracer->features.set_syscall_info) tracer->options.no_set_syscall_info = 1;
+  /* With SIGCHLD ignored the kernel reaps our tracees unseen. */
+  tracer_change_signal(tracer, SIGCHLD, SIG_DFL);
+  return tracer;
+}
+
+/* --- trees ----------------------------------------------------------------------------------------------------- */
+
+struct tree *tracer_tree(struct tracer *tracer, uint32_t number) {
+  for (struct tree *tree = tracer->trees; tree; tree = tree->next)
+    if (tree->number == number) return tree;
+  return NULL;
+}
+
+static struct tree *tree_new(struct tracer *tracer) {
+  struct tree *tree = calloc(1, sizeof *tree);
+  if (!tree) return NULL;
+  tree->number = ++tracer->last_tree;
+  tree->next = tracer->trees;
+  tracer->trees = tree;
+  return tree;
+}
+
+static void tree_free(struct tracer *tracer, struct tree *tree) {
+  struct tree **link = &tracer->trees;
+  while (*link && *link != tree)
+    link = &(*link)->next;
+  if (*link) *link = tree->next;
+  launch_status_free(tree->launch);
+  free(tree);
+}
+
+int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, struct launch_result *result) {
+  *result = (struct launch_result){0};
+  struct tree *tree = tree_new(tracer);
+  if (!tree) return -ENOMEM;
+  tree->mode = launch->mode;
+  tree->no_follow = launch->no_follow;
+  tree->plan = launch->plan;
+  int pid = launch_start(tracer, launch, backend_options(tree), &tree->launch, result);
+  struct tracee *root = pid < 0 ? NULL : tracees_add(tracer, tree, pid, NULL);
+  if (!root) {
+    tree_free(tracer, tree);
+    return pid < 0 ? pid : -ENOMEM;
+  }
+  tree->root = pid;
+  root->is_root = root->born = root->launching = true;
+  tracee_set_state(root, TRACEE_RUNNING);
+  result->pid = pid;
+  result->tree = tree->number;
+  return 0;
+}
+
+int tracer_launch_error(struct tracer *tracer, uint32_t number, uint32_t *step) {
+  const struct tree *tree = tracer_tree(tracer, number);
+  if (!tree || !tree->launch) return 0;
+  if (step) *step = tree->launch->step;
+  return tree->launch->error;
+}
+
+/* Seizes what threads of the process are not ours yet; returns how many, or -errno if even the first fails. */
+static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t pid, struct process **process) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *tasks = opendir(path);
+  if (!tasks) return errno == ENOENT ? -ESRCH : -errno;
+  int seized = 0, error = 0;
+  for (struct dirent *entry; (entry = readdir(tasks));) {
+    pid_t tid = (pid_t)atoi(entry->d_name);
+    if (tid <= 0 || tracer_find_tid(tracer, tid)) continue;
+    if (ptrace(PTRACE_SEIZE, tid, NULL, backend_options(tree))) {
+      if (errno != ESRCH) error = -errno; /* a thread may end meanwhile */
+      continue;
+    }
+    struct tracee *tracee = tracees_add(tracer, tree, tid, *process);
+    if (!tracee) {
+      error = -ENOMEM;
+      break;
+    }
+    *process = tracee->process;
+    tracee->process->pid = pid;
+    tracee->is_thread = tid != pid;
+    tracee->is_root = tid == pid;
+    tracee_set_state(tracee, TRACEE_RUNNING);
+    ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+    seized++;
+  }
+  closedir(tasks);
+  return seized ? seized : error;
+}
+
+int tracer_attach(struct tracer *tracer, int32_t pid, struct trap_plan *plan, uint32_t no_follow) {
+  struct tree *tree = tree_new(tracer);
+  if (!tree) return -ENOMEM;
+  tree->mode = TRAP_PTRACE;
+  tree->attached = true;
+  tree->no_follow = no_follow;
+  tree->plan = plan;
+  tree->root = pid;
+  /* Threads may be created while we look: go round until nothing new is found. */
+  struct process *process = NULL;
+  int total = 0, found;
+  while ((found = attach_threads(tracer, tree, pid, &process)) > 0)
+    total += found;
+  if (total == 0) {
+    tree_free(tracer, tree);
+    return found ? found : -ESRCH;
+  }
+  return (int)tree->number;
+}
+
+/* --- the loop -------------------------------------------------------------------------------------------------- */
+
+static const struct tracer_stop *note(struct tracer *tracer, enum stop_kind kind, int signal) {
+  tracer->note = (struct tracer_stop){.kind = kind, .signal = signal, .time = tracer_now()};
+  return &tracer->note;
+}
+
+uint64_t tracer_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static const struct tracer_stop *interruption(struct tracer *tracer) {
+  int signal = caught_signal;
+  caught_signal = 0;
+  setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+  return note(tracer, STOP_INTERRUPTED, signal);
+}
+
+const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
+  uint64_t deadline = timeout > 0 ? tracer_now() + (uint64_t)timeout : 0;
+  tracees_free_finished(tracer);
+  for (;;) {
+    struct wait_status status;
+    while (tracees_next_status(tracer, &status)) {
+      const struct tracer_stop *stop = backend_dispatch(tracer, status);
+      if (stop) return stop;
+      tracees_free_finished(tracer);
+    }
+    if (caught_signal) return interruption(tracer);
+
+    int64_t left = timeout;
+    if (timeout > 0) {
+      uint64_t now = tracer_now();
+      left = now < deadline ? (int64_t)(deadline - now) : 0;
+    }
+    int got = backend_wait(tracer, left);
+    if (got == 0) return note(tracer, STOP_NONE, 0);
+    if (got == -ECHILD) {
+      /* Whatever the books say, nobody is left. */
+      struct tracee *lost = tracees_any(tracer);
+      if (!lost) return note(tracer, STOP_DONE, 0);
+      tracees_bury(tracer, lost);
+    }
+  }
+}
+
+static int held(struct tracer *tracer, uint64_t stop, enum stop_kind kind, struct tracee **tracee) {
+  *tracee = tracer_find_stop(tracer, stop);
+  if (!*tracee) return -ESRCH;
+  return (*tracee)->held == kind ? 0 : -EINVAL;
+}
+
+int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal) {
+  struct tracee *tracee = tracer_find_stop(tracer, stop);
+  if (!tracee) return -ESRCH;
+  return backend_resume(tracer, tracee, how & RESUME_WANT_EXIT, signal);
+}
+
+int tracer_set_call(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]) {
+  struct tracee *tracee;
+  int error = held(tracer, stop, STOP_SYSCALL_ENTRY, &tracee);
+  if (error) return error;
+  tracee->stop.nr = nr;
+  memcpy(tracee->stop.args, args, sizeof tracee->stop.args);
+  tracee->changed_nr = nr != tracee->original_nr;
+  tracee->changed_args = 0;
+  for (unsigned i = 0; i < 6; i++)
+    if (args[i] != tracee->original_args[i]) tracee->changed_args |= (uint8_t)(1u << i);
+  return 0;
+}
+
+int tracer_skip_call(struct tracer *tracer, uint64_t stop, int64_t result) {
+  struct tracee *tracee;
+  int error = held(tracer, stop, STOP_SYSCALL_ENTRY, &tracee);
+  if (error) return error;
+  tracee->skipped = true;
+  tracee->forced_result = result;
+  return 0;
+}
+
+int tracer_set_result(struct tracer *tracer, uint64_t stop, int64_t result) {
+  struct tracee *tracee;
+  int error = held(tracer, stop, STOP_SYSCALL_EXIT, &tracee);
+  if (error) return error;
+  tracee->stop.result = result;
+  return syscall_info_set_result(tracee->tid, result);
+}
+
+int tracer_inject(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]) {
+  struct tracee *tracee = tracer_find_stop(tracer, stop);
+  if (!tracee) return -ESRCH;
+  if (tracee->held != STOP_SYSCALL_ENTRY && tracee->held != STOP_SYSCALL_EXIT) return -EINVAL;
+  return backend_inject(tracee, nr, args);
+}
+
+int tracer_get_siginfo(struct tracer *tracer, uint64_t stop, void *siginfo, uint32_t size) {
+  struct tracee *tracee;
+  siginfo_t whole;
+  int error = held(tracer, stop, STOP_SIGNAL, &tracee);
+  if (error) return error;
+  if (ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &whole)) return -errno;
+  memcpy(siginfo, &whole, size < sizeof whole ? size : sizeof whole);
+  return 0;
+}
+
+int tracer_set_siginfo(struct tracer *tracer, uint64_t stop, const void *siginfo, uint32_t size) {
+  struct tracee *tracee;
+  siginfo_t whole;
+  int error = held(tracer, stop, STOP_SIGNAL, &tracee);
+  if (error) return error;
+  if (ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &whole)) return -errno;
+  memcpy(&whole, siginfo, size < sizeof whole ? size : sizeof whole);
+  return ptrace(PTRACE_SETSIGINFO, tracee->tid, NULL, &whole) ? -errno : 0;
+}
+
+/* --- many at once ---------------------------------------------------------------------------------------------- */
+
+int tracer_signal(struct tracer *tracer, uint32_t number, int32_t signal, uint32_t whole_process) {
+  const struct tracee *tracee = tracer_find_tracee(tracer, number);
+  if (!tracee || tracee->state == TRACEE_DEAD) return -ESRCH;
+  long failed = whole_process ? kill(tracee->process->pid, signal)
+                              : syscall(SYS_tgkill, tracee->process->pid, tracee->tid, signal);
+  return failed ? -errno : 0;
+}
+
+int tracer_count(struct tracer *tracer, uint32_t number) {
+  if (number == 0) return (int)tracer->alive;
+  const struct tree *tree = tracer_tree(tracer, number);
+  return tree ? (int)tree->alive : 0;
+}
+
+int tracer_kill(struct tracer *tracer, uint32_t tree, int32_t signal) {
+  int count = 0;
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
+    const struct tracee *tracee = tracer->slots[slot];
+    if (!tracee || tracee->state == TRACEE_DEAD || (tree && tracee->tree->number != tree)) continue;
+    if (kill(tracee->process->pid, signal) == 0) count++;
+  }
+  return count;
+}
+
+int tracer_detach(struct tracer *tracer, uint32_t number) {
+  struct tracee *named = tracer_find_tracee(tracer, number);
+  if (!named || named->state == TRACEE_DEAD) return -ESRCH;
+  bool filtered = named->tree->mode == TRAP_SECCOMP;
+  const struct process *process = named->process;
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
+    struct tracee *tracee = tracer->slots[slot];
+    if (!tracee || tracee->process != process || tracee->state == TRACEE_DEAD) continue;
+    /* Without a tracer every trapped call would fail with ENOSYS: the filter cannot be taken back. */
+    if (filtered)
+      tracee->muted = true;
+    else
+      backend_detach(tracer, tracee);
+  }
+  return filtered;
+}
+
+void tracer_close(struct tracer *tracer) {
+  if (!tracer) return;
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
+    struct tracee *tracee = tracer->slots[slot];
+    if (!tracee || tracee->state == TRACEE_DEAD) continue;
+    tracee->muted = true;
+    if (tracee->tree->attached)
+      backend_detach(tracer, tracee);
+    else
+      kill(tracee->process->pid, SIGKILL);
+  }
+  /* Bounded: an uninterruptible tracee (vfork, a dead disk) must not hold luatrace. EXITKILL sees to the rest. */
+  uint64_t deadline = tracer_now() + 2000000000u;
+  while (tracer->alive > 0 && tracer_now() < deadline) {
+    const struct tracer_stop *stop = tracer_next(tracer, 100000000);
+    if (stop->kind == STOP_DONE) break;
+  }
+  for (struct tracee *tracee; (tracee = tracees_any(tracer));)
+    tracees_bury(tracer, tracee);
+  tracees_free_finished(tracer);
+  while (tracer->trees)
+    tree_free(tracer, tracer->trees);
+  for (int signal = 1; signal < NSIG; signal++)
+    if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
+  tracees_free_tables(tracer);
+  free(tracer);
+}
+
+/* --- signals to luatrace itself -------------------------------------------------------------------------------- */
+
+void tracer_change_signal(struct tracer *tracer, int signal, void (*handler)(int)) {
+  /* No SA_RESTART: a blocking wait must come back. */
+  struct sigaction action = {.sa_handler = handler}, before;
+  sigaction(signal, &action, &before);
+  if (tracer->signal_changed[signal]) return;
+  tracer->signal_changed[signal] = true;
+  tracer->inherited[signal] = before;
+}
+
+/* A signal just before wait4 blocks would be noticed only after the next stop: the timer repeats the interruption
+ * until tracer_next has seen it. */
+static void on_signal(int signal) {
+  if (signal != SIGALRM) caught_signal = signal;
+  const struct itimerval soon = {.it_value = {.tv_usec = 20000}, .it_interval = {.tv_usec = 20000}};
+  if (signal != SIGALRM) setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+int tracer_catch_signals(struct tracer *tracer) {
+  static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+    struct sigaction before;
+    sigaction(fatal[i], NULL, &before);
+    /* nohup and background jobs of plain shells: what was ignored stays ignored. */
+    if (before.sa_handler != SIG_IGN) tracer_change_signal(tracer, fatal[i], on_signal);
+  }
+  tracer_change_signal(tracer, SIGALRM, on_signal);
+  tracer_change_signal(tracer, SIGPIPE, SIG_IGN);
+  tracer_change_signal(tracer, SIGTTOU, SIG_IGN);
+  tracer_change_signal(tracer, SIGTTIN, SIG_IGN);
+  return 0;
+}

@@ -1,0 +1,75 @@
+/*
+ * tracer.h - what the core's files share: the boundary (api.h) as C, and the tracer that owns all tracees.
+ *
+ * This is the only file that includes api.h. The tracer owns its tracees and its trees (one per spawn or attach);
+ * nothing here calls ptrace: that is backend_ptrace.c.
+ */
+#ifndef LUATRACE_TRACER_H
+#define LUATRACE_TRACER_H
+
+#include <signal.h>  /* struct sigaction, NSIG */
+#include <stdbool.h> /* bool */
+#include <stddef.h>  /* size_t */
+#include <stdint.h>  /* the types of api.h */
+#include <sys/types.h> /* pid_t */
+
+#include "api.h"
+
+struct tracee;
+
+/* One spawned or attached program and all its descendants. */
+struct tree {
+  struct tree *next;
+  uint32_t number;
+  uint32_t mode; /* enum trap_mode */
+  bool attached;
+  bool no_follow;
+  pid_t root;            /* pid of the root process */
+  uint32_t alive;        /* tracees alive */
+  struct trap_plan *plan; /* borrowed */
+  struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
+};
+
+struct tracer {
+  struct tracer_options options;
+  struct tracer_features features;
+  struct tree *trees;
+  uint32_t last_tree;
+  uint32_t last_tracee; /* numbers are never reused */
+  uint64_t last_serial; /* of stops */
+
+  struct tracee **by_tid; /* hash table, chained through tracee->next_by_tid */
+  uint32_t by_tid_size;   /* a power of two */
+  struct tracee **slots;  /* by slot number, NULL when free; a tracee's number modulo the size is tried first */
+  uint32_t slots_size;    /* a power of two */
+  uint32_t slots_used;
+  uint32_t alive;
+
+  struct wait_status *pending; /* drained but not yet dispatched: a ring */
+  uint32_t pending_head, pending_count, pending_size;
+  struct tracee *finished; /* reported as gone: freed by the next tracer_next */
+
+  struct tracer_stop note; /* stops that belong to no tracee, and births */
+  bool signals_caught;
+  bool signal_changed[NSIG];        /* dispositions that we changed... */
+  struct sigaction inherited[NSIG]; /* ...and what they were: launched programs get them back */
+};
+
+/* A wait status as it came. */
+struct wait_status {
+  pid_t tid;
+  int status;
+};
+
+struct tree *tracer_tree(struct tracer *tracer, uint32_t number);
+struct tracee *tracer_find_tid(struct tracer *tracer, pid_t tid);
+/* The tracee with this number, NULL when it is gone. */
+struct tracee *tracer_find_tracee(struct tracer *tracer, uint32_t number);
+/* The tracee whose current stop is `stop`, NULL when the id is stale. */
+struct tracee *tracer_find_stop(struct tracer *tracer, uint64_t stop);
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t tracer_now(void);
+/* Sets a disposition of luatrace's own; remembers the inherited one for launched programs and for tracer_close. */
+void tracer_change_signal(struct tracer *tracer, int signal, void (*handler)(int));
+
+#endif
