@@ -1,0 +1,19 @@
+/*
+ * tracee_memory.h - bytes of a stopped tracee: read, write, strings, many pieces at once.
+ *
+ * process_vm_readv and process_vm_writev first; /proc/PID/mem where they may not (a non-dumpable tracee, a read-only
+ * page); PTRACE_PEEKDATA as the last resort. Nothing here trusts an address or a length.
+ */
+#ifndef LUATRACE_TRACEE_MEMORY_H
+#define LUATRACE_TRACEE_MEMORY_H
+
+#include "tracee.h" /* struct tracee */
+
+/* Bytes read, short at a hole; -EFAULT when the first byte cannot be read, -ESRCH when the tracee is gone. */
+int64_t tracee_memory_read(const struct tracer *tracer, struct tracee *tracee, tracee_addr from, void *to,
+                           uint64_t size);
+/* Bytes written; read-only pages too. */
+int64_t tracee_memory_write(const struct tracer *tracer, struct tracee *tracee, tracee_addr to, const void *from,
+                            uint64_t size);
+
+#endif

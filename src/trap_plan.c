@@ -1,0 +1,334 @@
+#include "trap_plan.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch_x86_64.h" /* ARCH_X32_BIT */
+
+enum section { SECTION_X86_64, SECTION_I386, SECTION_X32, SECTIONS };
+
+/* Entries of one call, chained in the order in which they were added; 0 ends a chain, so indices start at 1. */
+struct planned {
+  struct trap_entry entry;
+  uint32_t next;
+};
+
+struct trap_plan {
+  struct planned *entries;
+  uint32_t entry_count, entry_size;
+  struct trap_test *tests;
+  uint32_t test_count, test_size;
+  uint32_t first[SECTIONS][TRAP_PLAN_NUMBERS];
+  struct sock_filter *filter;
+  unsigned short length;
+};
+
+struct trap_plan *trap_plan_new(void) {
+  struct trap_plan *plan = calloc(1, sizeof *plan);
+  if (plan) plan->entry_count = 1;
+  return plan;
+}
+
+void trap_plan_free(struct trap_plan *plan) {
+  if (!plan) return;
+  free(plan->entries);
+  free(plan->tests);
+  free(plan->filter);
+  free(plan);
+}
+
+/* Room for `more` elements beyond `count`; returns the array or NULL. */
+static void *reserve(void *array, uint32_t *size, uint32_t count, uint32_t more, size_t element) {
+  if (count + more <= *size) return array;
+  uint32_t wanted = *size ? *size : 16;
+  while (wanted < count + more)
+    wanted *= 2;
+  void *grown = realloc(array, wanted * element);
+  if (grown) *size = wanted;
+  return grown;
+}
+
+static int section_of(uint32_t arch, uint64_t nr) {
+  if (arch == AUDIT_ARCH_I386) return SECTION_I386;
+  if (arch != AUDIT_ARCH_X86_64) return -1;
+  return nr & ARCH_X32_BIT ? SECTION_X32 : SECTION_X86_64;
+}
+
+static uint32_t number_in(int section, uint64_t nr) {
+  return (uint32_t)nr & (section == SECTION_X32 ? ~ARCH_X32_BIT : ~0u);
+}
+
+static bool valid_test(const struct trap_test *test) {
+  return test->arg < 6 && test->op <= TRAP_TEST_GE && (test->bits == 32 || test->bits == 64);
+}
+
+int trap_plan_add(struct trap_plan *plan, const struct trap_entry *entry, const struct trap_test *tests) {
+  int section = section_of(entry->arch, entry->nr);
+  if (plan->filter || section < 0 || entry->mechanism > MECHANISM_STOP || entry->data > 4095) return -EINVAL;
+  uint32_t nr = number_in(section, entry->nr);
+  if (nr >= TRAP_PLAN_NUMBERS || entry->test_count > TRAP_PLAN_MAX_TESTS) return -EINVAL;
+  for (uint32_t i = 0; i < entry->test_count; i++)
+    if (!valid_test(&tests[i])) return -EINVAL;
+
+  void *entries = reserve(plan->entries, &plan->entry_size, plan->entry_count, 1, sizeof *plan->entries);
+  if (!entries) return -ENOMEM;
+  plan->entries = entries;
+  if (entry->test_count) {
+    void *grown = reserve(plan->tests, &plan->test_size, plan->test_count, entry->test_count, sizeof *plan->tests);
+    if (!grown) return -ENOMEM;
+    plan->tests = grown;
+    memcpy(plan->tests + plan->test_count, tests, entry->test_count * sizeof *tests);
+  }
+  uint32_t index = plan->entry_count++;
+  plan->entries[index] = (struct planned){.entry = *entry};
+  plan->entries[index].entry.test_first = plan->test_count;
+  plan->test_count += entry->test_count;
+
+  uint32_t *link = &plan->first[section][nr];
+  while (*link)
+    link = &plan->entries[*link].next;
+  *link = index;
+  return 0;
+}
+
+/* --- the verdict in C ------------------------------------------------------------------------------------------ */
+
+static bool test_holds(const struct trap_test *test, uint64_t arg) {
+  uint64_t value = test->value;
+  arg &= test->mask;
+  if (test->bits == 32) {
+    arg = (uint32_t)arg;
+    value = (uint32_t)value;
+    if (test->is_signed) {
+      arg ^= 0x80000000u;
+      value ^= 0x80000000u;
+    }
+  } else if (test->is_signed) {
+    arg ^= 1ull << 63;
+    value ^= 1ull << 63;
+  }
+  switch (test->op) {
+  case TRAP_TEST_EQ:
+    return arg == value;
+  case TRAP_TEST_NE:
+    return arg != value;
+  case TRAP_TEST_LT:
+    return arg < value;
+  case TRAP_TEST_LE:
+    return arg <= value;
+  case TRAP_TEST_GT:
+    return arg > value;
+  default:
+    return arg >= value;
+  }
+}
+
+int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const uint64_t args[6]) {
+  int section = section_of(arch, nr);
+  uint32_t number = section < 0 ? TRAP_PLAN_NUMBERS : number_in(section, nr);
+  if (number >= TRAP_PLAN_NUMBERS) return MECHANISM_ALLOW;
+  for (uint32_t i = plan->first[section][number]; i; i = plan->entries[i].next) {
+    const struct trap_entry *entry = &plan->entries[i].entry;
+    uint32_t held = 0;
+    while (held < entry->test_count &&
+           test_holds(&plan->tests[entry->test_first + held], args[plan->tests[entry->test_first + held].arg]))
+      held++;
+    if (held == entry->test_count) return (int)(entry->mechanism | entry->data << 8);
+  }
+  return MECHANISM_ALLOW;
+}
+
+/* --- the filter ------------------------------------------------------------------------------------------------ */
+
+/* Where a conditional jump of a test goes: on, to the end of the test (it holds), to the end of the entry. */
+enum target { NEXT, PASS, FAIL };
+
+struct jump {
+  uint32_t at;
+  enum target yes, no;
+  uint32_t pass; /* address of the end of its test */
+};
+
+enum { JUMPS_PER_TEST = 3 };
+
+struct assembler {
+  const struct trap_plan *plan;
+  struct sock_filter *code; /* NULL: only count */
+  uint32_t length;
+  struct jump jumps[TRAP_PLAN_MAX_TESTS * JUMPS_PER_TEST]; /* of the entry being emitted */
+  uint32_t jump_count;
+};
+
+static void emit(struct assembler *as, unsigned code, uint32_t jt, uint32_t jf, uint32_t k) {
+  if (as->code) as->code[as->length] = (struct sock_filter){(uint16_t)code, (uint8_t)jt, (uint8_t)jf, k};
+  as->length++;
+}
+
+static void emit_jump(struct assembler *as, unsigned operation, uint32_t k, enum target yes, enum target no) {
+  as->jumps[as->jump_count++] = (struct jump){.at = as->length, .yes = yes, .no = no};
+  emit(as, BPF_JMP | operation | BPF_K, 0, 0, k);
+}
+
+static uint32_t action(const struct trap_entry *entry) {
+  switch (entry->mechanism) {
+  case MECHANISM_ERRNO:
+    return SECCOMP_RET_ERRNO | (entry->data & SECCOMP_RET_DATA);
+  case MECHANISM_NOTIFY:
+    return SECCOMP_RET_USER_NOTIF;
+  case MECHANISM_STOP:
+    return SECCOMP_RET_TRACE;
+  default:
+    return SECCOMP_RET_ALLOW;
+  }
+}
+
+/* Loads one half of an argument, masked, its sign bit flipped where a signed order is wanted. */
+static void emit_load(struct assembler *as, const struct trap_test *test, bool high) {
+  uint32_t offset = (uint32_t)offsetof(struct seccomp_data, args) + test->arg * 8u + (high ? 4u : 0u);
+  uint32_t mask = (uint32_t)(high ? test->mask >> 32 : test->mask);
+  emit(as, BPF_LD | BPF_W | BPF_ABS, 0, 0, offset);
+  if (mask != ~0u) emit(as, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
+  bool top = high || test->bits == 32;
+  if (test->is_signed && top && test->op > TRAP_TEST_NE) emit(as, BPF_ALU | BPF_XOR | BPF_K, 0, 0, 0x80000000u);
+}
+
+/* NE is "not EQ", LT "not GE", LE "not GT": the targets change places. */
+static void emit_test(struct assembler *as, const struct trap_test *test) {
+  bool wide = test->bits == 64, ordered = test->op > TRAP_TEST_NE;
+  bool negated = test->op == TRAP_TEST_NE || test->op == TRAP_TEST_LT || test->op == TRAP_TEST_LE;
+  uint32_t flip = test->is_signed && ordered ? 0x80000000u : 0;
+  uint32_t high = (uint32_t)(test->value >> 32) ^ (wide ? flip : 0);
+  uint32_t low = (uint32_t)test->value ^ (wide ? 0 : flip);
+  enum target yes = negated ? FAIL : PASS, no = negated ? PASS : FAIL;
+  uint32_t first = as->jump_count;
+  if (wide) {
+    emit_load(as, test, true);
+    if (ordered) emit_jump(as, BPF_JGT, high, yes, NEXT);
+    emit_jump(as, BPF_JEQ, high, NEXT, no);
+  }
+  emit_load(as, test, false);
+  bool at_least = test->op == TRAP_TEST_GE || test->op == TRAP_TEST_LT;
+  emit_jump(as, !ordered ? BPF_JEQ : at_least ? BPF_JGE : BPF_JGT, low, yes, no);
+  for (uint32_t i = first; i < as->jump_count; i++)
+    as->jumps[i].pass = as->length;
+}
+
+static uint8_t distance(const struct jump *jump, enum target target, uint32_t fail) {
+  if (target == NEXT) return 0;
+  return (uint8_t)((target == PASS ? jump->pass : fail) - jump->at - 1);
+}
+
+/* A test is at most 9 instructions and an entry has at most 16: every distance fits into the 8 bits of a jump. */
+static void emit_entry(struct assembler *as, const struct trap_entry *entry) {
+  as->jump_count = 0;
+  for (uint32_t i = 0; i < entry->test_count; i++)
+    emit_test(as, &as->plan->tests[entry->test_first + i]);
+  emit(as, BPF_RET | BPF_K, 0, 0, action(entry));
+  for (uint32_t i = 0; as->code && i < as->jump_count; i++) {
+    const struct jump *jump = &as->jumps[i];
+    as->code[jump->at].jt = distance(jump, jump->yes, as->length);
+    as->code[jump->at].jf = distance(jump, jump->no, as->length);
+  }
+}
+
+/* Numbers from `start` up to the next segment's are decided by the chain `first` (0: allowed). */
+struct segment {
+  uint32_t start;
+  uint32_t first;
+};
+
+static void emit_chain(struct assembler *as, uint32_t first) {
+  for (uint32_t i = first; i; i = as->plan->entries[i].next) {
+    emit_entry(as, &as->plan->entries[i].entry);
+    if (!as->plan->entries[i].entry.test_count) return; /* always holds: what follows is never reached */
+  }
+  emit(as, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
+/* A balanced search: number >= the middle segment's start? Distances beyond 255 go over an unconditional jump. */
+static void emit_search(struct assembler *as, const struct segment *segments, uint32_t count) {
+  if (count == 1) {
+    emit_chain(as, segments[0].first);
+    return;
+  }
+  uint32_t middle = count / 2;
+  struct assembler dry = {.plan = as->plan};
+  emit_search(&dry, segments, middle);
+  bool near = dry.length <= 255;
+  emit(as, BPF_JMP | BPF_JGE | BPF_K, near ? dry.length : 0, near ? 0 : 1, segments[middle].start);
+  if (!near) emit(as, BPF_JMP | BPF_JA, 0, 0, dry.length);
+  emit_search(as, segments, middle);
+  emit_search(as, segments + middle, count - middle);
+}
+
+/* Two calls that are decided alike, without looking at arguments, share a segment. */
+static bool same_verdict(const struct trap_plan *plan, uint32_t a, uint32_t b) {
+  if (a == b) return true;
+  if (!a || !b) return false;
+  const struct trap_entry *x = &plan->entries[a].entry, *y = &plan->entries[b].entry;
+  return !x->test_count && !y->test_count && action(x) == action(y);
+}
+
+static void emit_section(struct assembler *as, enum section section) {
+  struct segment segments[TRAP_PLAN_NUMBERS + 1];
+  uint32_t base = section == SECTION_X32 ? ARCH_X32_BIT : 0, count = 1;
+  segments[0] = (struct segment){base, as->plan->first[section][0]};
+  for (uint32_t nr = 1; nr <= TRAP_PLAN_NUMBERS; nr++) {
+    uint32_t first = nr < TRAP_PLAN_NUMBERS ? as->plan->first[section][nr] : 0;
+    if (!same_verdict(as->plan, segments[count - 1].first, first)) segments[count++] = (struct segment){base + nr, first};
+  }
+  emit_search(as, segments, count);
+}
+
+static uint32_t section_length(const struct trap_plan *plan, enum section section) {
+  struct assembler dry = {.plan = plan};
+  emit_section(&dry, section);
+  return dry.length;
+}
+
+/* Arch and number first, arguments only where a call's own entries need them: so the kernel can prove that an
+ * untouched call is allowed and skip the filter for it (its action cache, Linux 5.11). */
+static void emit_filter(struct assembler *as) {
+  uint32_t native = section_length(as->plan, SECTION_X86_64), x32 = section_length(as->plan, SECTION_X32);
+  const uint32_t arch = offsetof(struct seccomp_data, arch), nr = offsetof(struct seccomp_data, nr);
+  emit(as, BPF_LD | BPF_W | BPF_ABS, 0, 0, arch);
+  emit(as, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AUDIT_ARCH_X86_64);
+  emit(as, BPF_JMP | BPF_JA, 0, 0, 3 + native + x32);
+  emit(as, BPF_LD | BPF_W | BPF_ABS, 0, 0, nr);
+  emit(as, BPF_JMP | BPF_JGE | BPF_K, 0, 1, ARCH_X32_BIT);
+  emit(as, BPF_JMP | BPF_JA, 0, 0, native);
+  emit_section(as, SECTION_X86_64);
+  emit_section(as, SECTION_X32);
+  emit(as, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AUDIT_ARCH_I386);
+  emit(as, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+  emit(as, BPF_LD | BPF_W | BPF_ABS, 0, 0, nr);
+  emit_section(as, SECTION_I386);
+}
+
+int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **filter, unsigned short *length) {
+  if (!plan->filter) {
+    struct assembler as = {.plan = plan};
+    emit_filter(&as);
+    if (as.length > BPF_MAXINSNS) return -E2BIG;
+    as.code = calloc(as.length, sizeof *as.code);
+    if (!as.code) return -ENOMEM;
+    plan->length = (unsigned short)as.length;
+    as.length = 0;
+    emit_filter(&as);
+    plan->filter = as.code;
+  }
+  *filter = plan->filter;
+  *length = plan->length;
+  return 0;
+}
+
+int trap_plan_filter_size(struct trap_plan *plan) {
+  const struct sock_filter *filter;
+  unsigned short length;
+  int error = trap_plan_build_filter(plan, &filter, &length);
+  return error ? error : length;
+}

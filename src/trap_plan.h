@@ -1,0 +1,20 @@
+/*
+ * trap_plan.h - what the kernel shall do with each call, as one seccomp filter and as a plain C verdict.
+ *
+ * Entries are added, then the filter is built once; the two ways of asking give the same answer (a unit test runs
+ * both). Knows nothing of tracees. Call numbers of x32 carry bit 30 and belong to AUDIT_ARCH_X86_64.
+ */
+#ifndef LUATRACE_TRAP_PLAN_H
+#define LUATRACE_TRAP_PLAN_H
+
+#include <linux/filter.h> /* struct sock_filter */
+
+#include "tracer.h" /* struct trap_entry, struct trap_test */
+
+enum { TRAP_PLAN_NUMBERS = 1024, TRAP_PLAN_MAX_TESTS = 16 };
+
+/* The filter of a plan; owned by the plan, built at the first call, after which nothing can be added.
+ * 0, -E2BIG (more than BPF_MAXINSNS instructions) or -ENOMEM. */
+int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **filter, unsigned short *length);
+
+#endif
