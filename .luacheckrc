@@ -1,0 +1,11 @@
+std = "luajit"
+max_line_length = 120
+files["examples"] = {
+  std = "+luatrace",
+}
+stds.luatrace = {
+  globals = {},
+  read_globals = { "on", "at", "watch", "random", "script", "luatrace" },
+}
+files["spec"] = { std = "+busted" }
+exclude_files = { "build", "vendor" }

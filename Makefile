@@ -1,0 +1,94 @@
+# luatrace: `make demo` shows it, `make test` proves it; both install what is missing first.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+CC ?= gcc
+LUAJIT ?= luajit
+
+# What scripts/setup unpacked without root, if it did.
+UNPACKED := $(CURDIR)/vendor/unpacked
+ifneq ($(wildcard $(UNPACKED)/usr),)
+export PATH := $(UNPACKED)/usr/bin:$(PATH)
+export LD_LIBRARY_PATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu:$(LD_LIBRARY_PATH)
+export LUA_PATH := $(UNPACKED)/usr/share/lua/5.1/?.lua;$(UNPACKED)/usr/share/lua/5.1/?/init.lua;$(UNPACKED)/usr/share/luajit-2.1.0-beta3/?.lua;;
+export LUA_CPATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;;
+UNPACKED_CFLAGS := -I$(UNPACKED)/usr/include -I$(UNPACKED)/usr/include/x86_64-linux-gnu -I$(UNPACKED)/usr/include/luajit-2.1
+UNPACKED_LIBS := -L$(UNPACKED)/usr/lib/x86_64-linux-gnu
+endif
+LUAJIT_LIB := $(firstword $(wildcard $(UNPACKED)/usr/lib/x86_64-linux-gnu/libluajit-5.1.a /usr/lib/x86_64-linux-gnu/libluajit-5.1.a))
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-array-parameter
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fstack-protector-strong $(UNPACKED_CFLAGS) \
+  -isystem /usr/include/luajit-2.1 -Isrc $(CFLAGS) $(SANITIZE)
+UNWIND_LIBS := -lunwind-ptrace -lunwind-x86_64 -lunwind
+
+CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
+CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded_modules.o
+LUA := $(shell find lua/luatrace -name '*.lua' | LC_ALL=C sort)
+.PHONY: all setup demo test bench soak install format tidy clean check-format
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/luatrace $(BUILD)/luatrace.so
+
+$(BUILD)/luatrace: $(BUILD)/obj/main.o $(CORE_OBJECTS)
+	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(UNPACKED_LIBS) $(LUAJIT_LIB) $(UNWIND_LIBS) -lm -ldl
+
+$(BUILD)/luatrace.so: $(BUILD)/obj/module.o $(CORE_OBJECTS)
+	$(CC) $(SANITIZE) -shared -o $@ $^ $(UNPACKED_LIBS) $(UNWIND_LIBS) -ldl
+
+$(BUILD)/obj/%.o: src/%.c | $(BUILD)/obj
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/embedded_modules.o: $(BUILD)/obj/embedded_modules.c
+	$(CC) -std=c11 -Isrc $(UNPACKED_CFLAGS) -isystem /usr/include/luajit-2.1 -fPIC -c -o $@ $<
+
+$(BUILD)/obj/embedded_modules.c: $(LUA) src/api.h scripts/embed.lua $(BUILD)/obj/lua_files
+	$(LUAJIT) scripts/embed.lua $@ src/api.h $(LUA)
+
+# Changes when a module is added or removed, not when one is edited.
+$(BUILD)/obj/lua_files: FORCE | $(BUILD)/obj
+	@echo '$(LUA)' | cmp -s - $@ || echo '$(LUA)' > $@
+FORCE:
+
+$(BUILD)/obj:
+	mkdir -p $@
+
+-include $(wildcard $(BUILD)/obj/*.d)
+
+setup:
+	scripts/setup
+
+demo: setup
+	$(MAKE) --no-print-directory all
+	scripts/demo
+
+test: setup
+	$(MAKE) --no-print-directory all
+	scripts/test
+
+bench: setup
+	$(MAKE) --no-print-directory all
+	scripts/bench
+
+soak: setup
+	$(MAKE) --no-print-directory all
+	scripts/soak
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.1
+	install -m 755 $(BUILD)/luatrace $(DESTDIR)$(PREFIX)/bin/luatrace
+	install -m 755 $(BUILD)/luatrace.so $(DESTDIR)$(PREFIX)/lib/lua/5.1/luatrace.so
+
+format:
+	clang-format -i src/*.[ch] spec/tracees/*.c spec/unit/*.[ch]
+
+check-format:
+	clang-format --dry-run -Werror src/*.[ch] spec/tracees/*.c spec/unit/*.[ch]
+
+tidy:
+	clang-tidy --quiet src/*.c -- -std=c11 -D_GNU_SOURCE -Isrc -isystem /usr/include/luajit-2.1
+
+clean:
+	rm -rf $(BUILD)

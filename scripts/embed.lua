@@ -1,0 +1,58 @@
+-- Writes the C file that holds all Lua modules as bytecode, and src/api.h as text.
+--
+--   luajit scripts/embed.lua OUTPUT.c API.h FILE.lua...
+--
+-- Bytecode keeps its debug information: a traceback names file and line of the source.
+
+local output, api = arg[1], arg[2]
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function bytes(text)
+  local lines = {}
+  for start = 1, #text, 24 do
+    local piece = { text:byte(start, start + 23) }
+    lines[#lines + 1] = table.concat(piece, ",")
+  end
+  return table.concat(lines, ",\n")
+end
+
+--- lua/luatrace/a/b.lua is luatrace.a.b; a/init.lua is luatrace.a, but the top one is luatrace.init (src/module.c).
+local function module_name(path)
+  local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/", ".")
+  if name ~= "luatrace.init" then name = name:gsub("%.init$", "") end
+  return name
+end
+
+local modules = {}
+for i = 3, #arg do
+  local path = arg[i]
+  -- The chunk's name is what error messages show: the path below the project's root.
+  local chunk, message = loadstring(read(path), "@" .. path:gsub("^.*/(lua/luatrace/)", "%1"))
+  if not chunk then
+    io.stderr:write(message, "\n")
+    os.exit(1)
+  end
+  modules[#modules + 1] = { name = module_name(path), code = string.dump(chunk) }
+end
+
+local out = { '#include "embedded.h"\n' }
+for i, module in ipairs(modules) do
+  out[#out + 1] = ("static const unsigned char module_%d[] = {\n%s};\n"):format(i, bytes(module.code))
+end
+out[#out + 1] = "const struct embedded_module embedded_modules[] = {"
+for i, module in ipairs(modules) do
+  out[#out + 1] = ('    {"%s", module_%d, sizeof module_%d},'):format(module.name, i, i)
+end
+out[#out + 1] = "    {0, 0, 0},\n};"
+out[#out + 1] = ("const char embedded_api[] = {\n%s,0};"):format(bytes(read(api)))
+
+local file = assert(io.open(output .. ".new", "w"))
+assert(file:write(table.concat(out, "\n"), "\n"))
+assert(file:close())
+assert(os.rename(output .. ".new", output))

@@ -1,0 +1,48 @@
+/*
+ * main.c - the luatrace binary: a Lua state with all modules inside, handed the command line.
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "embedded.h" /* embedded_preload */
+
+enum { EXIT_FAILED = 125 };
+
+static int traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  luaL_traceback(L, L, message ? message : "(error object is no string)", 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  if (!L) {
+    fputs("luatrace: out of memory\n", stderr);
+    return EXIT_FAILED;
+  }
+  luaL_openlibs(L);
+  embedded_preload(L);
+  lua_pushcfunction(L, traceback);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "luatrace.cli");
+  int failed = lua_pcall(L, 1, 1, 1);
+  if (!failed) {
+    lua_getfield(L, -1, "main");
+    lua_createtable(L, argc > 0 ? argc - 1 : 0, 0);
+    for (int i = 1; i < argc; i++) {
+      lua_pushstring(L, argv[i]);
+      lua_rawseti(L, -2, i);
+    }
+    failed = lua_pcall(L, 1, 1, 1);
+  }
+  int code = EXIT_FAILED;
+  if (failed)
+    fprintf(stderr, "luatrace: internal error: %s\n", lua_tostring(L, -1));
+  else
+    code = (int)lua_tointeger(L, -1);
+  lua_close(L);
+  return code;
+}
