@@ -123,6 +123,7 @@ struct tracer_options {
   uint32_t want;                    /* enum tracer_want */
   uint32_t no_set_syscall_info;     /* force the register path of older kernels */
   uint32_t no_get_syscall_info;     /* same, for reading */
+  uint32_t no_shared_cpu;           /* never run a lone tracee on the tracer's processor */
   uint32_t memory_path;             /* 0 best, 1 /proc/PID/mem only, 2 PTRACE_PEEKDATA only */
 };
 

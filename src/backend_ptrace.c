@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "arch_x86_64.h"
 #include "launch.h"
 #include "remote_syscall.h"
@@ -196,6 +197,7 @@ static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *t
     if (info->nr != NR_X86_64_EXECVE) return go_on(tracee, 0);
     tracee->launching = false;
   }
+  if (affinity_is_asked(info->arch, info->nr)) affinity_release(tracer);
   if (tracee->muted) return go_on(tracee, 0);
   if (tracee->tree->mode == TRAP_PTRACE && tracee->tree->plan) {
     int verdict = trap_plan_verdict(tracee->tree->plan, info->arch, info->nr, info->args);
@@ -208,6 +210,7 @@ static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *t
       return go_on(tracee, 0);
     }
   }
+  affinity_note_stop(tracer, tracee);
   report(tracer, tracee, STOP_SYSCALL_ENTRY);
   if (restarted) stop->flags |= STOP_FLAG_RESTARTED;
   return stop;
@@ -310,6 +313,7 @@ static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *pa
   ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &message);
   uint64_t flags = clone_flags_of(parent, event);
   pid_t tid = (pid_t)message;
+  affinity_note_birth(tracer, tid);
   struct tracee *child = tid > 0 ? tracer_find_tid(tracer, tid) : NULL;
   const struct tracer_stop *birth = NULL;
   if (child && child->born) {

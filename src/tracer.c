@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "backend_ptrace.h"
 #include "launch.h"
 #include "syscall_info.h"
@@ -31,6 +32,7 @@ struct tracer *tracer_open(const struct tracer_options *options) {
   if (options) tracer->options = *options;
   tracer_probe(&tracer->features);
   if (!tracer->features.get_syscall_info) tracer->options.no_get_syscall_info = 1;
+  if (tracer->options.no_shared_cpu) tracer->affinity.over = true;
   if (!tracer->features.set_syscall_info) tracer->options.no_set_syscall_info = 1;
   /* With SIGCHLD ignored the kernel reaps our tracees unseen. */
   tracer_change_signal(tracer, SIGCHLD, SIG_DFL);
@@ -304,6 +306,7 @@ int tracer_detach(struct tracer *tracer, uint32_t number) {
 
 void tracer_close(struct tracer *tracer) {
   if (!tracer) return;
+  affinity_release(tracer);
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
     struct tracee *tracee = tracer->slots[slot];
     if (!tracee || tracee->state == TRACEE_DEAD) continue;

@@ -7,6 +7,7 @@
 #ifndef LUATRACE_TRACER_H
 #define LUATRACE_TRACER_H
 
+#include <sched.h>   /* cpu_set_t */
 #include <signal.h>  /* struct sigaction, NSIG */
 #include <stdbool.h> /* bool */
 #include <stddef.h>  /* size_t */
@@ -30,6 +31,23 @@ struct tree {
   struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
 };
 
+/* How a processor was used up to a moment, in nanoseconds. */
+struct affinity_look {
+  uint64_t time;
+  uint64_t ours;
+  uint64_t idle;
+};
+
+/* A lone tracee on the tracer's own processor: affinity.c. */
+struct affinity {
+  bool over;         /* not, or not any more */
+  pid_t shared_with; /* 0: nobody yet */
+  int cpu;
+  uint32_t stops;
+  struct affinity_look look;
+  cpu_set_t tracer_mask, tracee_mask; /* what they were */
+};
+
 struct tracer {
   struct tracer_options options;
   struct tracer_features features;
@@ -51,6 +69,7 @@ struct tracer {
 
   struct tracer_stop note; /* stops that belong to no tracee, and births */
   bool signals_caught;
+  struct affinity affinity;
   bool signal_changed[NSIG];        /* dispositions that we changed... */
   struct sigaction inherited[NSIG]; /* ...and what they were: launched programs get them back */
 };

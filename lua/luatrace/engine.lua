@@ -158,6 +158,7 @@ function M.open(options)
   box.want = options.want or 0
   box.no_set_syscall_info = options.no_set_syscall_info and 1 or 0
   box.no_get_syscall_info = options.no_get_syscall_info and 1 or 0
+  box.no_shared_cpu = options.no_shared_cpu and 1 or 0
   box.memory_path = options.memory_path or 0
   local pointer = C.tracer_open(box)
   if pointer == nil then error("luatrace: cannot open a tracer: out of memory") end

@@ -62,6 +62,9 @@ local guards = {
   clone = { run = guard_clone, reason = "guard: CLONE_UNTRACED",
     tests = { { arg = 0, op = "ne", mask = CLONE_UNTRACED, value = 0 } } },
   clone3 = { run = guard_clone3, reason = "guard: CLONE_UNTRACED" },
+  -- The core gives the program its own mask back before it can look at it: src/affinity.h.
+  sched_getaffinity = { reason = "guard: shared processor" },
+  sched_setaffinity = { reason = "guard: shared processor" },
   io_uring_setup = { run = guard_io_uring, reason = "guard: io_uring is invisible" },
 }
 

@@ -1,0 +1,80 @@
+--- Processes and threads: birth, wait, limits, scheduling, futexes, ptrace.
+
+return {
+  title = "Constants of processes and threads.",
+
+  { "flags", "clone_flags", "CLONE_", "linux/sched.h", [[
+    CLONE_NEWTIME CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_PIDFD CLONE_PTRACE CLONE_VFORK CLONE_PARENT
+    CLONE_THREAD CLONE_NEWNS CLONE_SYSVSEM CLONE_SETTLS CLONE_PARENT_SETTID CLONE_CHILD_CLEARTID CLONE_DETACHED
+    CLONE_UNTRACED CLONE_CHILD_SETTID CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET
+    CLONE_IO ]] },
+  { "flags", "clone3_flags", "CLONE_", "linux/sched.h", [[
+    CLONE_NEWTIME CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_PIDFD CLONE_PTRACE CLONE_VFORK CLONE_PARENT
+    CLONE_THREAD CLONE_NEWNS CLONE_SYSVSEM CLONE_SETTLS CLONE_PARENT_SETTID CLONE_CHILD_CLEARTID CLONE_DETACHED
+    CLONE_UNTRACED CLONE_CHILD_SETTID CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET
+    CLONE_IO CLONE_CLEAR_SIGHAND CLONE_INTO_CGROUP ]] },
+  { "flags", "unshare_flags", "CLONE_", "linux/sched.h", [[
+    CLONE_NEWTIME CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_THREAD CLONE_NEWNS CLONE_SYSVSEM CLONE_NEWCGROUP
+    CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET ]] },
+  { "flags", "setns_types", "CLONE_NEW", "linux/sched.h", [[
+    CLONE_NEWTIME CLONE_NEWNS CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET ]] },
+  { "flags", "wait_options", "W", "linux/wait.h",
+    "WNOHANG WSTOPPED WEXITED WCONTINUED WNOWAIT __WNOTHREAD __WALL __WCLONE" },
+  { "flags", "wait4_options", "W", "linux/wait.h", "WNOHANG WUNTRACED WEXITED WCONTINUED WNOWAIT __WNOTHREAD __WALL __WCLONE" },
+  { "enum", "waitid_type", "P_", "linux/wait.h", "P_ALL P_PID P_PGID P_PIDFD" },
+  { "flags", "pidfd_open_flags", "PIDFD_", "linux/pidfd.h", "PIDFD_NONBLOCK PIDFD_THREAD=0x80" },
+  { "flags", "pidfd_send_signal_flags", "PIDFD_SIGNAL_", "linux/pidfd.h",
+    "PIDFD_SIGNAL_THREAD=1 PIDFD_SIGNAL_THREAD_GROUP=2 PIDFD_SIGNAL_PROCESS_GROUP=4" },
+
+  { "enum", "rlimit_resource", "RLIMIT_", "sys/resource.h", "RLIMIT_* -RLIMIT_OFILE -RLIMIT_NLIMITS" },
+  { "enum", "rlimit_special", "RLIM_", "linux/resource.h", "RLIM64_INFINITY=0xffffffffffffffff" },
+  { "enum", "rusage_who", "RUSAGE_", "linux/resource.h", "RUSAGE_SELF RUSAGE_CHILDREN RUSAGE_BOTH RUSAGE_THREAD" },
+  { "enum", "priority_which", "PRIO_", "linux/resource.h", "PRIO_PROCESS PRIO_PGRP PRIO_USER" },
+  { "enum", "sched_policy", "SCHED_", "linux/sched.h",
+    "SCHED_NORMAL SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO=4 SCHED_IDLE SCHED_DEADLINE SCHED_EXT=7" },
+  { "flags", "sched_policy_flags", "SCHED_", "linux/sched.h", "SCHED_RESET_ON_FORK" },
+  { "flags", "sched_attr_flags", "SCHED_FLAG_", "linux/sched.h", "SCHED_FLAG_* -SCHED_FLAG_ALL -SCHED_FLAG_KEEP_ALL -SCHED_FLAG_UTIL_CLAMP" },
+  { "enum", "ioprio_who", "IOPRIO_WHO_", "linux/ioprio.h", "IOPRIO_WHO_*" },
+  { "enum", "ioprio_class", "IOPRIO_CLASS_", "linux/ioprio.h", "IOPRIO_CLASS_* -IOPRIO_CLASS_SHIFT" },
+  { "enum", "kcmp_type", "KCMP_", "linux/kcmp.h", "KCMP_* -KCMP_TYPES" },
+  { "flags", "personality_flags", "", "linux/personality.h", [[
+    UNAME26 ADDR_NO_RANDOMIZE FDPIC_FUNCPTRS MMAP_PAGE_ZERO ADDR_COMPAT_LAYOUT READ_IMPLIES_EXEC ADDR_LIMIT_32BIT
+    SHORT_INODE WHOLE_SECONDS STICKY_TIMEOUTS ADDR_LIMIT_3GB ]] },
+  { "enum", "personality_type", "PER_", "linux/personality.h", "PER_*" },
+
+  { "enum", "futex_op", "FUTEX_", "linux/futex.h", [[
+    FUTEX_WAIT FUTEX_WAKE FUTEX_FD FUTEX_REQUEUE FUTEX_CMP_REQUEUE FUTEX_WAKE_OP FUTEX_LOCK_PI FUTEX_UNLOCK_PI
+    FUTEX_TRYLOCK_PI FUTEX_WAIT_BITSET FUTEX_WAKE_BITSET FUTEX_WAIT_REQUEUE_PI FUTEX_CMP_REQUEUE_PI FUTEX_LOCK_PI2 ]] },
+  { "flags", "futex_flags", "FUTEX_", "linux/futex.h", "FUTEX_PRIVATE_FLAG FUTEX_CLOCK_REALTIME" },
+  { "enum", "futex_bitset", "FUTEX_BITSET_", "linux/futex.h", "FUTEX_BITSET_MATCH_ANY" },
+  { "enum", "futex_wake_op", "FUTEX_OP_", "linux/futex.h", "FUTEX_OP_SET FUTEX_OP_ADD FUTEX_OP_OR FUTEX_OP_ANDN FUTEX_OP_XOR" },
+  { "enum", "futex_wake_cmp", "FUTEX_OP_CMP_", "linux/futex.h", "FUTEX_OP_CMP_*" },
+  { "flags", "futex_waitv_flags", "FUTEX_", "linux/futex.h", "FUTEX_32 FUTEX_PRIVATE_FLAG" },
+  { "flags", "futex2_flags", "FUTEX2_", "linux/futex.h",
+    "FUTEX2_SIZE_U8=0 FUTEX2_SIZE_U16=1 FUTEX2_SIZE_U32=2 FUTEX2_SIZE_U64=3 FUTEX2_NUMA=4 FUTEX2_MPOL=8 FUTEX2_PRIVATE=128" },
+  { "flags", "rseq_flags", "RSEQ_", "linux/rseq.h", "RSEQ_FLAG_UNREGISTER" },
+  { "flags", "rseq_cs_flags", "RSEQ_CS_FLAG_", "linux/rseq.h", "RSEQ_CS_FLAG_NO_*" },
+  { "enum", "membarrier_cmd", "MEMBARRIER_CMD_", "linux/membarrier.h",
+    "MEMBARRIER_CMD_* MEMBARRIER_CMD_GET_REGISTRATIONS=0x200 -MEMBARRIER_CMD_SHARED" },
+  { "flags", "membarrier_cmds", "MEMBARRIER_CMD_", "linux/membarrier.h",
+    "MEMBARRIER_CMD_* MEMBARRIER_CMD_GET_REGISTRATIONS=0x200 -MEMBARRIER_CMD_SHARED -MEMBARRIER_CMD_QUERY" },
+  { "flags", "membarrier_flags", "MEMBARRIER_CMD_FLAG_", "linux/membarrier.h", "MEMBARRIER_CMD_FLAG_CPU" },
+
+  { "enum", "ptrace_request", "PTRACE_", "linux/ptrace.h asm/ptrace.h", [[
+    PTRACE_TRACEME PTRACE_PEEKTEXT PTRACE_PEEKDATA PTRACE_PEEKUSER=3 PTRACE_POKETEXT PTRACE_POKEDATA PTRACE_POKEUSER=6
+    PTRACE_CONT PTRACE_KILL PTRACE_SINGLESTEP PTRACE_GETREGS PTRACE_SETREGS PTRACE_GETFPREGS PTRACE_SETFPREGS
+    PTRACE_ATTACH PTRACE_DETACH PTRACE_GETFPXREGS PTRACE_SETFPXREGS PTRACE_OLDSETOPTIONS PTRACE_SYSCALL PTRACE_SETOPTIONS
+    PTRACE_GETEVENTMSG PTRACE_GETSIGINFO PTRACE_SETSIGINFO PTRACE_GETREGSET PTRACE_SETREGSET PTRACE_SEIZE
+    PTRACE_INTERRUPT PTRACE_LISTEN PTRACE_PEEKSIGINFO PTRACE_GETSIGMASK PTRACE_SETSIGMASK PTRACE_SECCOMP_GET_FILTER
+    PTRACE_SECCOMP_GET_METADATA PTRACE_GET_SYSCALL_INFO PTRACE_GET_RSEQ_CONFIGURATION
+    PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG=0x4210 PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG=0x4211
+    PTRACE_SET_SYSCALL_INFO=0x4212 PTRACE_GET_THREAD_AREA PTRACE_SET_THREAD_AREA PTRACE_ARCH_PRCTL PTRACE_SYSEMU
+    PTRACE_SYSEMU_SINGLESTEP PTRACE_SINGLEBLOCK ]] },
+  { "flags", "ptrace_options", "PTRACE_O_", "linux/ptrace.h", "PTRACE_O_*" },
+  { "enum", "ptrace_event", "PTRACE_EVENT_", "linux/ptrace.h", "PTRACE_EVENT_*" },
+  { "enum", "ptrace_syscall_info_op", "PTRACE_SYSCALL_INFO_", "linux/ptrace.h", "PTRACE_SYSCALL_INFO_*" },
+  { "flags", "ptrace_peeksiginfo_flags", "PTRACE_PEEKSIGINFO_", "linux/ptrace.h", "PTRACE_PEEKSIGINFO_SHARED" },
+  { "enum", "regset_type", "NT_", "linux/elf.h", "NT_PRSTATUS NT_FPREGSET=2 NT_PRXFPREG NT_386_TLS NT_386_IOPERM NT_X86_XSTATE" },
+
+  { "enum", "elf_auxv", "AT_", "elf.h", "AT_NULL AT_IGNORE AT_* -AT_FDCWD" },
+}
