@@ -18,7 +18,7 @@ enum stop_kind {
   STOP_NONE = 0,       /* the time given to tracer_next has passed */
   STOP_DONE,           /* no tracee is left */
   STOP_INTERRUPTED,    /* luatrace itself got `signal` (see tracer_catch_signals) */
-  STOP_BIRTH,          /* notification: `tracee` was created by `parent`; message = its clone flags */
+  STOP_BIRTH,          /* notification: `tracee` was created by `parent` (0: a root); message = its clone flags */
   STOP_START,          /* held: the first stop of a new tracee (reported with WANT_START) */
   STOP_SYSCALL_ENTRY,  /* held: about to run `nr` */
   STOP_SYSCALL_EXIT,   /* held: `nr` has returned `result` (raw: -512..-516 are restarts) */
@@ -211,8 +211,8 @@ int tracer_inject(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint6
 
 /* Sends a signal to the thread (whole_process = 0) or its process. Works on held and running tracees. */
 int tracer_signal(struct tracer *tracer, uint32_t tracee, int32_t signal, uint32_t whole_process);
-/* Lets a process be: really detached where no filter holds it, otherwise kept by a minimal tracer (its stops are no
- * longer reported). Returns 1 in the second case. */
+/* Lets a process (0: all of them) be: really detached where no filter holds it, otherwise kept by a minimal tracer (its
+ * stops are no longer reported; the one it is held at must still be resumed). Returns 1 in the second case. */
 int tracer_detach(struct tracer *tracer, uint32_t tracee);
 /* Number of tracees alive; with a tree != 0, of that tree. */
 int tracer_count(struct tracer *tracer, uint32_t tree);

@@ -276,7 +276,7 @@ static const struct tracer_stop *birth_note(struct tracer *tracer, struct tracee
       .parent = parent ? parent->number : 0,
       .message = clone_flags,
       .flags = (child->is_thread ? STOP_FLAG_THREAD : 0) | (clone_flags & CLONE_VFORK ? STOP_FLAG_VFORK : 0) |
-               (child->tree->attached ? STOP_FLAG_ATTACHED : 0),
+               (child->is_root ? STOP_FLAG_ROOT : 0) | (child->tree->attached ? STOP_FLAG_ATTACHED : 0),
   };
   return child->muted ? NULL : &tracer->note;
 }
@@ -512,16 +512,17 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
     park(tracer, status);
     return NULL;
   }
-  if (meaning.kind == WAIT_EXITED || meaning.kind == WAIT_KILLED) return died(tracer, tracee, status.status);
-  if (tracee->parked) {
+  bool alive = meaning.kind != WAIT_EXITED && meaning.kind != WAIT_KILLED;
+  if (tracee->parked && alive) {
     tracee->parked_status = status.status;
     return NULL;
   }
-  if (!tracee->born) {
-    /* Adopted: its birth is reported first, then this stop. */
+  if (!tracee->parked && !tracee->born) {
+    /* A root, or adopted: its birth is reported first, then this status. */
     tracees_push_front(tracer, status);
     return birth_note(tracer, tracee, NULL, tracee->is_thread ? CLONE_THREAD | CLONE_VM | CLONE_FILES | CLONE_FS : 0);
   }
+  if (!alive) return died(tracer, tracee, status.status);
   bool first = tracee->state == TRACEE_NEW;
   /* A tracee that stops again while held was killed meanwhile, or woken by somebody's SIGKILL: the last stop counts. */
   if (tracee->state != TRACEE_STOPPED) tracee_set_state(tracee, TRACEE_STOPPED);

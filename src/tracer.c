@@ -79,7 +79,7 @@ int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, stru
     return pid < 0 ? pid : -ENOMEM;
   }
   tree->root = pid;
-  root->is_root = root->born = root->launching = true;
+  root->is_root = root->launching = true;
   tracee_set_state(root, TRACEE_RUNNING);
   result->pid = pid;
   result->tree = tree->number;
@@ -288,20 +288,22 @@ int tracer_kill(struct tracer *tracer, uint32_t tree, int32_t signal) {
 }
 
 int tracer_detach(struct tracer *tracer, uint32_t number) {
-  struct tracee *named = tracer_find_tracee(tracer, number);
-  if (!named || named->state == TRACEE_DEAD) return -ESRCH;
-  bool filtered = named->tree->mode == TRAP_SECCOMP;
-  const struct process *process = named->process;
+  const struct tracee *named = number ? tracer_find_tracee(tracer, number) : NULL;
+  if (number && !named) return -ESRCH;
+  const struct process *process = named ? named->process : NULL;
+  int kept = 0;
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
     struct tracee *tracee = tracer->slots[slot];
-    if (!tracee || tracee->process != process || tracee->state == TRACEE_DEAD) continue;
-    /* Without a tracer every trapped call would fail with ENOSYS: the filter cannot be taken back. */
-    if (filtered)
+    if (!tracee || !tracee->tree || (process && tracee->process != process)) continue;
+    if (tracee->tree->mode == TRAP_SECCOMP) {
+      /* Without a tracer every trapped call would fail with ENOSYS, and a filter cannot be taken back. */
       tracee->muted = true;
-    else
+      kept = 1;
+    } else {
       backend_detach(tracer, tracee);
+    }
   }
-  return filtered;
+  return kept;
 }
 
 void tracer_close(struct tracer *tracer) {

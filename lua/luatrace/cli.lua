@@ -212,6 +212,7 @@ end
 local function exit_code(session, run)
   if session.exit_code then return session.exit_code end
   if run.timed_out then return TIMED_OUT end
+  if session.attached then return 0 end
   if run.signal then die_by(run.signal) end
   return run.status or 0
 end

@@ -346,6 +346,7 @@ Call.__index = function(call, key)
     return rawget(call, "failed") and -1 or raw
   end
   if key == "errno" then return rawget(call, "error_name") end
+  if key == "nr" then return rawget(call, "new_nr") or call.row.nr end
   local row = rawget(call, "row")
   local index = row and row.index[key]
   if index then
@@ -367,6 +368,12 @@ end
 Call.__newindex = function(call, key, value)
   if key == "ret" then return call:returns(value) end
   if key == "errno" then return call:fail(value) end
+  if key == "nr" then
+    if type(value) ~= "number" then misuse(("call.nr takes the number of a call, not a %s"):format(type(value))) end
+    Call.raw_args(call)
+    call:set_raw(1, call.raw[1])
+    return rawset(call, "new_nr", value)
+  end
   local index = call.row.index[key]
   -- Scripts may keep notes on a call; so does luatrace itself.
   if not index then return rawset(call, key, value) end
@@ -392,7 +399,6 @@ function M.new(session, stop, row, thread)
     tracee = stop.tracee,
     arch = engine.arch[stop.arch],
     row = row,
-    nr = row.nr,
     thread = thread,
     phase = "entry",
     entered = tonumber(stop.time),

@@ -207,7 +207,7 @@ function Session:to_kernel(call)
   if rawget(call, "answered") then
     tracer:skip_call(id, call.raw_ret)
   elseif rawget(call, "changed") then
-    tracer:set_call(id, call.new_nr or call.nr_raw or call.stop.nr, call.raw)
+    tracer:set_call(id, rawget(call, "new_nr") or call.stop.nr, call.raw)
   end
   local observers = self.observers
   for i = 1, #observers do observers[i]:entry(call, want_exit) end
@@ -405,13 +405,21 @@ stops[kind.SUPERSEDED] = function(self, stop)
   self.tree:superseded(stop.tracee, tonumber(stop.message))
 end
 
+--- Something that the user should know, said once each.
+function Session:notice(key, text)
+  self.notices = self.notices or {}
+  if self.notices[key] or (self.options.quiet or 0) > 0 then return end
+  self.notices[key] = text
+  io.stderr:write("luatrace: ", text, "\n")
+end
+
 --- --daemons: what happens to processes that outlive the program.
 function Session:root_ended()
   local daemons = self.options.daemons or "wait"
   if daemons == "kill" then
     self.tracer:kill(0, 9)
   elseif daemons == "detach" then
-    self.leave_daemons = true
+    self.tracer:detach(0)
   end
 end
 
@@ -460,8 +468,7 @@ end
 
 --- The program goes on without us, as far as the filter allows: a minimal tracer stays while it lives.
 function Session:let_everybody_go()
-  self.wind_down = true
-  for tracee in self.tree:each_thread() do self.tracer:detach(tracee) end
+  self.tracer:detach(0)
   for tracee, call in pairs(self.threads) do
     rawset(call, "phase", "over")
     self.tracer:resume(call.id, false)
@@ -517,7 +524,6 @@ function Session:loop()
     else
       stops[what](self, stop)
     end
-    if self.status and self.leave_daemons then break end
   end
   return self:finish()
 end
@@ -534,12 +540,23 @@ function Session:serve_after_failure(stop, what)
 end
 
 function Session:timer(task)
+  if self.failed then return end
   if task.task then
     if rawget(task.call, "dead") then return end
     return self:step(task.task, task.resume_with)
   end
   if not task.call or rawget(task.call, "dead") then return end
   return self:step(task)
+end
+
+--- A program that never became one: its child has told why.
+function Session:ask_for_launch_failure()
+  if not self.root_tree or self.attached then return end
+  local name, step, message = self.tracer:launch_error(self.root_tree)
+  if name and not self.root_started then
+    self.launch_errno, self.launch_step, self.launch_message = name, step, message
+    self.failed = true
+  end
 end
 
 function Session:finish()
@@ -550,6 +567,7 @@ function Session:finish()
     if low == 0 then run.status = band(bit.rshift(self.status, 8), 0xff) else run.signal = low end
   end
   self.run = run
+  self:ask_for_launch_failure()
   if not self.failed then protected(self, self.registry.at.finish, run) end
   for i = 1, #self.observers do self.observers[i]:finish(run) end
   self.tracer:close()

@@ -4,7 +4,9 @@ return {
   linux = "6.18",
 
   -- The rooms: scripts/constants/room_NAME.lua each.
-  rooms = { "file" },
+  rooms = {
+    "file", "mount", "memory", "process", "signal", "time", "system", "network", "netlink", "trace", "terminal",
+  },
 
   -- One number on every architecture (include/uapi/asm-generic/unistd.h and arch/x86/entry/syscalls/*.tbl).
   numbers = {

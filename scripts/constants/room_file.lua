@@ -63,7 +63,7 @@ return {
   { "flags", "rename_flags", "RENAME_", "linux/fs.h", "RENAME_*" },
   { "flags", "xattr_flags", "XATTR_", "linux/xattr.h", "XATTR_CREATE XATTR_REPLACE" },
   { "flags", "close_range_flags", "CLOSE_RANGE_", "linux/close_range.h", "CLOSE_RANGE_*" },
-  { "flags", "pipe_flags", "O_", "linux/watch_queue.h fcntl.h", "O_NONBLOCK O_CLOEXEC O_DIRECT O_NOTIFICATION_PIPE" },
+  { "flags", "pipe_flags", "O_", "fcntl.h", "O_NONBLOCK O_CLOEXEC O_DIRECT O_NOTIFICATION_PIPE=0x80" },
   { "flags", "dup3_flags", "O_", "fcntl.h", "O_CLOEXEC" },
   { "flags", "mq_flags", "O_", "fcntl.h", "O_NONBLOCK" },
 
