@@ -67,7 +67,7 @@ return {
   { "flags", "dup3_flags", "O_", "fcntl.h", "O_CLOEXEC" },
   { "flags", "mq_flags", "O_", "fcntl.h", "O_NONBLOCK" },
 
-  { "flags", "poll_events", "POLL", "poll.h asm/poll.h", [[
+  { "flags", "poll_events", "POLL", "asm/poll.h", [[
     POLLIN POLLPRI POLLOUT POLLRDNORM POLLWRNORM POLLRDBAND POLLWRBAND POLLERR POLLHUP POLLNVAL POLLMSG POLLREMOVE
     POLLRDHUP ]] },
   { "flags", "epoll_events", "EPOLL", "linux/eventpoll.h", [[

@@ -63,7 +63,7 @@ return {
     CTRL_ATTR_FAMILY_NAME CTRL_ATTR_VERSION CTRL_ATTR_HDRSIZE CTRL_ATTR_MAXATTR CTRL_ATTR_OPS CTRL_ATTR_MCAST_GROUPS
     CTRL_ATTR_POLICY CTRL_ATTR_OP_POLICY CTRL_ATTR_OP ]] },
   { "enum", "nfnetlink_subsys", "NFNL_SUBSYS_", "linux/netfilter/nfnetlink.h", "NFNL_SUBSYS_* -NFNL_SUBSYS_COUNT" },
-  { "enum", "nfnetlink_msg", "NFNL_MSG_", "linux/netfilter/nfnetlink.h", "NFNL_MSG_BATCH_BEGIN NFNL_MSG_BATCH_END" },
+  { "enum", "nfnetlink_msg", "NFNL_MSG_", "linux/netlink.h linux/netfilter/nfnetlink.h", "NFNL_MSG_BATCH_BEGIN NFNL_MSG_BATCH_END" },
   { "enum", "nftables_msg", "NFT_MSG_", "linux/netfilter/nf_tables.h", "NFT_MSG_*" },
   { "enum", "xfrm_msg", "XFRM_MSG_", "linux/xfrm.h", "XFRM_MSG_* -XFRM_MSG_BASE" },
   { "enum", "audit_msg", "AUDIT_", "linux/audit.h", [[ AUDIT_GET AUDIT_SET AUDIT_LIST AUDIT_ADD AUDIT_DEL AUDIT_USER

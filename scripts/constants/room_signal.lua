@@ -4,7 +4,7 @@ return {
   title = "Constants of signals.",
 
   { "flags", "sa_flags", "SA_", "asm/signal.h", [[
-    SA_RESTORER SA_ONSTACK SA_RESTART SA_INTERRUPT SA_NODEFER SA_RESETHAND SA_SIGINFO SA_NOCLDSTOP SA_NOCLDWAIT
+    SA_RESTORER SA_ONSTACK SA_RESTART SA_INTERRUPT=0x20000000 SA_NODEFER SA_RESETHAND SA_SIGINFO SA_NOCLDSTOP SA_NOCLDWAIT
     SA_UNSUPPORTED SA_EXPOSE_TAGBITS ]] },
   { "enum", "sigprocmask_how", "SIG_", "asm/signal.h", "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK" },
   { "enum", "sig_handler", "SIG_", "asm/signal.h", "SIG_DFL=0 SIG_IGN=1 SIG_ERR=0xffffffffffffffff" },
