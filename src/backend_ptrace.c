@@ -172,17 +172,30 @@ static const struct tracer_stop *report(struct tracer *tracer, struct tracee *tr
   return &tracee->stop;
 }
 
-static bool same_call(const struct tracer_stop *stop, const struct tracee *tracee, const struct syscall_info *info) {
-  return info->arch == stop->arch && info->nr == tracee->original_nr && info->ip == stop->ip && info->sp == stop->sp &&
-         memcmp(info->args, tracee->original_args, sizeof info->args) == 0;
+/* The trapped call has ended with a restart code: what the kernel would run again is remembered. */
+static void note_interruption(struct tracee *tracee) {
+  const struct tracer_stop *stop = &tracee->stop;
+  tracee->interrupted = true;
+  tracee->broken_off.arch = stop->arch;
+  tracee->broken_off.nr = tracee->original_nr;
+  memcpy(tracee->broken_off.args, tracee->original_args, sizeof tracee->broken_off.args);
+  tracee->broken_off.ip = stop->ip;
+  tracee->broken_off.sp = stop->sp;
+}
+
+static bool is_broken_off_call(const struct tracee *tracee, const struct syscall_info *info) {
+  return tracee->interrupted && info->arch == tracee->broken_off.arch && info->nr == tracee->broken_off.nr &&
+         info->ip == tracee->broken_off.ip && info->sp == tracee->broken_off.sp &&
+         memcmp(info->args, tracee->broken_off.args, sizeof info->args) == 0;
 }
 
 static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *tracee,
                                          const struct syscall_info *info) {
   struct tracer_stop *stop = &tracee->stop;
   bool restarted = info->nr == (info->arch == AUDIT_ARCH_I386 ? NR_I386_RESTART : NR_X86_64_RESTART) ||
-                   (tracee->interrupted && same_call(stop, tracee, info));
-  if (restarted || info->sp >= stop->sp) tracee->interrupted = false;
+                   is_broken_off_call(tracee, info);
+  /* Signal handlers run below the interrupted frame: a call at or above it means that they are done. */
+  if (restarted || info->sp >= tracee->broken_off.sp) tracee->interrupted = false;
   stop->arch = info->arch;
   stop->nr = tracee->original_nr = info->nr;
   memcpy(stop->args, info->args, sizeof stop->args);
@@ -234,7 +247,7 @@ static const struct tracer_stop *left(struct tracer *tracer, struct tracee *trac
     tracee->force_at_exit = false;
   }
   restore_call(tracee);
-  tracee->interrupted = is_restart(stop->result) && !tracee->skipped;
+  if (is_restart(stop->result) && !tracee->skipped) note_interruption(tracee);
   if (phase != PHASE_WANT_EXIT || tracee->muted) return go_on(tracee, 0);
   uint32_t arch = stop->arch;
   report(tracer, tracee, STOP_SYSCALL_EXIT);
@@ -432,7 +445,7 @@ static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee 
     long nr = ptrace(PTRACE_PEEKUSER, tracee->tid, (void *)arch_number_offset(), NULL);
     long result = ptrace(PTRACE_PEEKUSER, tracee->tid, (void *)arch_result_offset(), NULL);
     if (tracee->stop.arch == AUDIT_ARCH_I386) result = (int32_t)result;
-    if (errno == 0 && (uint64_t)nr == tracee->original_nr && is_restart(result)) tracee->interrupted = true;
+    if (errno == 0 && (uint64_t)nr == tracee->original_nr && is_restart(result)) note_interruption(tracee);
   }
   if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
   report(tracer, tracee, STOP_SIGNAL);

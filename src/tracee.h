@@ -76,7 +76,13 @@ struct tracee {
   bool skipped;         /* the number is -1; `forced_result` is what the program gets */
   bool force_at_exit;   /* ...and must be written at the exit stop */
   int64_t forced_result;
-  bool interrupted;     /* the last trapped call was broken off by a signal: it may come again as a restart */
+  bool interrupted;     /* a trapped call was broken off by a signal: it may come again as a restart... */
+  struct {
+    uint32_t arch;
+    uint64_t nr;
+    uint64_t args[6];
+    tracee_addr ip, sp;
+  } broken_off; /* ...and would look like this; calls of signal handlers may come before it */
 
   enum remote_phase remote;
   struct remote_call *remote_call; /* saved registers while remote != REMOTE_NONE */
