@@ -64,6 +64,12 @@ static int wait_without_limit(struct tracer *tracer) {
   return 1;
 }
 
+/* A look that takes nothing: is anybody left at all? */
+static bool nobody_left(void) {
+  siginfo_t unused;
+  return waitid(P_ALL, 0, &unused, WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+}
+
 static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
   sigset_t child, before;
   sigemptyset(&child);
@@ -71,6 +77,7 @@ static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
   /* Blocked first: a SIGCHLD between the look and the wait then stays pending. */
   sigprocmask(SIG_BLOCK, &child, &before);
   int got = drain(tracer);
+  if (got == 0 && nobody_left()) got = -ECHILD;
   if (got == 0 && timeout > 0) {
     struct timespec limit = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
     if (sigtimedwait(&child, NULL, &limit) < 0 && errno == EINTR)
@@ -78,7 +85,6 @@ static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
     else
       got = drain(tracer);
   }
-  if (got == 0 && wait4(-1, &(int){0}, __WALL | WNOHANG | WNOWAIT, NULL) < 0 && errno == ECHILD) got = -ECHILD;
   sigprocmask(SIG_SETMASK, &before, NULL);
   return got;
 }
