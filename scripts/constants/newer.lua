@@ -1,4 +1,5 @@
---- What the headers of the machine that generates (Linux 6.1) are too old to know or have no place for. As of Linux 6.18.
+--- What the headers of the machine that generates (Linux 6.1) are too old to know, or have no place for.
+-- As of Linux 6.18, November 2026.
 
 return {
   linux = "6.18",

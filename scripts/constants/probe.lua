@@ -1,7 +1,7 @@
 --- Asks the C compiler what names a header has and what they are worth.
 --
 --   probe.names({ "fcntl.h" }, "O_*")                   --> { "O_ACCMODE", "O_APPEND", ... }  (sorted)
---   probe.values({ "fcntl.h" }, { "O_CREAT", "nope" })  --> { O_CREAT = { value = 64LL, size = 4 } }
+--   probe.values({ "fcntl.h" }, { "O_CREAT", "nope" })  --> { O_CREAT = { value = 64LL, size = 4, unsigned = false } }
 --   probe.expand("flags", "fcntl.h", "O_CREAT O_* -O_ACCMODE") --> entries in order, names not found
 --
 -- A name that is no integer constant there is left out: the probe drops the lines that gcc refuses and tries again.
@@ -99,36 +99,38 @@ function probe.names(headers, glob)
 end
 
 -- The bit-field makes gcc refuse what is no integer constant: a string, a pointer, a double, a type.
-local line_format = '{ "%s", sizeof(%s), (long long)(%s) + 0 * sizeof(struct { int x : ((%s) * 0 + 1); }) },'
+local line_format = '{ "%s", sizeof(%s), (%s) > 0, (long long)(%s) + 0 * sizeof(struct { int x : ((%s) * 0 + 1); }) },'
 
 --- The values of those of the names which are integer constants.
 ---@param headers string[]
 ---@param names string[]
----@return table<string, {value: ffi.cdata*, size: integer}>
+---@return table<string, {value: ffi.cdata*, size: integer, unsigned: boolean}> `unsigned`: the 64 bits' top one is no sign
 ---@return string|nil error what gcc says when the headers themselves do not compile
 function probe.values(headers, names)
   local values = {}
   if #names == 0 then return values end
-  local prelude = includes(headers) .. '#include <stdio.h>\nstatic const struct { const char *n; unsigned s; long long v; } t[] = {\n'
+  local prelude = includes(headers) .. "#include <stdio.h>\n"
+    .. "static const struct { const char *n; unsigned s, p; long long v; } t[] = {\n"
   local _, first = prelude:gsub("\n", "")
   local path = scratch()
   local live, complaint = {}, nil
   for i, name in ipairs(names) do live[i] = name end
   for _ = 1, 20 do
     local lines = {}
-    for i, name in ipairs(live) do lines[i] = line_format:format(name, name, name, name) end
+    for i, name in ipairs(live) do lines[i] = line_format:format(name, name, name, name, name) end
     write(path .. ".c", prelude .. table.concat(lines, "\n") .. "\n};\nint main(void) {\n"
-      .. 'for (unsigned i = 0; i < sizeof t / sizeof *t; i++) printf("%s %u %lld\\n", t[i].n, t[i].s, t[i].v); }\n')
+      .. 'for (unsigned i = 0; i < sizeof t / sizeof *t; i++) printf("%s %u %u %lld\\n", t[i].n, t[i].s, t[i].p, t[i].v); }\n')
     local errors = run(cc .. flags .. "-ftrack-macro-expansion=0 -O0 -o " .. path .. " " .. path .. ".c 2>&1")
     local ok = io.open(path, "rb")
     if ok then
       ok:close()
-      for name, size, value in run(path):gmatch "(%S+) (%d+) (%-?%d+)" do
+      for name, size, positive, value in run(path):gmatch "(%S+) (%d+) (%d) (%-?%d+)" do
         local sign, digits = value:match "^(%-?)(%d+)$"
         -- 64 bits do not fit tonumber: take the digits one by one.
         local number = 0LL
         for digit in digits:gmatch "%d" do number = number * 10 + tonumber(digit) end
-        values[name] = { value = sign == "-" and -number or number, size = tonumber(size) }
+        number = sign == "-" and -number or number
+        values[name] = { value = number, size = tonumber(size), unsigned = positive == "1" and number < 0 }
       end
       break
     end
@@ -208,7 +210,10 @@ function probe.expand(kind, header_text, text)
       local group = { name }
       seen[name] = true
       all[#all + 1] = name
-      if value then fallback[name] = { value = parse_number(value), size = 8 } end
+      if value then
+        local number = parse_number(value)
+        fallback[name] = { value = number, size = 8, unsigned = number < 0 }
+      end
       wanted[#wanted + 1] = group
     elseif word:sub(1, 1) ~= "-" then
       wanted[#wanted + 1] = { glob = word }
@@ -229,10 +234,11 @@ function probe.expand(kind, header_text, text)
     for _, name in ipairs(group) do
       local value = values[name] or fallback[name]
       if value and values[name] and fallback[name] and value.value ~= fallback[name].value then
-        error(("%s is %s in %s, not %s"):format(name, tostring(value.value), header_text, tostring(fallback[name].value)), 0)
+        local there, here = tostring(value.value), tostring(fallback[name].value)
+        error(("%s is %s in %s, not %s"):format(name, there, header_text, here), 0)
       end
       if value then
-        part[#part + 1] = { name = name, value = value.value, size = value.size }
+        part[#part + 1] = { name = name, value = value.value, size = value.size, unsigned = value.unsigned }
       elseif not group.glob then
         missing[#missing + 1] = name
       end

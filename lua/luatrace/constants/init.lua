@@ -56,7 +56,16 @@ function map_meta.__index(map, key)
   local source = (key == "by_name" and rawget(map, "by_value")) or (key == "by_value" and rawget(map, "by_name"))
   if not source then return nil end
   local turned = {}
-  for from, to in pairs(source) do turned[to] = from end
+  for from, to in pairs(source) do
+    if type(to) == "string" and to:find " or " then
+      for name in to:gmatch "[%w_]+" do
+        if name ~= "or" then turned[name] = from end
+      end
+    else
+      turned[to] = from
+    end
+  end
+  for name, value in pairs(rawget(map, "aliases") or {}) do turned[name] = value end
   rawset(map, key, turned)
   return turned
 end

@@ -23,7 +23,7 @@ return {
   sig_handler = { kind = "enum", prefix = "SIG_",
     { "SIG_DFL", 0 },
     { "SIG_IGN", 1 },
-    { "SIG_ERR", -1 },
+    { "SIG_ERR", 0xffffffffffffffffULL },
   },
   sigaltstack_flags = { kind = "flags", prefix = "SS_",
     { "SS_ONSTACK", 1 },
