@@ -92,3 +92,8 @@ tidy:
 
 clean:
 	rm -rf $(BUILD)
+
+# A unit test is one program: its source and the core.
+$(BUILD)/unit/%: spec/unit/%.c spec/unit/check.h $(filter-out $(BUILD)/obj/embedded%,$(CORE_OBJECTS))
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Ispec/unit -o $@ $< $(filter %.o,$^) $(UNPACKED_LIBS) $(UNWIND_LIBS)

@@ -15,19 +15,19 @@ enum { TRACER_ABI = 1 };
 typedef uint64_t tracee_addr;
 
 enum stop_kind {
-  STOP_NONE = 0,       /* the time given to tracer_next has passed */
-  STOP_DONE,           /* no tracee is left */
-  STOP_INTERRUPTED,    /* luatrace itself got `signal` (see tracer_catch_signals) */
-  STOP_BIRTH,          /* notification: `tracee` was created by `parent` (0: a root); message = its clone flags */
-  STOP_START,          /* held: the first stop of a new tracee (reported with WANT_START) */
-  STOP_SYSCALL_ENTRY,  /* held: about to run `nr` */
-  STOP_SYSCALL_EXIT,   /* held: `nr` has returned `result` (raw: -512..-516 are restarts) */
-  STOP_SIGNAL,         /* held: `signal` is about to be delivered (with WANT_SIGNALS) */
-  STOP_GROUP,          /* notification: group-stop by `signal`; the core has resumed it with LISTEN */
-  STOP_EXEC,           /* held: a new program image is in place; message = the exec'ing thread's former tid */
-  STOP_INJECTED,       /* held: the call asked for by tracer_inject has returned `result` */
-  STOP_EXIT,           /* notification: the tracee is gone; `status` is its wait status */
-  STOP_SUPERSEDED      /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
+  STOP_NONE = 0,      /* the time given to tracer_next has passed */
+  STOP_DONE,          /* no tracee is left */
+  STOP_INTERRUPTED,   /* luatrace itself got `signal` (see tracer_catch_signals) */
+  STOP_BIRTH,         /* notification: `tracee` was created by `parent` (0: a root); message = its clone flags */
+  STOP_START,         /* held: the first stop of a new tracee (reported with WANT_START) */
+  STOP_SYSCALL_ENTRY, /* held: about to run `nr` */
+  STOP_SYSCALL_EXIT,  /* held: `nr` has returned `result` (raw: -512..-516 are restarts) */
+  STOP_SIGNAL,        /* held: `signal` is about to be delivered (with WANT_SIGNALS) */
+  STOP_GROUP,         /* notification: group-stop by `signal`; the core has resumed it with LISTEN */
+  STOP_EXEC,          /* held: a new program image is in place; message = the exec'ing thread's former tid */
+  STOP_INJECTED,      /* held: the call asked for by tracer_inject has returned `result` */
+  STOP_EXIT,          /* notification: the tracee is gone; `status` is its wait status */
+  STOP_SUPERSEDED     /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
 };
 
 enum stop_flag {
@@ -120,11 +120,11 @@ int trap_plan_filter_size(struct trap_plan *plan);
 int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const uint64_t args[6]);
 
 struct tracer_options {
-  uint32_t want;                    /* enum tracer_want */
-  uint32_t no_set_syscall_info;     /* force the register path of older kernels */
-  uint32_t no_get_syscall_info;     /* same, for reading */
-  uint32_t no_shared_cpu;           /* never run a lone tracee on the tracer's processor */
-  uint32_t memory_path;             /* 0 best, 1 /proc/PID/mem only, 2 PTRACE_PEEKDATA only */
+  uint32_t want;                /* enum tracer_want */
+  uint32_t no_set_syscall_info; /* force the register path of older kernels */
+  uint32_t no_get_syscall_info; /* same, for reading */
+  uint32_t no_shared_cpu;       /* never run a lone tracee on the tracer's processor */
+  uint32_t memory_path;         /* 0 best, 1 /proc/PID/mem only, 2 PTRACE_PEEKDATA only */
 };
 
 /* What the running kernel offers, probed once. */
@@ -143,16 +143,16 @@ struct tracer_features {
 };
 
 struct tracer_launch {
-  const char *file;          /* path of the program, already searched for */
-  const char *const *argv;   /* NULL-terminated */
-  const char *const *envp;   /* NULL-terminated, or NULL to inherit */
-  const char *cwd;           /* or NULL */
-  const char *user;          /* run as this user, with its groups; NULL: as we are */
-  int32_t fds[3];            /* what becomes 0, 1, 2 in the program; -1: as ours */
-  uint32_t new_group;        /* setpgid(0,0) */
-  uint32_t mode;             /* enum trap_mode */
-  uint32_t no_follow;        /* do not trace children (needs TRAP_PTRACE) */
-  struct trap_plan *plan;    /* borrowed while the tree lives */
+  const char *file;        /* path of the program, already searched for */
+  const char *const *argv; /* NULL-terminated */
+  const char *const *envp; /* NULL-terminated, or NULL to inherit */
+  const char *cwd;         /* or NULL */
+  const char *user;        /* run as this user, with its groups; NULL: as we are */
+  int32_t fds[3];          /* what becomes 0, 1, 2 in the program; -1: as ours */
+  uint32_t new_group;      /* setpgid(0,0) */
+  uint32_t mode;           /* enum trap_mode */
+  uint32_t no_follow;      /* do not trace children (needs TRAP_PTRACE) */
+  struct trap_plan *plan;  /* borrowed while the tree lives */
 };
 
 /* Why a launch failed: which step, and its errno. */
@@ -193,8 +193,8 @@ int tracer_attach(struct tracer *tracer, int32_t pid, struct trap_plan *plan, ui
 const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout);
 
 enum resume_how {
-  RESUME_RUN = 0,       /* go on; no exit stop of a call entered here */
-  RESUME_WANT_EXIT = 1  /* at STOP_SYSCALL_ENTRY: stop again when the call has returned */
+  RESUME_RUN = 0,      /* go on; no exit stop of a call entered here */
+  RESUME_WANT_EXIT = 1 /* at STOP_SYSCALL_ENTRY: stop again when the call has returned */
 };
 /* Lets a held tracee go on. signal: at STOP_SIGNAL what is delivered, 0 to suppress it. */
 int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal);
@@ -250,10 +250,10 @@ int tracer_read_ranges(struct tracer *tracer, uint32_t tracee, struct memory_ran
 struct stack_frame {
   tracee_addr ip;
   tracee_addr sp;
-  uint64_t symbol_offset;  /* from the symbol's start */
-  uint64_t module_offset;  /* from the start of the file the mapping is of */
-  const char *symbol;      /* or NULL; both valid until the next tracer_stack */
-  const char *module;      /* path of the mapped file, or NULL */
+  uint64_t symbol_offset; /* from the symbol's start */
+  uint64_t module_offset; /* from the start of the file the mapping is of */
+  const char *symbol;     /* or NULL; both valid until the next tracer_stack */
+  const char *module;     /* path of the mapped file, or NULL */
 };
 /* Frames filled, innermost first. */
 int tracer_stack(struct tracer *tracer, uint32_t tracee, struct stack_frame *frames, uint32_t capacity);

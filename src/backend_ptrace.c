@@ -478,14 +478,15 @@ static const struct tracer_stop *first_stop(struct tracer *tracer, struct tracee
 
 /* --- dispatch -------------------------------------------------------------------------------------------------- */
 
-static const struct tracer_stop *remote_stop(struct tracer *tracer, struct tracee *tracee, struct wait_meaning meaning) {
+static const struct tracer_stop *remote_stop(struct tracer *tracer, struct tracee *tracee,
+                                             struct wait_meaning meaning) {
   int request;
   int64_t result = 0;
   if (meaning.kind == WAIT_SIGNAL) {
     /* Only SIGSTOP gets here, all others are blocked: it is sent again afterwards. */
     tracee->deferred_stop = meaning.detail;
-    restart(tracee, tracee->remote == REMOTE_CALLING || tracee->tree->mode == TRAP_PTRACE ? PTRACE_SYSCALL : PTRACE_CONT,
-            0);
+    restart(tracee,
+            tracee->remote == REMOTE_CALLING || tracee->tree->mode == TRAP_PTRACE ? PTRACE_SYSCALL : PTRACE_CONT, 0);
     return NULL;
   }
   if (remote_syscall_stop(tracer, tracee, meaning, &request, &result) == REMOTE_STEP_CONTINUE) {
@@ -503,8 +504,8 @@ static const struct tracer_stop *remote_stop(struct tracer *tracer, struct trace
   return &tracee->stop;
 }
 
-static const struct tracer_stop *dispatch_stop(struct tracer *tracer, struct tracee *tracee,
-                                               struct wait_status status, struct wait_meaning meaning) {
+static const struct tracer_stop *dispatch_stop(struct tracer *tracer, struct tracee *tracee, struct wait_status status,
+                                               struct wait_meaning meaning) {
   enum syscall_op expected = tracee->phase == PHASE_OUTSIDE ? SYSCALL_OP_ENTRY : SYSCALL_OP_EXIT;
   switch (meaning.kind) {
   case WAIT_SECCOMP:

@@ -1,8 +1,8 @@
 #include "stop.h"
 
-#include <signal.h>       /* SIGTRAP */
-#include <sys/ptrace.h>   /* PTRACE_EVENT_* */
-#include <sys/wait.h>     /* WIFEXITED... */
+#include <signal.h>     /* SIGTRAP */
+#include <sys/ptrace.h> /* PTRACE_EVENT_* */
+#include <sys/wait.h>   /* WIFEXITED... */
 
 struct wait_meaning stop_classify(int status) {
   if (WIFEXITED(status)) return (struct wait_meaning){WAIT_EXITED, WEXITSTATUS(status)};
@@ -35,6 +35,4 @@ struct wait_meaning stop_classify(int status) {
   }
 }
 
-bool stop_is_alive(int status) {
-  return !WIFEXITED(status) && !WIFSIGNALED(status);
-}
+bool stop_is_alive(int status) { return !WIFEXITED(status) && !WIFSIGNALED(status); }

@@ -7,17 +7,17 @@
 #include <stdbool.h>
 
 enum wait_kind {
-  WAIT_EXITED,        /* detail: exit code */
-  WAIT_KILLED,        /* detail: signal */
-  WAIT_SYSCALL,       /* syscall-entry-stop or syscall-exit-stop (needs TRACESYSGOOD) */
-  WAIT_SECCOMP,       /* PTRACE_EVENT_SECCOMP */
-  WAIT_FORK,          /* PTRACE_EVENT_FORK, VFORK, CLONE; detail: the event */
-  WAIT_EXEC,          /* PTRACE_EVENT_EXEC */
-  WAIT_EXIT_EVENT,    /* PTRACE_EVENT_EXIT */
-  WAIT_GROUP_STOP,    /* group-stop of a seized tracee; detail: the stopping signal */
-  WAIT_EVENT_STOP,    /* PTRACE_EVENT_STOP with SIGTRAP: interrupt, auto-attach, end of a LISTEN */
-  WAIT_SIGNAL,        /* signal-delivery-stop; detail: the signal */
-  WAIT_OTHER          /* an event nobody asked for; detail: the event */
+  WAIT_EXITED,     /* detail: exit code */
+  WAIT_KILLED,     /* detail: signal */
+  WAIT_SYSCALL,    /* syscall-entry-stop or syscall-exit-stop (needs TRACESYSGOOD) */
+  WAIT_SECCOMP,    /* PTRACE_EVENT_SECCOMP */
+  WAIT_FORK,       /* PTRACE_EVENT_FORK, VFORK, CLONE; detail: the event */
+  WAIT_EXEC,       /* PTRACE_EVENT_EXEC */
+  WAIT_EXIT_EVENT, /* PTRACE_EVENT_EXIT */
+  WAIT_GROUP_STOP, /* group-stop of a seized tracee; detail: the stopping signal */
+  WAIT_EVENT_STOP, /* PTRACE_EVENT_STOP with SIGTRAP: interrupt, auto-attach, end of a LISTEN */
+  WAIT_SIGNAL,     /* signal-delivery-stop; detail: the signal */
+  WAIT_OTHER       /* an event nobody asked for; detail: the event */
 };
 
 struct wait_meaning {

@@ -1,9 +1,9 @@
 #include "syscall_info.h"
 
-#include <errno.h>        /* errno */
-#include <string.h>       /* memcpy */
-#include <sys/ptrace.h>   /* ptrace */
-#include <sys/user.h>     /* struct user_regs_struct */
+#include <errno.h>      /* errno */
+#include <string.h>     /* memcpy */
+#include <sys/ptrace.h> /* ptrace */
+#include <sys/user.h>   /* struct user_regs_struct */
 
 #include "arch_x86_64.h" /* register offsets */
 
@@ -80,8 +80,7 @@ static int set_call_by_info(pid_t tid, const struct syscall_info *before, uint64
   return (int)request(PTRACE_SET_SYSCALL_INFO, tid, sizeof raw, (uintptr_t)&raw);
 }
 
-int syscall_info_set_call(pid_t tid, bool old, const struct syscall_info *before, uint64_t nr,
-                          const uint64_t args[6]) {
+int syscall_info_set_call(pid_t tid, bool old, const struct syscall_info *before, uint64_t nr, const uint64_t args[6]) {
   if (!old) return set_call_by_info(tid, before, nr, args);
   unsigned changed = nr != before->nr ? 0x80 : 0;
   for (unsigned i = 0; i < 6; i++)

@@ -28,9 +28,9 @@ enum tracee_state {
 /* Where the thread is in a system call, as far as stops tell. */
 enum call_phase {
   PHASE_OUTSIDE,
-  PHASE_ENTERED,      /* entry seen; no exit stop is wanted */
-  PHASE_WANT_EXIT,    /* entry seen; the exit stop is reported */
-  PHASE_QUIET_EXIT    /* entry seen; the core itself needs the exit stop (to restore registers, set a result) */
+  PHASE_ENTERED,   /* entry seen; no exit stop is wanted */
+  PHASE_WANT_EXIT, /* entry seen; the exit stop is reported */
+  PHASE_QUIET_EXIT /* entry seen; the core itself needs the exit stop (to restore registers, set a result) */
 };
 
 /* A remote call in progress (remote_syscall.c). */
@@ -44,8 +44,8 @@ enum remote_phase {
 struct process {
   pid_t pid;
   uint32_t references;
-  int mem_fd;          /* /proc/PID/mem, -1 when not open; reopened after exec */
-  bool no_process_vm;  /* process_vm_readv said EPERM: use mem_fd or PEEKDATA */
+  int mem_fd;                /* /proc/PID/mem, -1 when not open; reopened after exec */
+  bool no_process_vm;        /* process_vm_readv said EPERM: use mem_fd or PEEKDATA */
   struct unwinder *unwinder; /* stack_trace.c's cache, NULL until the first stack */
 };
 
@@ -61,8 +61,8 @@ struct tracee {
   enum call_phase phase;
   bool is_root;
   bool is_thread;
-  bool born;     /* its birth has been reported */
-  bool muted;    /* detached in all but name: stops are no longer reported */
+  bool born;      /* its birth has been reported */
+  bool muted;     /* detached in all but name: stops are no longer reported */
   bool detaching; /* let go at the next stop */
   bool launching; /* between spawn and the execve of the program itself */
   bool parked;    /* first stop seen before the birth event: held back */
@@ -73,10 +73,10 @@ struct tracee {
   uint64_t original_args[6];
   uint8_t changed_args; /* bit i: args[i] differs in the registers */
   bool changed_nr;
-  bool skipped;         /* the number is -1; `forced_result` is what the program gets */
-  bool force_at_exit;   /* ...and must be written at the exit stop */
+  bool skipped;       /* the number is -1; `forced_result` is what the program gets */
+  bool force_at_exit; /* ...and must be written at the exit stop */
   int64_t forced_result;
-  bool interrupted;     /* a trapped call was broken off by a signal: it may come again as a restart... */
+  bool interrupted; /* a trapped call was broken off by a signal: it may come again as a restart... */
   struct {
     uint32_t arch;
     uint64_t nr;
@@ -86,7 +86,7 @@ struct tracee {
 
   enum remote_phase remote;
   struct remote_call *remote_call; /* saved registers while remote != REMOTE_NONE */
-  int deferred_stop; /* SIGSTOP that arrived during a remote call */
+  int deferred_stop;               /* SIGSTOP that arrived during a remote call */
 
   enum stop_kind held;     /* the stop it is held at; stays when stop.kind is STOP_INJECTED */
   struct tracer_stop stop; /* the current or the last stop; nr and args are those of the last trapped call */

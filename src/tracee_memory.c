@@ -123,9 +123,7 @@ static int64_t by_poke(pid_t tid, tracee_addr to, const void *from, uint64_t siz
 
 /* --- the choice ------------------------------------------------------------------------------------------------ */
 
-static bool not_allowed(int64_t error) {
-  return error == -EPERM || error == -EACCES || error == -ENOSYS;
-}
+static bool not_allowed(int64_t error) { return error == -EPERM || error == -EACCES || error == -ENOSYS; }
 
 int64_t tracee_memory_read(const struct tracer *tracer, struct tracee *tracee, tracee_addr from, void *to,
                            uint64_t size) {

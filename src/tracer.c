@@ -22,9 +22,7 @@
 /* The one mutable global: a signal has reached luatrace itself. */
 static volatile sig_atomic_t caught_signal;
 
-uint32_t tracer_abi(void) {
-  return TRACER_ABI;
-}
+uint32_t tracer_abi(void) { return TRACER_ABI; }
 
 struct tracer *tracer_open(const struct tracer_options *options) {
   struct tracer *tracer = calloc(1, sizeof *tracer);

@@ -7,11 +7,11 @@
 #ifndef LUATRACE_TRACER_H
 #define LUATRACE_TRACER_H
 
-#include <sched.h>   /* cpu_set_t */
-#include <signal.h>  /* struct sigaction, NSIG */
-#include <stdbool.h> /* bool */
-#include <stddef.h>  /* size_t */
-#include <stdint.h>  /* the types of api.h */
+#include <sched.h>     /* cpu_set_t */
+#include <signal.h>    /* struct sigaction, NSIG */
+#include <stdbool.h>   /* bool */
+#include <stddef.h>    /* size_t */
+#include <stdint.h>    /* the types of api.h */
 #include <sys/types.h> /* pid_t */
 
 #include "api.h"
@@ -25,9 +25,9 @@ struct tree {
   uint32_t mode; /* enum trap_mode */
   bool attached;
   bool no_follow;
-  pid_t root;            /* pid of the root process */
-  uint32_t alive;        /* tracees alive */
-  struct trap_plan *plan; /* borrowed */
+  pid_t root;                   /* pid of the root process */
+  uint32_t alive;               /* tracees alive */
+  struct trap_plan *plan;       /* borrowed */
   struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
 };
 

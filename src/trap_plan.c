@@ -279,7 +279,8 @@ static void emit_section(struct assembler *as, enum section section) {
   segments[0] = (struct segment){base, as->plan->first[section][0]};
   for (uint32_t nr = 1; nr <= TRAP_PLAN_NUMBERS; nr++) {
     uint32_t first = nr < TRAP_PLAN_NUMBERS ? as->plan->first[section][nr] : 0;
-    if (!same_verdict(as->plan, segments[count - 1].first, first)) segments[count++] = (struct segment){base + nr, first};
+    if (!same_verdict(as->plan, segments[count - 1].first, first))
+      segments[count++] = (struct segment){base + nr, first};
   }
   emit_search(as, segments, count);
 }
