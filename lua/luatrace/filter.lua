@@ -1,0 +1,166 @@
+--- One language for sets of calls: `on[...]`, rules, -e and assertions all read it here.
+--
+-- The grammar is that of strace's -e trace=: names separated by commas, `%class` (or `/regex`), `all`, `none`, a
+-- leading `!` for everything else, a leading `?` for names that need not exist, `@64`, `@32`, `@x32` for one
+-- personality.
+--
+--   filter.calls("openat,%network,/^sched_", "x86_64")   -- { openat = true, connect = true, ... }
+
+local decode = require "luatrace.decode"
+local sys = require "luatrace.sys"
+
+local M = {}
+
+local personality = { ["64"] = "x86_64", ["32"] = "i386", x32 = "x32" }
+
+--- strace's own other names for classes.
+local class_alias = { net = "network", mem = "memory", desc = "desc", file = "file" }
+
+--- How many edits lead from one word to the other.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal, left = i - 1, i
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local value = math.min(diagonal + cost, row[j] + 1, left + 1)
+      diagonal, row[j], left = row[j], value, value
+    end
+  end
+  return row[#b]
+end
+
+--- The known names nearest to a misspelt one, best first, three at the most.
+---@param word string
+---@param names table<string, any>
+---@return string[]
+function M.nearest(word, names)
+  local scored = {}
+  for name in pairs(names) do
+    local d = distance(word, name)
+    if d <= math.max(1, math.floor(#word / 3)) then scored[#scored + 1] = { d, name } end
+  end
+  table.sort(scored, function(x, y)
+    if x[1] ~= y[1] then return x[1] < y[1] end
+    return x[2] < y[2]
+  end)
+  local best = {}
+  for i = 1, math.min(3, #scored) do best[i] = scored[i][2] end
+  return best
+end
+
+local function did_you_mean(word, names)
+  local near = M.nearest(word, names)
+  return #near > 0 and (" (did you mean %s?)"):format(table.concat(near, ", ")) or ""
+end
+
+local function add_class(set, class, arch, names)
+  local found = false
+  for name in pairs(names) do
+    local row = decode.find(arch, name)
+    if row and row.classes and row.classes[class] then
+      set[name], found = true, true
+    end
+  end
+  return found
+end
+
+--- All class names, for messages.
+local function class_names()
+  local set, list = {}, {}
+  for name in pairs(decode.names("x86_64")) do
+    for class in pairs(decode.find("x86_64", name).classes or {}) do set[class] = true end
+  end
+  for class in pairs(set) do list[#list + 1] = "%" .. class end
+  table.sort(list)
+  return list, set
+end
+
+local function add_word(set, word, arch, names)
+  local optional = word:sub(1, 1) == "?"
+  if optional then word = word:sub(2) end
+  local plain, only = word:match("^(.-)@(%w+)$")
+  if plain then
+    if not personality[only] then return nil, ("%s: after @ comes 64, 32 or x32"):format(word) end
+    if personality[only] ~= arch then return true end
+    word = plain
+  end
+  if word == "all" or word == "%all" then
+    for name in pairs(names) do set[name] = true end
+    return true
+  end
+  if word == "none" then return true end
+  local class = word:match("^%%(.+)$")
+  if class then
+    if add_class(set, class_alias[class] or class, arch, names) or optional then return true end
+    local _, known = class_names()
+    if known[class_alias[class] or class] then return true end -- a class without members on this architecture
+    return nil, ("there is no class %s; there are %s"):format(word, table.concat((class_names()), " "))
+  end
+  if word:sub(1, 1) == "/" then
+    local matches, message = sys.regex(word:sub(2))
+    if not matches then return nil, ("%s is no regular expression: %s"):format(word, message) end
+    local found = false
+    for name in pairs(names) do
+      if matches(name) then set[name], found = true, true end
+    end
+    if found or optional then return true end
+    return nil, ("no call matches %s"):format(word)
+  end
+  if names[word] then
+    set[word] = true
+    return true
+  end
+  if optional then return true end
+  if word == "" then return nil, "the set of calls has an empty word" end
+  return nil, ("there is no call %q%s"):format(word, did_you_mean(word, names))
+end
+
+--- The calls of one architecture that a set names.
+---@param text string
+---@param arch "x86_64"|"i386"|"x32"
+---@return table<string, true>|nil set, string? message
+function M.calls(text, arch)
+  local names = decode.names(arch)
+  local negated = text:sub(1, 1) == "!"
+  if negated then text = text:sub(2) end
+  local set = {}
+  -- A regular expression may contain commas: it goes on to the end.
+  local rest = text
+  repeat
+    local word
+    if rest:find("^%??/") then
+      word, rest = rest, nil
+    else
+      word, rest = rest:match("^([^,]*),?(.*)$")
+      if rest == "" then rest = nil end
+    end
+    local ok, message = add_word(set, word, arch, names)
+    if not ok then return nil, message end
+  until not rest
+  if negated then
+    local others = {}
+    for name in pairs(names) do
+      if not set[name] then others[name] = true end
+    end
+    return others
+  end
+  return set
+end
+
+--- Is this a set that names calls on some architecture?
+---@param text string
+---@return boolean|nil ok, string? message
+function M.check(text)
+  local first
+  for _, arch in ipairs { "x86_64", "i386", "x32" } do
+    local set, message = M.calls(text, arch)
+    if set then return true end
+    first = first or message
+  end
+  return nil, first
+end
+
+return M

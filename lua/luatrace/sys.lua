@@ -1,0 +1,183 @@
+--- A thin layer over libc: what Lua's own library lacks. All libc declarations that luatrace needs are here or in
+-- options.lua (getopt); the binary carries no C modules for Lua.
+--
+--   local sys = require "luatrace.sys"
+--   sys.readlink("/proc/self/exe")     -- "/usr/bin/luajit", or nil, message, "ENOENT"
+
+local ffi = require "ffi"
+local bit = require "bit"
+local constants = require "luatrace.constants"
+
+ffi.cdef [[
+typedef struct luatrace_DIR luatrace_DIR;
+struct luatrace_dirent { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[256]; };
+struct luatrace_timespec { int64_t sec; int64_t nsec; };
+struct luatrace_regex { char opaque[64]; };
+long readlink(const char *path, char *buffer, size_t size);
+luatrace_DIR *opendir(const char *path);
+struct luatrace_dirent *readdir(luatrace_DIR *dir);
+int closedir(luatrace_DIR *dir);
+int clock_gettime(int clock, struct luatrace_timespec *now);
+int access(const char *path, int mode);
+int getpid(void);
+int kill(int pid, int signal);
+int isatty(int fd);
+int open(const char *path, int flags, ...);
+int close(int fd);
+long read(int fd, void *buffer, size_t size);
+long getrandom(void *buffer, size_t size, unsigned flags);
+char *strerror(int number);
+void (*signal(int number, void (*handler)(int)))(int);
+int sigprocmask(int how, const void *set, void *old);
+int regcomp(struct luatrace_regex *compiled, const char *pattern, int flags);
+int regexec(const struct luatrace_regex *compiled, const char *text, size_t count, void *matches, int flags);
+size_t regerror(int code, const struct luatrace_regex *compiled, char *buffer, size_t size);
+void regfree(struct luatrace_regex *compiled);
+extern char **environ;
+]]
+
+local C = ffi.C
+local M = {}
+
+local function failed()
+  local number = ffi.errno()
+  local name = constants.errno.by_value[number] or ("errno %d"):format(number)
+  return nil, ffi.string(C.strerror(number)), name
+end
+
+local path_buffer = ffi.new("char[4096]")
+
+---@param path string
+---@return string|nil target, string? message, string? errno
+function M.readlink(path)
+  local got = tonumber(C.readlink(path, path_buffer, 4096))
+  if got < 0 then return failed() end
+  return ffi.string(path_buffer, got)
+end
+
+local O_CLOEXEC = 0x80000
+local block = ffi.new("uint8_t[?]", 65536)
+
+--- The whole content of a file, /proc's included.
+---@return string|nil content, string? message, string? errno
+function M.read_file(path)
+  local fd = C.open(path, O_CLOEXEC)
+  if fd < 0 then return failed() end
+  local parts = {}
+  while true do
+    local got = tonumber(C.read(fd, block, 65536))
+    if got < 0 then
+      C.close(fd)
+      return failed()
+    end
+    if got == 0 then break end
+    parts[#parts + 1] = ffi.string(block, got)
+  end
+  C.close(fd)
+  return table.concat(parts)
+end
+
+--- Names in a directory, "." and ".." left out, in no order.
+---@return string[]|nil names, string? message, string? errno
+function M.list_dir(path)
+  local dir = C.opendir(path)
+  if dir == nil then return failed() end
+  local names = {}
+  while true do
+    local entry = C.readdir(dir)
+    if entry == nil then break end
+    local name = ffi.string(entry.name)
+    if name ~= "." and name ~= ".." then names[#names + 1] = name end
+  end
+  C.closedir(dir)
+  return names
+end
+
+local time_box = ffi.new("struct luatrace_timespec")
+local CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
+
+local function clock(which)
+  C.clock_gettime(which, time_box)
+  return tonumber(time_box.sec) * 1e9 + tonumber(time_box.nsec)
+end
+
+--- CLOCK_MONOTONIC in nanoseconds.
+---@return number
+function M.monotonic() return clock(CLOCK_MONOTONIC) end
+
+--- CLOCK_REALTIME in nanoseconds: exact to a fifth of a microsecond.
+---@return number
+function M.realtime() return clock(CLOCK_REALTIME) end
+
+local F_OK, X_OK = 0, 1
+
+--- Does the path exist, and is it a directory? More is not needed here.
+---@return "dir"|"file"|nil
+function M.file_kind(path)
+  if C.access(path, F_OK) ~= 0 then return nil end
+  if C.access(path .. "/.", F_OK) == 0 then return "dir" end
+  return "file"
+end
+
+---@return boolean
+function M.executable(path) return C.access(path, X_OK) == 0 end
+
+--- Where a command is, as execvp would look.
+---@return string|nil
+function M.find_in_path(name)
+  if name:find("/", 1, true) then return name end
+  for dir in ((os.getenv("PATH") or "/usr/local/bin:/usr/bin:/bin") .. ":"):gmatch("([^:]*):") do
+    local file = (dir == "" and "." or dir) .. "/" .. name
+    if M.file_kind(file) == "file" and M.executable(file) then return file end
+  end
+end
+
+--- Our own environment as "NAME=value" strings.
+---@return string[]
+function M.environ()
+  local list, i = {}, 0
+  while C.environ[i] ~= nil do
+    list[#list + 1] = ffi.string(C.environ[i])
+    i = i + 1
+  end
+  return list
+end
+
+---@return integer 0 .. 2^31-1, from the kernel
+function M.random_seed()
+  local box = ffi.new("uint32_t[1]")
+  C.getrandom(box, 4, 0)
+  return bit.band(tonumber(box[0]), 0x7fffffff)
+end
+
+---@param fd integer
+---@return boolean
+function M.isatty(fd) return C.isatty(fd) == 1 end
+
+--- Ends this process as the signal would end one that does not handle it.
+---@param number integer
+function M.die_by_signal(number)
+  C.signal(number, nil)
+  local none = ffi.new("uint8_t[128]")
+  C.sigprocmask(2, none, nil)
+  C.kill(C.getpid(), number)
+end
+
+local REG_EXTENDED, REG_NOSUB = 1, 8
+
+--- A POSIX extended regular expression, as strace's /regex has it.
+---@param pattern string
+---@return fun(text: string): boolean|nil, string? message
+function M.regex(pattern)
+  local compiled = ffi.new("struct luatrace_regex")
+  local code = C.regcomp(compiled, pattern, REG_EXTENDED + REG_NOSUB)
+  if code ~= 0 then
+    local text = ffi.new("char[256]")
+    C.regerror(code, compiled, text, 256)
+    return nil, ffi.string(text)
+  end
+  ffi.gc(compiled, C.regfree)
+  return function(text) return C.regexec(compiled, text, 0, nil, 0) == 0 end
+end
+
+return M
