@@ -1,0 +1,42 @@
+--- Fuzzes a program through what it reads: now and then a byte of a read buffer is changed. The same --seed changes
+-- the same bytes, so that a crash can be replayed.
+--
+-- Usage: luatrace [--seed=N] examples/fuzz-read.lua [CHANCE [PATTERN]] -- COMMAND
+--   CHANCE   of each byte to be changed (default 0.01)
+--   PATTERN  only files whose path matches this Lua pattern (default: all but shared libraries, which the loader reads)
+--
+-- Captured output:
+--
+--   @OUTPUT@
+
+local chance = tonumber(arg[1] or 0.01)
+local pattern = arg[2]
+local changed, reads = 0, 0
+
+--- Changes each byte with the given chance. Draws one number a byte: the sequence depends on nothing but the seed and
+-- how much was read.
+local function mutate(bytes)
+  return (bytes:gsub(".", function(byte)
+    if random() >= chance then return nil end
+    changed = changed + 1
+    return string.char((byte:byte() + random(1, 255)) % 256)
+  end))
+end
+
+local function wanted(path)
+  if pattern then return path:find(pattern) ~= nil end
+  return not path:find("%.so")
+end
+
+on["read,pread64"](function(call)
+  local path = call.fd.path or ""
+  local count = call:run()
+  if not count or count == 0 or not wanted(path) then return end
+  reads = reads + 1
+  call.buf = mutate(call.buf)
+end)
+
+at.finish(function(run)
+  io.stderr:write(("%d bytes changed in %d reads (--seed=%s%s)\n"):format(changed, reads, tostring(script.seed),
+    run.signal and (", killed by signal %d"):format(run.signal) or ""))
+end)

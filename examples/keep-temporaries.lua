@@ -1,0 +1,17 @@
+--- Keeps the temporary files of a compiler, by answering its unlink calls without doing them. No -save-temps needed,
+-- and whatever else makes such files keeps them as well.
+--
+-- Usage: luatrace examples/keep-temporaries.lua [PATTERN] -- COMMAND
+--   PATTERN  a Lua pattern for the paths to keep (default "/cc%w+%.", gcc's; "" keeps everything)
+--
+-- Captured output:
+--
+--   @OUTPUT@
+
+local pattern = arg[1] or "/cc%w+%."
+
+on["unlink,unlinkat"](function(call)
+  if not call.pathname:find(pattern) then return end
+  io.stderr:write(("kept %s for %s\n"):format(call.pathname, call.process.comm))
+  call:returns(0)
+end)

@@ -1,0 +1,25 @@
+--- Turns what a program reads, or what it writes, into upper case.
+--
+-- Usage: luatrace examples/upper-case.lua [read|write] -- COMMAND
+--   read   after the call: the buffer that the kernel filled is rewritten (default); shared libraries are left alone
+--   write  before the call: what goes to standard output is rewritten; the program's own memory is as it was after
+--
+-- Captured output:
+--
+--   @OUTPUT@
+
+local side = arg[1] or "read"
+
+if side == "read" then
+  on.read(function(call)
+    local path = call.fd.path or ""
+    local count = call:run()
+    if count and count > 0 and not path:find("%.so") then call.buf = call.buf:upper() end
+  end)
+elseif side == "write" then
+  on.write(function(call)
+    if call.fd.num == 1 then call.buf = call.buf:upper() end
+  end)
+else
+  error("usage: luatrace examples/upper-case.lua [read|write] -- COMMAND", 0)
+end

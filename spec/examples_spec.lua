@@ -1,0 +1,366 @@
+-- Every example of examples/ is run on a real program, and its effect is looked at from outside luatrace: files that
+-- are there or not, what the program printed, its exit status, what a compiler says to generated code.
+
+local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  assert(file:close())
+end
+
+local root = io.popen("pwd"):read("*l")
+local binary = os.getenv("LUATRACE_BIN") or root .. "/build/luatrace"
+local directory -- of this test: new and empty before each one, and the commands' working directory
+
+--- Runs a shell command in the test's directory.
+---@return { status: integer, out: string, err: string }
+local function sh(command)
+  local out, err, status = directory .. "/.out", directory .. "/.err", directory .. "/.status"
+  os.execute(("cd %s && { (%s\n) >%s 2>%s </dev/null; echo $? >%s; }"):format(quote(directory), command, quote(out),
+    quote(err), quote(status)))
+  return { status = tonumber(read_file(status)), out = read_file(out), err = read_file(err) }
+end
+
+--- The start of a command line: luatrace with an example.
+local function luatrace(example, options)
+  return ("%s %s %s/examples/%s.lua"):format(binary, options or "", root, example)
+end
+
+local function compile(source, program)
+  local built = sh(("gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -o %s %s"):format(program, source))
+  assert.are.equal("", built.err)
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
+  return lines
+end
+
+describe("the examples", function()
+  before_each(function() directory = io.popen("mktemp -d"):read("*l") end)
+  after_each(function() os.execute("rm -rf " .. quote(directory)) end)
+
+  describe("kill-third-object-write", function()
+    local function project() sh(("cp %s/examples/kill-third-object-write/* ."):format(root)) end
+
+    it("leaves a build with .DELETE_ON_ERROR that the next make finishes", function()
+      project()
+      local killed = sh(luatrace "kill-third-object-write" .. " -- make -f good.mk")
+      assert.are.equal(2, killed.status)
+      assert.matches("killed as %(pid %d+%) at write 3 to .*/main%.o", killed.err)
+      assert.is_nil(read_file(directory .. "/main.o"))
+      assert.are.equal(0, sh("make -f good.mk").status)
+      assert.are.equal("hello, world\n", sh("./hello").out)
+    end)
+
+    it("leaves a build without it with half an object that make takes for made", function()
+      project()
+      assert.are.equal(2, sh(luatrace "kill-third-object-write" .. " -- make -f broken.mk").status)
+      assert.is_not_nil(read_file(directory .. "/main.o"))
+      local rebuilt = sh("make -f broken.mk")
+      assert.are.equal(2, rebuilt.status)
+      assert.is_nil(rebuilt.out:find("-o main.o", 1, true))
+      assert.are.equal("", sh("make -f broken.mk -n main.o | grep gcc").out)
+    end)
+  end)
+
+  describe("kill-fourth-byte", function()
+    before_each(function() compile(root .. "/examples/kill-fourth-byte/writer.c", "writer") end)
+
+    it("leaves exactly aaa of a file that is written in place", function()
+      local killed = sh(luatrace "kill-fourth-byte" .. " -- ./writer in-place target")
+      assert.are.equal(128 + 9, killed.status)
+      assert.are.equal("aaa", read_file(directory .. "/target"))
+    end)
+
+    it("leaves no target where the file is written beside it and renamed", function()
+      assert.are.equal(128 + 9, sh(luatrace "kill-fourth-byte" .. " -- ./writer atomic target").status)
+      assert.is_nil(read_file(directory .. "/target"))
+      assert.are.equal("aaa", read_file(directory .. "/target.new"))
+    end)
+  end)
+
+  it("non-atomic-writes reports a file written in place, and not one that was renamed into its place", function()
+    compile(root .. "/examples/kill-fourth-byte/writer.c", "writer")
+    local found = sh(luatrace "non-atomic-writes" .. " -- sh -c './writer in-place one; ./writer atomic two'")
+    assert.are.equal(0, found.status)
+    assert.are.equal(("written in place: %s/one (writer)\n1 file written in place\n"):format(directory), found.err)
+  end)
+
+  describe("rewrite-results", function()
+    it("lets a chosen read fail with ECONNRESET", function()
+      local reset = sh("(echo one; echo two) | " .. luatrace "rewrite-results" .. " ECONNRESET 1 ^pipe -- cat")
+      assert.are.equal(1, reset.status)
+      assert.matches("Connection reset by peer", reset.err)
+      assert.are.equal("", reset.out)
+    end)
+
+    it("lets recv fail on a socket that a program reads from", function()
+      write_file(directory .. "/pair.py", [[
+import socket
+a, b = socket.socketpair()
+a.sendall(b"first")
+print(b.recv(5))
+a.sendall(b"second")
+try:
+    b.recv(6)
+except ConnectionResetError as error:
+    print(error.errno)
+]])
+      local reset = sh(luatrace "rewrite-results" .. " ECONNRESET 2 ^socket -- /usr/bin/python3 pair.py")
+      assert.are.equal("b'first'\n104\n", reset.out)
+    end)
+
+    it("returns an arbitrary count", function()
+      assert.are.equal("hello", sh("echo hello world | " .. luatrace "rewrite-results" .. " 5 1 ^pipe -- cat").out)
+    end)
+  end)
+
+  it("keep-temporaries lets gcc keep its assembler file", function()
+    write_file(directory .. "/empty.c", "int main(void) { return 0; }\n")
+    local built = sh("mkdir tmp && TMPDIR=$PWD/tmp " .. luatrace "keep-temporaries" .. " -- gcc -o empty empty.c")
+    assert.are.equal(0, built.status)
+    assert.matches("%.text", sh("cat tmp/cc*.s").out)
+    assert.are.equal("", sh("TMPDIR=$PWD/none; mkdir $TMPDIR; export TMPDIR; gcc -o empty empty.c; ls none").out)
+  end)
+
+  describe("upper-case", function()
+    it("rewrites what cat reads", function()
+      write_file(directory .. "/text", "a line\nand \0another\n")
+      assert.are.equal("A LINE\nAND \0ANOTHER\n", sh(luatrace "upper-case" .. " read -- cat text").out)
+    end)
+
+    it("rewrites what cat writes", function()
+      write_file(directory .. "/text", "a line\nand \0another\n")
+      assert.are.equal("A LINE\nAND \0ANOTHER\n", sh(luatrace "upper-case" .. " write -- cat text").out)
+    end)
+  end)
+
+  it("redirect-path gives a program another tree under a longer name", function()
+    local longer = directory .. "/" .. ("a-long-name-"):rep(20)
+    sh("mkdir -p " .. longer)
+    write_file(longer .. "/motd", "from the other tree\n")
+    local redirected = sh(luatrace "redirect-path" .. " /etc " .. longer ..
+      " -- sh -c 'cat /etc/motd; test -e /etc/passwd'")
+    assert.are.equal("from the other tree\n", redirected.out)
+    assert.are.equal(1, redirected.status)
+  end)
+
+  it("redirect-connect sends a connection to a local server", function()
+    -- The server takes one connection and ends; it is a child of the script, which waits for it.
+    write_file(directory .. "/server.py", [=[
+import socket, subprocess, sys
+listener = socket.create_server(("127.0.0.1", 0))
+listener.settimeout(20)
+port = listener.getsockname()[1]
+client = subprocess.Popen([arg.replace("PORT", str(port)) for arg in sys.argv[1:]])
+connection, _ = listener.accept()
+connection.sendall(b"from the local server\n")
+connection.close()
+sys.exit(client.wait())
+]=])
+    local client = "bash -c 'exec 3<>/dev/tcp/192.0.2.1/80; cat <&3'"
+    local answered = sh("/usr/bin/python3 server.py " .. luatrace "redirect-connect" .. " 192.0.2.1:80 PORT -- " .. client)
+    assert.are.equal("from the local server\n", answered.out)
+    assert.are.equal(0, answered.status)
+    assert.matches("bash: 192%.0%.2%.1:80 %-> 127%.0%.0%.1:%d+\n", answered.err)
+  end)
+
+  describe("short-io", function()
+    it("lets cat and tar give the same results", function()
+      sh("mkdir tree && cp " .. root .. "/src/*.c tree")
+      local plain = sh("cat tree/*.c")
+      local short = sh(luatrace "short-io" .. " -- cat tree/*.c")
+      assert.are.equal(plain.out, short.out)
+      assert.matches("^[1-9]%d* calls made shorter, [1-9]%d* interrupted\n$", short.err)
+      assert.are.equal(0, sh(luatrace "short-io" .. " -- tar cf made.tar tree").status)
+      assert.are.equal(0, sh("tar df made.tar").status)
+    end)
+
+    it("lets sort give the same result where reads are only short", function()
+      local plain = sh("sort " .. root .. "/src/tracer.c")
+      local short = sh(luatrace "short-io" .. " 0 -- sort " .. root .. "/src/tracer.c")
+      assert.are.equal(plain.out, short.out)
+      assert.matches("^[1-9]%d* calls made shorter, 0 interrupted\n$", short.err)
+    end)
+  end)
+
+  it("fuzz-read changes what is read, and the same again with the same seed", function()
+    local text = read_file(root .. "/LICENSE")
+    write_file(directory .. "/text", text)
+    local first = sh(luatrace("fuzz-read", "--seed=7") .. " 0.05 text$ -- cat text")
+    local again = sh(luatrace("fuzz-read", "--seed=7") .. " 0.05 text$ -- cat text")
+    local other = sh(luatrace("fuzz-read", "--seed=8") .. " 0.05 text$ -- cat text")
+    assert.are_not.equal(text, first.out)
+    assert.are.equal(#text, #first.out)
+    assert.are.equal(first.out, again.out)
+    assert.are_not.equal(first.out, other.out)
+    local changed = 0
+    for i = 1, #text do
+      if text:byte(i) ~= first.out:byte(i) then changed = changed + 1 end
+    end
+    assert.matches(("^%d bytes changed"):format(changed), first.err)
+  end)
+
+  it("call-set-difference shows the calls that one run makes and the other does not", function()
+    assert.are.equal(0, sh(luatrace "call-set-difference" .. " save calls -- true").status)
+    local compared = sh(luatrace "call-set-difference" .. " compare calls -- mkdir made")
+    assert.matches("%+mkdir\n", compared.err)
+    assert.is_nil(compared.err:find("execve", 1, true))
+    local back = sh(luatrace "call-set-difference" .. " save more -- mkdir made2; " ..
+      luatrace "call-set-difference" .. " compare more -- true")
+    assert.matches("%-mkdir\n", back.err)
+  end)
+
+  it("slow-accept holds one client while the others are served", function()
+    local served = sh(luatrace "slow-accept" .. (" 1 2 -- /usr/bin/python3 %s/examples/slow-accept/server.py"):format(root))
+    assert.are.equal("client 1: hello", lines_of(served.out)[3])
+    assert.are.equal(3, #lines_of(served.out))
+    assert.are.equal(0, served.status)
+    local timed = sh(luatrace "slow-accept" .. (" 2 0.5s -- /usr/bin/python3 %s/examples/slow-accept/server.py"):format(root))
+    assert.are.equal("client 2: hello", lines_of(timed.out)[3])
+  end)
+
+  it("exec-tree shows who started what, and how it ended", function()
+    local tree = sh(luatrace "exec-tree" .. " -- sh -c '(exit 3); sh -c \"kill -9 \\$\\$\"; true; env true; exit 4'")
+    assert.are.equal(4, tree.status)
+    local lines = lines_of(tree.err)
+    assert.matches("^sh %-c .*  %[exit 4, %d+%.%d%d%d s%]$", lines[1])
+    assert.matches("^  %(fork%)  %[exit 3, ", lines[2])
+    assert.matches("^  sh %-c kill %-9 %$%$  %[killed by signal 9, ", lines[3])
+    assert.matches("^  env true %-> true  %[exit 0, ", lines[4])
+    assert.are.equal(4, #lines)
+  end)
+
+  it("stuck-calls names the calls that a stuck pipeline waits in", function()
+    sh("mkfifo fifo")
+    local stuck = sh(luatrace("stuck-calls", "--timeout=1") .. " -- sh -c 'cat fifo | sort'")
+    assert.are.equal(124, stuck.status)
+    assert.matches("sh %(pid %d+, tid %d+%): wait4%(", stuck.err)
+    assert.matches("sh %(pid %d+, tid %d+%): openat%(fifo%)", (stuck.err:gsub("cat %(pid", "sh (pid")))
+    assert.matches("sort %(pid %d+, tid %d+%): read%(fd 0, pipe pipe:%[%d+%]%) for %d%.%d s", stuck.err)
+    assert.are.equal(3, #lines_of(stuck.err))
+  end)
+
+  it("count-calls counts as strace does", function()
+    local counted = sh(luatrace "count-calls" .. " -- cat /etc/hostname /nonexistent")
+    local strace = sh("strace -o log cat /etc/hostname /nonexistent; cat log")
+    local expected = {}
+    for name in strace.out:gmatch("([%w_]+)%([^\n]*\n") do expected[name] = (expected[name] or 0) + 1 end
+    local found = {}
+    for count, name in counted.err:gmatch(" (%d+) [^\n]- ([%w_]+)\n") do found[name] = tonumber(count) end
+    assert.are.same(expected, found)
+    assert.matches("openat\n", counted.err)
+  end)
+
+  it("virtual-file makes a file that only the program sees", function()
+    local path = directory .. "/nowhere"
+    local seen = sh(luatrace "virtual-file" .. " " .. path .. [[ 'first\nsecond' -- sh -c 'test -r ]] .. path ..
+      [[ && cat ]] .. path .. "'")
+    assert.are.equal("first\nsecond", seen.out)
+    assert.are.equal(0, seen.status)
+    assert.is_nil(read_file(path))
+  end)
+
+  it("deny-network fails internet sockets and leaves Unix sockets alone", function()
+    write_file(directory .. "/net.py", [[
+import socket
+try:
+    socket.socket(socket.AF_INET)
+except PermissionError as error:
+    print(error.errno)
+a, b = socket.socketpair()
+a.sendall(b"unix")
+print(b.recv(4))
+]])
+    local denied = sh(luatrace "deny-network" .. " -- /usr/bin/python3 net.py")
+    assert.are.equal("13\nb'unix'\n", denied.out)
+    assert.matches("^denied: socket%(AF_INET%) in python", denied.err)
+  end)
+
+  it("audit-opens lists what is opened for writing", function()
+    local audited = sh(luatrace "audit-opens" .. " -- sh -c 'echo a >one; cat one >>two; cat two >/dev/null'")
+    assert.are.equal(("%s/one (sh)\n%s/two (sh)\n"):format(directory, directory), audited.err)
+  end)
+
+  describe("policy", function()
+    it("writes C whose filter lets the same command run and kills another one", function()
+      assert.are.equal(0, sh(luatrace "policy" .. " c policy.c -- cat /etc/hostname").status)
+      compile("-DPOLICY_MAIN policy.c", "confined")
+      local allowed = sh("./confined cat /etc/hostname")
+      assert.are.equal(read_file("/etc/hostname"), allowed.out)
+      assert.are.equal(0, allowed.status)
+      -- 31: SIGSYS
+      assert.are.equal(128 + 31, sh("./confined mkdir made").status)
+      assert.is_nil(io.open(directory .. "/made"))
+    end)
+
+    it("writes JSON with one phase for each program image", function()
+      assert.are.equal(0, sh(luatrace "policy" .. " json policy.json -- sh -c 'mkdir made; rmdir made'").status)
+      local read = sh([[/usr/bin/python3 -c 'import json
+for phase in json.load(open("policy.json")):
+    print(phase["exe"].split("/")[-1], "mkdir" in phase["calls"], "rmdir" in phase["calls"])']])
+      assert.matches("mkdir True False\nrmdir False True\n$", read.out)
+      assert.are.equal(3, #lines_of(read.out))
+    end)
+  end)
+
+  it("footprint adds up the memory that calls read and write", function()
+    write_file(directory .. "/text", ("x"):rep(1000))
+    local shown = sh(luatrace "footprint" .. " read,write -- cat text")
+    -- cat writes the 1000 bytes; it reads them, and the loader the 832 bytes of libc's ELF header (strace says so).
+    local header = sh("strace -o log -e trace=read cat text; grep -o '= 832$' log")
+    assert.are.equal("= 832\n", header.out:sub(-6))
+    assert.matches("%f[%d]1000 +0 write\n", shown.err)
+    assert.matches("%f[%d]0 +1832 read\n", shown.err)
+  end)
+
+  describe("io-error-sweep", function()
+    local reset = "rm -f record.new; echo old >record"
+    -- A failure that is reported must leave the old record; success, the new one. A reader never sees another.
+    local check = [[case "$(cat record)" in new) test "$status" = 0;; old) test "$status" != 0;; *) false;; esac]]
+    local function sweep(mode, calls)
+      return sh(("LUATRACE=%s %s/examples/io-error-sweep/sweep.sh %s EIO %s %s ./store %s record new")
+        :format(binary, root, calls, quote(reset), quote(check), mode))
+    end
+    before_each(function() compile(root .. "/examples/io-error-sweep/store.c", "store") end)
+
+    it("finds nothing in a program that stores safely", function()
+      local swept = sweep("safe", "write,fsync,rename")
+      assert.are.equal("", swept.err)
+      assert.are.equal(0, swept.status)
+      assert.matches("1: write fails with EIO: exit status 1, survived\n", swept.out)
+      assert.matches("4: rename fails with EIO: exit status 1, survived\n4 failures tried\n$", swept.out)
+    end)
+
+    it("finds that SQLite keeps its promise", function()
+      sh("sqlite3 before.db 'create table t (x); insert into t values (1)'")
+      local swept = sh(("LUATRACE=%s %s/examples/io-error-sweep/sweep.sh pwrite64,write,fdatasync,fsync EIO %s %s %s")
+        :format(binary, root, quote "rm -f db*; cp before.db db", quote [[
+set -e
+[ "$(sqlite3 db 'pragma integrity_check')" = ok ]
+case "$(sqlite3 db 'select count(*) from t')" in 2) test "$status" = 0;; 1) test "$status" != 0;; *) false;; esac]],
+        "sqlite3 db 'insert into t values (2)'"))
+      assert.are.equal("", swept.err)
+      assert.are.equal(0, swept.status)
+      assert.is_true(tonumber(swept.out:match("(%d+) failures tried\n$")) >= 5)
+    end)
+
+    it("finds the unchecked writes of one that does not", function()
+      local swept = sweep("careless", "write,fsync")
+      assert.are.equal(1, swept.status)
+      assert.matches("1: write fails with EIO: exit status 0, BROKEN\n", swept.out)
+      assert.matches("3 failures tried\n$", swept.out)
+    end)
+  end)
+end)
