@@ -26,7 +26,8 @@ local plain = {
   ["asm-generic/sockios.h"] = { "^SIOC", "^FIO" },
   ["linux/sockios.h"] = { "^SIOC" },
   ["linux/wireless.h"] = { "^SIOC" },
-  ["linux/cdrom.h"] = { "^CDROM[^_]", "^CDROM_[^LM]", "^CDROM_LAST_WRITTEN$", "^CDROM_LOCKDOOR$", "^CDROM_MEDIA_CHANGED$", "^DVD_[RWA][REU]" },
+  ["linux/cdrom.h"] = { "^CDROM[^_]", "^CDROM_[^LM]", "^CDROM_LAST_WRITTEN$", "^CDROM_LOCKDOOR$",
+    "^CDROM_MEDIA_CHANGED$", "^DVD_[RWA][REU]" },
   ["linux/hdreg.h"] = { "^HDIO_" },
   ["linux/kd.h"] = { "^[GP]IO_", "^KD[GSMUAD][EGSKAIDR]", "^KDENABIO$", "^KDUNMAPDISP$", "^KIOCSOUND$", "^KDMKTONE$",
     "^KDKBDREP$", "^KDFONTOP$", "^KDSIGACCEPT$" },
@@ -55,9 +56,9 @@ local plain = {
 local hidden = {
   "^SOUND_PCM_", "^SNDCTL_DSP_SAMPLESIZE$", "^HDIO_DRIVE_CMD_AEB$", "^CDROM_GET_UPC$", "^TIOCINQ$", "^SIOCGSTAMP$",
   "^SIOCGSTAMPNS$", "^SIOCGETMIFCNT_IN6$", "^SIOCGETVIFCNT$", "^SIOCIWLAST$", "^DMA_BUF_SET_NAME$", "^FD%u+MEDIAPRM$",
-  "^VIDIOC_SUBDEV_.*STD$", "^VIDIOC_SUBDEV_._EDID$", "^VIDIOC_SUBDEV_.*DV_TIMINGS", "^KVM_S390_", "^KVM_PPC_", "^KVM_ARM_",
-  "^__", "^SG_SCATTER_SZ$", "^LPSETTIMEOUT_OLD$", "^SIOCINQ$", "^SIOCOUTQ$", "^SNDRV_TIMER_IOCTL_TREAD$", "^PPPIOCGIDLE$",
-  "^IOCTL_GNTALLOC_SET_UNMAP_NOTIFY$",
+  "^VIDIOC_SUBDEV_.*STD$", "^VIDIOC_SUBDEV_._EDID$", "^VIDIOC_SUBDEV_.*DV_TIMINGS", "^KVM_S390_", "^KVM_PPC_",
+  "^KVM_ARM_", "^__", "^SG_SCATTER_SZ$", "^LPSETTIMEOUT_OLD$", "^SIOCINQ$", "^SIOCOUTQ$",
+  "^SNDRV_TIMER_IOCTL_TREAD$", "^PPPIOCGIDLE$", "^IOCTL_GNTALLOC_SET_UNMAP_NOTIFY$",
 }
 
 local function is_hidden(name)
@@ -117,7 +118,7 @@ local function request_names(header, names, calls)
 end
 
 --- All requests: name -> value, and the headers that no prelude makes compile.
----@return table<string, number> requests, string[] skipped headers, string[] names that no prelude makes a constant
+---@return table<string, number> requests, string[] skipped, string[] lost headers that fail; names without a value
 function ioctls.collect()
   local requests, skipped, lost = {}, {}, {}
   for _, header in ipairs(header_list()) do
@@ -135,7 +136,8 @@ function ioctls.collect()
       for _, name in ipairs(names) do
         local value = values[name] and tonumber(values[name].value)
         if value and value < 0 then value = value + 2 ^ 32 end
-        if value and (value > 0xff or (made[name] and value > 0)) then -- FIBMAP is 1; a small plain number is no request
+        -- FIBMAP is _IO(0, 1); a small plain number is no request.
+        if value and (value > 0xff or (made[name] and value > 0)) then
           requests[name] = value
         end
       end
@@ -170,10 +172,11 @@ function ioctls.text(note)
     end
   end
   table.sort(order)
-  local out = { "-- Headers that do not compile alone: " .. (skipped[1] and table.concat(skipped, " ") or "none") .. ".\n\n" }
+  local without = skipped[1] and table.concat(skipped, " ") or "none"
+  local out = { "-- Headers that do not compile alone: " .. without .. ".\n\n" }
   out[#out + 1] = "return {\n  by_value = {\n"
   for _, value in ipairs(order) do out[#out + 1] = ("    [0x%x] = %q,\n"):format(value, by_value[value]) end
-  out[#out + 1] = "  },\n  -- Names that strace does not print: of the same requests, or of other architectures.\n  aliases = {\n"
+  out[#out + 1] = "  },\n  -- Names that strace does not print.\n  aliases = {\n"
   for _, name in ipairs(aliases) do out[#out + 1] = ("    %s = 0x%x,\n"):format(name, requests[name]) end
   out[#out + 1] = "  },\n}\n"
   note("ioctl: %d requests, %d aliases; headers skipped: %s; no constants: %s", #order, #aliases,

@@ -104,7 +104,7 @@ local line_format = '{ "%s", sizeof(%s), (%s) > 0, (long long)(%s) + 0 * sizeof(
 --- The values of those of the names which are integer constants.
 ---@param headers string[]
 ---@param names string[]
----@return table<string, {value: ffi.cdata*, size: integer, unsigned: boolean}> `unsigned`: the 64 bits' top one is no sign
+---@return table<string, {value: ffi.cdata*, size: integer, unsigned: boolean}> `unsigned`: the top bit is no sign
 ---@return string|nil error what gcc says when the headers themselves do not compile
 function probe.values(headers, names)
   local values = {}
@@ -119,7 +119,8 @@ function probe.values(headers, names)
     local lines = {}
     for i, name in ipairs(live) do lines[i] = line_format:format(name, name, name, name, name) end
     write(path .. ".c", prelude .. table.concat(lines, "\n") .. "\n};\nint main(void) {\n"
-      .. 'for (unsigned i = 0; i < sizeof t / sizeof *t; i++) printf("%s %u %u %lld\\n", t[i].n, t[i].s, t[i].p, t[i].v); }\n')
+      .. "for (unsigned i = 0; i < sizeof t / sizeof *t; i++)\n"
+      .. '  printf("%s %u %u %lld\\n", t[i].n, t[i].s, t[i].p, t[i].v); }\n')
     local errors = run(cc .. flags .. "-ftrack-macro-expansion=0 -O0 -o " .. path .. " " .. path .. ".c 2>&1")
     local ok = io.open(path, "rb")
     if ok then
@@ -179,7 +180,8 @@ local function parse_number(text)
   return number
 end
 
---- Entries of a row's names, in order: NAME, NAME=VALUE (for headers that lack it), GLOB* (by value), -GLOB (not those).
+--- Entries of a row's names, in order. A word is NAME, NAME=VALUE (for headers that lack it), GLOB* (by value) or
+-- -GLOB (not those).
 ---@param kind "flags"|"enum"
 ---@param header_text string
 ---@param text string

@@ -5,7 +5,8 @@ return {
 
   { "flags", "open_flags", "O_", "linux/fcntl.h", [[
     O_RDONLY O_WRONLY O_RDWR O_ACCMODE O_CREAT O_EXCL O_NOCTTY O_TRUNC O_APPEND O_NONBLOCK O_SYNC O_DSYNC
-    O_DIRECT O_LARGEFILE O_DIRECTORY O_NOFOLLOW O_NOATIME O_CLOEXEC O_PATH O_TMPFILE __O_TMPFILE FASYNC ]] },
+    O_DIRECT O_LARGEFILE O_NOFOLLOW O_NOATIME O_CLOEXEC O_PATH O_TMPFILE O_DIRECTORY __O_TMPFILE FASYNC O_ASYNC=0x2000
+    O_RSYNC=0x101000 O_NDELAY ]] },
   { "enum", "open_access", "O_", "linux/fcntl.h", "O_RDONLY O_WRONLY O_RDWR O_ACCMODE" },
   { "flags", "openat2_resolve", "RESOLVE_", "linux/openat2.h", "RESOLVE_*" },
   { "enum", "at_fdcwd", "AT_", "linux/fcntl.h", "AT_FDCWD" },
@@ -18,7 +19,8 @@ return {
   { "flags", "fstatat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH" },
   { "flags", "statx_flags", "AT_", "linux/fcntl.h",
     "AT_SYMLINK_NOFOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC" },
-  { "enum", "statx_sync", "AT_STATX_", "linux/fcntl.h", "AT_STATX_SYNC_AS_STAT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC" },
+  { "enum", "statx_sync", "AT_STATX_", "linux/fcntl.h", [[
+    AT_STATX_SYNC_AS_STAT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC ]] },
   { "flags", "fchownat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH" },
   { "flags", "fchmodat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH" },
   { "flags", "execveat_flags", "AT_", "linux/fcntl.h",
@@ -39,10 +41,11 @@ return {
   { "flags", "fd_flags", "FD_", "linux/fcntl.h", "FD_CLOEXEC" },
   { "enum", "lock_type", "F_", "linux/fcntl.h", "F_RDLCK F_WRLCK F_UNLCK F_EXLCK F_SHLCK" },
   { "flags", "flock_ops", "LOCK_", "linux/fcntl.h",
-    "LOCK_MAND LOCK_RW LOCK_READ LOCK_WRITE LOCK_SH LOCK_EX LOCK_UN LOCK_NB" },
+    "LOCK_SH LOCK_EX LOCK_NB LOCK_UN LOCK_MAND LOCK_RW LOCK_READ LOCK_WRITE" },
   { "enum", "lockf_cmd", "F_", "unistd.h", "F_ULOCK F_LOCK F_TLOCK F_TEST" },
   { "enum", "owner_type", "F_OWNER_", "linux/fcntl.h", "F_OWNER_*" },
-  { "flags", "notify_flags", "DN_", "linux/fcntl.h", "DN_ACCESS DN_MODIFY DN_CREATE DN_DELETE DN_RENAME DN_ATTRIB DN_MULTISHOT" },
+  { "flags", "notify_flags", "DN_", "linux/fcntl.h", [[
+    DN_ACCESS DN_MODIFY DN_CREATE DN_DELETE DN_RENAME DN_ATTRIB DN_MULTISHOT ]] },
   { "flags", "seals", "F_SEAL_", "linux/fcntl.h", "F_SEAL_* F_SEAL_EXEC=0x20" },
   { "enum", "rw_hint", "RWH_WRITE_LIFE_", "linux/fcntl.h", "RWH_WRITE_LIFE_*" },
 
@@ -50,7 +53,8 @@ return {
   { "flags", "mode_bits", "S_IS", "sys/stat.h", "S_ISUID S_ISGID S_ISVTX" },
   { "enum", "dirent_type", "DT_", "dirent.h", "DT_*" },
   { "flags", "statx_mask", "STATX_", "linux/stat.h", [[
-    STATX_ALL STATX_BASIC_STATS STATX_TYPE STATX_MODE STATX_NLINK STATX_UID STATX_GID STATX_ATIME STATX_MTIME STATX_CTIME
+    STATX_ALL STATX_BASIC_STATS STATX_TYPE STATX_MODE STATX_NLINK STATX_UID STATX_GID STATX_ATIME STATX_MTIME
+    STATX_CTIME
     STATX_INO STATX_SIZE STATX_BLOCKS STATX_BTIME STATX_MNT_ID STATX_DIOALIGN STATX_MNT_ID_UNIQUE=0x4000
     STATX_SUBVOL=0x8000 STATX_WRITE_ATOMIC=0x10000 STATX_DIO_READ_ALIGN=0x20000 ]] },
   { "flags", "statx_attributes", "STATX_ATTR_", "linux/stat.h", "STATX_ATTR_* STATX_ATTR_WRITE_ATOMIC=0x400000" },
@@ -59,30 +63,33 @@ return {
   { "flags", "sync_file_range_flags", "SYNC_FILE_RANGE_", "linux/fs.h",
     "SYNC_FILE_RANGE_WAIT_BEFORE SYNC_FILE_RANGE_WRITE SYNC_FILE_RANGE_WAIT_AFTER" },
   { "flags", "splice_flags", "SPLICE_F_", "fcntl.h", "SPLICE_F_*" },
-  { "flags", "rwf_flags", "RWF_", "linux/fs.h", "RWF_* RWF_NOAPPEND=0x20 RWF_ATOMIC=0x40 RWF_DONTCACHE=0x80 -RWF_SUPPORTED" },
+  { "flags", "rwf_flags", "RWF_", "linux/fs.h", [[
+    RWF_* RWF_NOAPPEND=0x20 RWF_ATOMIC=0x40 RWF_DONTCACHE=0x80 -RWF_SUPPORTED ]] },
   { "flags", "rename_flags", "RENAME_", "linux/fs.h", "RENAME_*" },
   { "flags", "xattr_flags", "XATTR_", "linux/xattr.h", "XATTR_CREATE XATTR_REPLACE" },
   { "flags", "close_range_flags", "CLOSE_RANGE_", "linux/close_range.h", "CLOSE_RANGE_*" },
-  { "flags", "pipe_flags", "O_", "fcntl.h", "O_NONBLOCK O_CLOEXEC O_DIRECT O_NOTIFICATION_PIPE=0x80" },
+  { "flags", "pipe_flags", "O_", "fcntl.h", "O_NOTIFICATION_PIPE=0x80 O_NONBLOCK O_DIRECT O_CLOEXEC" },
   { "flags", "dup3_flags", "O_", "fcntl.h", "O_CLOEXEC" },
   { "flags", "mq_flags", "O_", "fcntl.h", "O_NONBLOCK" },
 
   { "flags", "poll_events", "POLL", "asm/poll.h", [[
-    POLLIN POLLPRI POLLOUT POLLRDNORM POLLWRNORM POLLRDBAND POLLWRBAND POLLERR POLLHUP POLLNVAL POLLMSG POLLREMOVE
-    POLLRDHUP ]] },
+    POLLIN POLLPRI POLLOUT POLLERR POLLHUP POLLNVAL POLLRDNORM POLLRDBAND POLLWRNORM POLLWRBAND POLLMSG POLLREMOVE
+    POLLRDHUP POLL_BUSY_LOOP=0x8000 ]] },
   { "flags", "epoll_events", "EPOLL", "linux/eventpoll.h", [[
-    EPOLLIN EPOLLPRI EPOLLOUT EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM EPOLLWRBAND EPOLLMSG EPOLLERR EPOLLHUP EPOLLRDHUP
-    EPOLLNVAL EPOLLEXCLUSIVE EPOLLWAKEUP EPOLLONESHOT EPOLLET ]] },
+    EPOLLIN EPOLLPRI EPOLLOUT EPOLLERR EPOLLHUP EPOLLNVAL EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM EPOLLWRBAND EPOLLMSG
+    EPOLLRDHUP EPOLLEXCLUSIVE EPOLLWAKEUP EPOLLONESHOT EPOLLET ]] },
   { "enum", "epoll_ctl_op", "EPOLL_CTL_", "linux/eventpoll.h", "EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD" },
   { "flags", "epoll_create_flags", "EPOLL_", "linux/eventpoll.h", "EPOLL_CLOEXEC" },
   { "flags", "eventfd_flags", "EFD_", "sys/eventfd.h", "EFD_SEMAPHORE EFD_CLOEXEC EFD_NONBLOCK" },
   { "flags", "signalfd_flags", "SFD_", "sys/signalfd.h", "SFD_CLOEXEC SFD_NONBLOCK" },
   { "flags", "inotify_flags", "IN_", "sys/inotify.h", [[
-    IN_ACCESS IN_MODIFY IN_ATTRIB IN_CLOSE IN_CLOSE_WRITE IN_CLOSE_NOWRITE IN_OPEN IN_MOVE IN_MOVED_FROM IN_MOVED_TO
+    IN_ACCESS IN_MODIFY IN_ATTRIB IN_CLOSE_WRITE IN_CLOSE_NOWRITE IN_OPEN IN_MOVED_FROM IN_MOVED_TO
     IN_CREATE IN_DELETE IN_DELETE_SELF IN_MOVE_SELF IN_UNMOUNT IN_Q_OVERFLOW IN_IGNORED IN_ONLYDIR IN_DONT_FOLLOW
-    IN_EXCL_UNLINK IN_MASK_CREATE IN_MASK_ADD IN_ISDIR IN_ONESHOT ]] },
+    IN_EXCL_UNLINK IN_MASK_CREATE IN_MASK_ADD IN_ISDIR IN_ONESHOT
+    IN_CLOSE IN_MOVE ]] },
   { "flags", "inotify_init_flags", "IN_", "sys/inotify.h", "IN_NONBLOCK IN_CLOEXEC" },
-  { "enum", "fanotify_class", "FAN_CLASS_", "linux/fanotify.h", "FAN_CLASS_NOTIF FAN_CLASS_CONTENT FAN_CLASS_PRE_CONTENT" },
+  { "enum", "fanotify_class", "FAN_CLASS_", "linux/fanotify.h", [[
+    FAN_CLASS_NOTIF FAN_CLASS_CONTENT FAN_CLASS_PRE_CONTENT ]] },
   { "flags", "fanotify_init_flags", "FAN_", "linux/fanotify.h", [[
     FAN_CLOEXEC FAN_NONBLOCK FAN_UNLIMITED_QUEUE FAN_UNLIMITED_MARKS FAN_ENABLE_AUDIT FAN_REPORT_PIDFD FAN_REPORT_TID
     FAN_REPORT_FID FAN_REPORT_DIR_FID FAN_REPORT_NAME FAN_REPORT_TARGET_FID FAN_REPORT_FD_ERROR=0x2000
@@ -91,10 +98,10 @@ return {
     FAN_MARK_ADD FAN_MARK_REMOVE FAN_MARK_DONT_FOLLOW FAN_MARK_ONLYDIR FAN_MARK_MOUNT FAN_MARK_IGNORED_MASK
     FAN_MARK_IGNORED_SURV_MODIFY FAN_MARK_FLUSH FAN_MARK_FILESYSTEM FAN_MARK_EVICTABLE FAN_MARK_IGNORE ]] },
   { "flags", "fanotify_events", "FAN_", "linux/fanotify.h", [[
-    FAN_ACCESS FAN_MODIFY FAN_ATTRIB FAN_CLOSE FAN_CLOSE_WRITE FAN_CLOSE_NOWRITE FAN_OPEN FAN_MOVE FAN_MOVED_FROM
+    FAN_ACCESS FAN_MODIFY FAN_ATTRIB FAN_CLOSE_WRITE FAN_CLOSE_NOWRITE FAN_OPEN FAN_MOVED_FROM
     FAN_MOVED_TO FAN_CREATE FAN_DELETE FAN_DELETE_SELF FAN_MOVE_SELF FAN_OPEN_EXEC FAN_Q_OVERFLOW FAN_FS_ERROR
-    FAN_OPEN_PERM FAN_ACCESS_PERM FAN_OPEN_EXEC_PERM FAN_EVENT_ON_CHILD FAN_RENAME FAN_ONDIR FAN_PRE_ACCESS=0x100000
-    FAN_MNT_ATTACH=0x1000000 FAN_MNT_DETACH=0x2000000 ]] },
+    FAN_OPEN_PERM FAN_ACCESS_PERM FAN_OPEN_EXEC_PERM FAN_DIR_MODIFY=0x80000 FAN_ONDIR FAN_EVENT_ON_CHILD FAN_RENAME
+    FAN_PRE_ACCESS=0x100000 FAN_MNT_ATTACH=0x1000000 FAN_MNT_DETACH=0x2000000 FAN_CLOSE FAN_MOVE ]] },
   { "enum", "aio_cmd", "IOCB_CMD_", "linux/aio_abi.h",
     "IOCB_CMD_PREAD IOCB_CMD_PWRITE IOCB_CMD_FSYNC IOCB_CMD_FDSYNC IOCB_CMD_PREADX=4 IOCB_CMD_POLL IOCB_CMD_NOOP "
     .. "IOCB_CMD_PREADV IOCB_CMD_PWRITEV" },
@@ -106,5 +113,6 @@ return {
     FS_INLINE_DATA_FL FS_PROJINHERIT_FL FS_CASEFOLD_FL FS_RESERVED_FL ]] },
   { "flags", "fs_xflags", "FS_XFLAG_", "linux/fs.h", "FS_XFLAG_*" },
   { "flags", "fiemap_flags", "FIEMAP_FLAG_", "linux/types.h linux/fiemap.h", "FIEMAP_FLAG_*" },
-  { "flags", "fiemap_extent_flags", "FIEMAP_EXTENT_", "linux/types.h linux/fiemap.h", "FIEMAP_EXTENT_*" },
+  { "flags", "fiemap_extent_flags", "FIEMAP_EXTENT_", "linux/types.h linux/fiemap.h", [[
+    FIEMAP_EXTENT_LAST FIEMAP_EXTENT_* ]] },
 }

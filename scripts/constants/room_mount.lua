@@ -14,7 +14,8 @@ return {
   { "flags", "fspick_flags", "FSPICK_", "linux/mount.h", "FSPICK_*" },
   { "enum", "fsconfig_cmd", "FSCONFIG_", "linux/mount.h", "FSCONFIG_* FSCONFIG_CMD_CREATE_EXCL=8" },
   { "flags", "fsmount_flags", "FSMOUNT_", "linux/mount.h", "FSMOUNT_*" },
-  { "flags", "move_mount_flags", "MOVE_MOUNT_", "linux/mount.h", "MOVE_MOUNT_* MOVE_MOUNT_BENEATH=0x200 -MOVE_MOUNT__*" },
+  { "flags", "move_mount_flags", "MOVE_MOUNT_", "linux/mount.h", [[
+    MOVE_MOUNT_* MOVE_MOUNT_BENEATH=0x200 -MOVE_MOUNT__* ]] },
   { "flags", "open_tree_flags", "", "linux/fcntl.h linux/mount.h", [[
     OPEN_TREE_CLONE OPEN_TREE_CLOEXEC AT_SYMLINK_NOFOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_RECURSIVE ]] },
   { "flags", "mount_attr", "MOUNT_ATTR_", "linux/mount.h", [[
@@ -47,7 +48,9 @@ return {
     Q_XQUOTAOFF Q_XGETQUOTA Q_XSETQLIM Q_XGETQSTAT Q_XQUOTARM Q_XQUOTASYNC Q_XGETQSTATV Q_XGETNEXTQUOTA ]] },
   { "enum", "quota_type", "", "sys/types.h linux/quota.h", "USRQUOTA GRPQUOTA PRJQUOTA" },
   { "enum", "quota_format", "QFMT_", "sys/types.h linux/quota.h", "QFMT_*" },
-  { "flags", "quota_valid", "QIF_", "sys/types.h linux/quota.h", "QIF_BLIMITS QIF_SPACE QIF_ILIMITS QIF_INODES QIF_BTIME QIF_ITIME" },
+  { "flags", "quota_valid", "QIF_", "sys/types.h linux/quota.h", [[
+    QIF_BLIMITS QIF_SPACE QIF_ILIMITS QIF_INODES QIF_BTIME QIF_ITIME ]] },
   { "flags", "quota_info_flags", "DQF_", "sys/types.h linux/quota.h", "DQF_ROOT_SQUASH DQF_SYS_FILE" },
-  { "flags", "swap_flags", "SWAP_FLAG_", "sys/swap.h", "SWAP_FLAG_PREFER SWAP_FLAG_DISCARD" },
+  { "flags", "swap_flags", "SWAP_FLAG_", "sys/swap.h", [[
+    SWAP_FLAG_PREFER SWAP_FLAG_DISCARD SWAP_FLAG_DISCARD_ONCE=0x20000 SWAP_FLAG_DISCARD_PAGES=0x40000 ]] },
 }

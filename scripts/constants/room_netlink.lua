@@ -38,15 +38,16 @@ return {
     RTA_PRIORITY RTA_PREFSRC RTA_METRICS RTA_MULTIPATH RTA_PROTOINFO RTA_FLOW RTA_CACHEINFO RTA_SESSION RTA_MP_ALGO
     RTA_TABLE RTA_MARK RTA_MFC_STATS RTA_VIA RTA_NEWDST RTA_PREF RTA_ENCAP_TYPE RTA_ENCAP RTA_EXPIRES RTA_PAD RTA_UID
     RTA_TTL_PROPAGATE RTA_IP_PROTO RTA_SPORT RTA_DPORT RTA_NH_ID ]] },
-  { "enum", "route_metric", "RTAX_", "linux/rtnetlink.h", "RTAX_*" },
-  { "enum", "route_table", "RT_TABLE_", "linux/rtnetlink.h", "RT_TABLE_UNSPEC RT_TABLE_COMPAT RT_TABLE_DEFAULT RT_TABLE_MAIN RT_TABLE_LOCAL" },
+  { "enum", "route_metric", "RTAX_", "linux/rtnetlink.h", "RTAX_* -RTAX_FEATURE_*" },
+  { "enum", "route_table", "RT_TABLE_", "linux/rtnetlink.h", [[
+    RT_TABLE_UNSPEC RT_TABLE_COMPAT RT_TABLE_DEFAULT RT_TABLE_MAIN RT_TABLE_LOCAL ]] },
   { "enum", "route_type", "RTN_", "linux/rtnetlink.h", "RTN_*" },
   { "enum", "route_protocol", "RTPROT_", "linux/rtnetlink.h", "RTPROT_*" },
   { "enum", "route_scope", "RT_SCOPE_", "linux/rtnetlink.h", "RT_SCOPE_*" },
-  { "flags", "route_flags", "RTM_F_", "linux/rtnetlink.h",
-    "RTNH_F_DEAD RTNH_F_PERVASIVE RTNH_F_ONLINK RTNH_F_OFFLOAD RTNH_F_LINKDOWN RTNH_F_UNRESOLVED RTNH_F_TRAP "
-    .. "RTM_F_NOTIFY RTM_F_CLONED RTM_F_EQUALIZE RTM_F_PREFIX RTM_F_LOOKUP_TABLE RTM_F_FIB_MATCH RTM_F_OFFLOAD RTM_F_TRAP "
-    .. "RTM_F_OFFLOAD_FAILED" },
+  { "flags", "route_flags", "RTM_F_", "linux/rtnetlink.h", [[
+    RTNH_F_DEAD RTNH_F_PERVASIVE RTNH_F_ONLINK RTNH_F_OFFLOAD RTNH_F_LINKDOWN RTNH_F_UNRESOLVED RTNH_F_TRAP RTM_F_NOTIFY
+    RTM_F_CLONED RTM_F_EQUALIZE RTM_F_PREFIX RTM_F_LOOKUP_TABLE RTM_F_FIB_MATCH RTM_F_OFFLOAD RTM_F_TRAP
+    RTM_F_OFFLOAD_FAILED ]] },
   { "enum", "neighbour_attr", "NDA_", "linux/neighbour.h", "NDA_*" },
   { "flags", "neighbour_state", "NUD_", "linux/neighbour.h", "NUD_*" },
   { "flags", "neighbour_flags", "NTF_", "linux/neighbour.h",
@@ -63,7 +64,8 @@ return {
     CTRL_ATTR_FAMILY_NAME CTRL_ATTR_VERSION CTRL_ATTR_HDRSIZE CTRL_ATTR_MAXATTR CTRL_ATTR_OPS CTRL_ATTR_MCAST_GROUPS
     CTRL_ATTR_POLICY CTRL_ATTR_OP_POLICY CTRL_ATTR_OP ]] },
   { "enum", "nfnetlink_subsys", "NFNL_SUBSYS_", "linux/netfilter/nfnetlink.h", "NFNL_SUBSYS_* -NFNL_SUBSYS_COUNT" },
-  { "enum", "nfnetlink_msg", "NFNL_MSG_", "linux/netlink.h linux/netfilter/nfnetlink.h", "NFNL_MSG_BATCH_BEGIN NFNL_MSG_BATCH_END" },
+  { "enum", "nfnetlink_msg", "NFNL_MSG_", "linux/netlink.h linux/netfilter/nfnetlink.h", [[
+    NFNL_MSG_BATCH_BEGIN NFNL_MSG_BATCH_END ]] },
   { "enum", "nftables_msg", "NFT_MSG_", "linux/netfilter/nf_tables.h", "NFT_MSG_*" },
   { "enum", "xfrm_msg", "XFRM_MSG_", "linux/xfrm.h", "XFRM_MSG_* -XFRM_MSG_BASE" },
   { "enum", "audit_msg", "AUDIT_", "linux/audit.h", [[ AUDIT_GET AUDIT_SET AUDIT_LIST AUDIT_ADD AUDIT_DEL AUDIT_USER

@@ -4,12 +4,14 @@ return {
   title = "Constants of signals.",
 
   { "flags", "sa_flags", "SA_", "asm/signal.h", [[
-    SA_RESTORER SA_ONSTACK SA_RESTART SA_INTERRUPT=0x20000000 SA_NODEFER SA_RESETHAND SA_SIGINFO SA_NOCLDSTOP SA_NOCLDWAIT
+    SA_RESTORER SA_ONSTACK SA_RESTART SA_INTERRUPT=0x20000000 SA_NODEFER SA_RESETHAND SA_SIGINFO SA_NOCLDSTOP
+    SA_NOCLDWAIT
     SA_UNSUPPORTED SA_EXPOSE_TAGBITS ]] },
   { "enum", "sigprocmask_how", "SIG_", "asm/signal.h", "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK" },
   { "enum", "sig_handler", "SIG_", "asm/signal.h", "SIG_DFL=0 SIG_IGN=1 SIG_ERR=0xffffffffffffffff" },
   { "flags", "sigaltstack_flags", "SS_", "asm/signal.h linux/signal.h", "SS_ONSTACK SS_DISABLE SS_AUTODISARM" },
-  { "enum", "sigev_notify", "SIGEV_", "linux/types.h asm/siginfo.h", "SIGEV_SIGNAL SIGEV_NONE SIGEV_THREAD SIGEV_THREAD_ID" },
+  { "enum", "sigev_notify", "SIGEV_", "linux/types.h asm/siginfo.h", [[
+    SIGEV_SIGNAL SIGEV_NONE SIGEV_THREAD SIGEV_THREAD_ID ]] },
 
   { "enum", "si_code", "SI_", "linux/types.h asm/siginfo.h", [[
     SI_USER SI_KERNEL SI_QUEUE SI_TIMER SI_MESGQ SI_ASYNCIO SI_SIGIO SI_TKILL SI_DETHREAD SI_ASYNCNL ]] },

@@ -26,15 +26,20 @@ return {
   { "enum", "prctl_endian", "PR_ENDIAN_", "linux/prctl.h", "PR_ENDIAN_*" },
   { "enum", "prctl_tsc", "PR_TSC_", "linux/prctl.h", "PR_TSC_*" },
   { "enum", "prctl_mce_kill", "PR_MCE_KILL_", "linux/prctl.h", "PR_MCE_KILL_CLEAR PR_MCE_KILL_SET" },
-  { "enum", "prctl_mce_kill_policy", "PR_MCE_KILL_", "linux/prctl.h", "PR_MCE_KILL_LATE PR_MCE_KILL_EARLY PR_MCE_KILL_DEFAULT" },
-  { "enum", "prctl_set_mm", "PR_SET_MM_", "linux/prctl.h", "PR_SET_MM_*" },
+  { "enum", "prctl_mce_kill_policy", "PR_MCE_KILL_", "linux/prctl.h", [[
+    PR_MCE_KILL_LATE PR_MCE_KILL_EARLY PR_MCE_KILL_DEFAULT ]] },
+  { "enum", "prctl_set_mm", "PR_SET_MM_", "linux/prctl.h", [[
+    PR_SET_MM_START_CODE PR_SET_MM_END_CODE PR_SET_MM_START_DATA PR_SET_MM_END_DATA PR_SET_MM_START_STACK
+    PR_SET_MM_START_BRK PR_SET_MM_BRK PR_SET_MM_ARG_START PR_SET_MM_ARG_END PR_SET_MM_ENV_START PR_SET_MM_ENV_END
+    PR_SET_MM_AUXV PR_SET_MM_EXE_FILE PR_SET_MM_MAP PR_SET_MM_MAP_SIZE ]] },
   { "enum", "prctl_set_ptracer", "PR_SET_PTRACER_", "linux/prctl.h", "PR_SET_PTRACER_ANY" },
   { "enum", "prctl_cap_ambient", "PR_CAP_AMBIENT_", "linux/prctl.h", "PR_CAP_AMBIENT_*" },
   { "enum", "prctl_spec", "PR_SPEC_", "linux/prctl.h",
     "PR_SPEC_STORE_BYPASS PR_SPEC_INDIRECT_BRANCH PR_SPEC_L1D_FLUSH" },
   { "flags", "prctl_spec_flags", "PR_SPEC_", "linux/prctl.h",
     "PR_SPEC_NOT_AFFECTED PR_SPEC_PRCTL PR_SPEC_ENABLE PR_SPEC_DISABLE PR_SPEC_FORCE_DISABLE PR_SPEC_DISABLE_NOEXEC" },
-  { "enum", "prctl_syscall_user_dispatch", "PR_SYS_DISPATCH_", "linux/prctl.h", "PR_SYS_DISPATCH_OFF PR_SYS_DISPATCH_ON" },
+  { "enum", "prctl_syscall_user_dispatch", "PR_SYS_DISPATCH_", "linux/prctl.h", [[
+    PR_SYS_DISPATCH_OFF PR_SYS_DISPATCH_ON ]] },
   { "enum", "prctl_sched_core", "PR_SCHED_CORE_", "linux/prctl.h",
     "PR_SCHED_CORE_GET PR_SCHED_CORE_CREATE PR_SCHED_CORE_SHARE_TO PR_SCHED_CORE_SHARE_FROM" },
   { "enum", "prctl_sched_core_type", "PR_SCHED_CORE_SCOPE_", "linux/prctl.h", [[ PR_SCHED_CORE_SCOPE_THREAD
@@ -43,14 +48,16 @@ return {
   { "flags", "prctl_mdwe", "PR_MDWE_", "linux/prctl.h", "PR_MDWE_REFUSE_EXEC_GAIN=1 PR_MDWE_NO_INHERIT=2" },
   { "flags", "securebits", "SECBIT_", "linux/securebits.h", "SECBIT_*" },
   { "enum", "arch_prctl", "ARCH_", "asm/prctl.h", [[
-    ARCH_SET_GS ARCH_SET_FS ARCH_GET_FS ARCH_GET_GS ARCH_GET_CPUID ARCH_SET_CPUID ARCH_GET_XCOMP_SUPP ARCH_GET_XCOMP_PERM
+    ARCH_SET_GS ARCH_SET_FS ARCH_GET_FS ARCH_GET_GS ARCH_GET_CPUID ARCH_SET_CPUID ARCH_GET_XCOMP_SUPP
+    ARCH_GET_XCOMP_PERM
     ARCH_REQ_XCOMP_PERM ARCH_GET_XCOMP_GUEST_PERM ARCH_REQ_XCOMP_GUEST_PERM ARCH_MAP_VDSO_X32 ARCH_MAP_VDSO_32
     ARCH_MAP_VDSO_64 ARCH_GET_UNTAG_MASK=0x4001 ARCH_ENABLE_TAGGED_ADDR=0x4002 ARCH_GET_MAX_TAG_BITS=0x4003
     ARCH_FORCE_TAGGED_SVA=0x4004 ARCH_SHSTK_ENABLE=0x5001 ARCH_SHSTK_DISABLE=0x5002 ARCH_SHSTK_LOCK=0x5003
     ARCH_SHSTK_UNLOCK=0x5004 ARCH_SHSTK_STATUS=0x5005 ]] },
 
   { "enum", "capability", "CAP_", "linux/capability.h", "CAP_* -CAP_TO_* -CAP_LAST_CAP" },
-  { "enum", "cap_version", "_LINUX_CAPABILITY_VERSION_", "linux/capability.h", "_LINUX_CAPABILITY_VERSION_1 _LINUX_CAPABILITY_VERSION_2 _LINUX_CAPABILITY_VERSION_3" },
+  { "enum", "cap_version", "_LINUX_CAPABILITY_VERSION_", "linux/capability.h", [[
+    _LINUX_CAPABILITY_VERSION_1 _LINUX_CAPABILITY_VERSION_2 _LINUX_CAPABILITY_VERSION_3 ]] },
 
   { "enum", "seccomp_op", "SECCOMP_", "linux/seccomp.h",
     "SECCOMP_SET_MODE_STRICT SECCOMP_SET_MODE_FILTER SECCOMP_GET_ACTION_AVAIL SECCOMP_GET_NOTIF_SIZES" },
@@ -96,7 +103,8 @@ return {
   { "flags", "getrandom_flags", "GRND_", "linux/random.h", "GRND_*" },
   { "flags", "landlock_ruleset_flags", "LANDLOCK_CREATE_RULESET_", "linux/landlock.h",
     "LANDLOCK_CREATE_RULESET_VERSION LANDLOCK_CREATE_RULESET_ERRATA=2" },
-  { "enum", "landlock_rule_type", "LANDLOCK_RULE_", "linux/landlock.h", "LANDLOCK_RULE_PATH_BENEATH LANDLOCK_RULE_NET_PORT=2" },
+  { "enum", "landlock_rule_type", "LANDLOCK_RULE_", "linux/landlock.h", [[
+    LANDLOCK_RULE_PATH_BENEATH LANDLOCK_RULE_NET_PORT=2 ]] },
   { "flags", "landlock_access_fs", "LANDLOCK_ACCESS_FS_", "linux/landlock.h",
     "LANDLOCK_ACCESS_FS_* LANDLOCK_ACCESS_FS_TRUNCATE=0x4000 LANDLOCK_ACCESS_FS_IOCTL_DEV=0x8000" },
   { "flags", "landlock_access_net", "LANDLOCK_ACCESS_NET_", "linux/landlock.h",

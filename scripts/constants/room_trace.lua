@@ -6,7 +6,8 @@ return {
   { "enum", "bpf_cmd", "BPF_", "linux/bpf.h", [[
     BPF_MAP_CREATE BPF_MAP_LOOKUP_ELEM BPF_MAP_UPDATE_ELEM BPF_MAP_DELETE_ELEM BPF_MAP_GET_NEXT_KEY BPF_PROG_LOAD
     BPF_OBJ_PIN BPF_OBJ_GET BPF_PROG_ATTACH BPF_PROG_DETACH BPF_PROG_TEST_RUN BPF_PROG_GET_NEXT_ID BPF_MAP_GET_NEXT_ID
-    BPF_PROG_GET_FD_BY_ID BPF_MAP_GET_FD_BY_ID BPF_OBJ_GET_INFO_BY_FD BPF_PROG_QUERY BPF_RAW_TRACEPOINT_OPEN BPF_BTF_LOAD
+    BPF_PROG_GET_FD_BY_ID BPF_MAP_GET_FD_BY_ID BPF_OBJ_GET_INFO_BY_FD BPF_PROG_QUERY BPF_RAW_TRACEPOINT_OPEN
+    BPF_BTF_LOAD
     BPF_BTF_GET_FD_BY_ID BPF_TASK_FD_QUERY BPF_MAP_LOOKUP_AND_DELETE_ELEM BPF_MAP_FREEZE BPF_BTF_GET_NEXT_ID
     BPF_MAP_LOOKUP_BATCH BPF_MAP_LOOKUP_AND_DELETE_BATCH BPF_MAP_UPDATE_BATCH BPF_MAP_DELETE_BATCH BPF_LINK_CREATE
     BPF_LINK_UPDATE BPF_LINK_GET_FD_BY_ID BPF_LINK_GET_NEXT_ID BPF_ENABLE_STATS BPF_ITER_CREATE BPF_LINK_DETACH
@@ -31,7 +32,8 @@ return {
     BPF_TRACE_UPROBE_SESSION=57 ]] },
   { "flags", "bpf_map_flags", "BPF_F_", "linux/bpf.h", [[
     BPF_F_NO_PREALLOC BPF_F_NO_COMMON_LRU BPF_F_NUMA_NODE BPF_F_RDONLY BPF_F_WRONLY BPF_F_STACK_BUILD_ID BPF_F_ZERO_SEED
-    BPF_F_RDONLY_PROG BPF_F_WRONLY_PROG BPF_F_CLONE BPF_F_MMAPABLE BPF_F_PRESERVE_ELEMS BPF_F_INNER_MAP BPF_F_LINK=0x2000
+    BPF_F_RDONLY_PROG BPF_F_WRONLY_PROG BPF_F_CLONE BPF_F_MMAPABLE BPF_F_PRESERVE_ELEMS BPF_F_INNER_MAP
+    BPF_F_LINK=0x2000
     BPF_F_PATH_FD=0x4000 BPF_F_VTYPE_BTF_OBJ_FD=0x8000 BPF_F_TOKEN_FD=0x10000 BPF_F_SEGV_ON_FAULT=0x20000
     BPF_F_NO_USER_CONV=0x40000 ]] },
   { "flags", "bpf_prog_flags", "BPF_F_", "linux/bpf.h", [[
@@ -43,8 +45,10 @@ return {
   { "flags", "bpf_update_flags", "BPF_", "linux/bpf.h", "BPF_ANY BPF_NOEXIST BPF_EXIST BPF_F_LOCK" },
   { "enum", "bpf_stats_type", "BPF_STATS_", "linux/bpf.h", "BPF_STATS_*" },
   { "enum", "bpf_link_type", "BPF_LINK_TYPE_", "linux/bpf.h", "BPF_LINK_TYPE_*" },
-  { "enum", "bpf_class", "BPF_", "linux/bpf_common.h", "BPF_LD BPF_LDX BPF_ST BPF_STX BPF_ALU BPF_JMP BPF_RET BPF_MISC" },
-  { "enum", "bpf_class_ebpf", "BPF_", "linux/bpf.h", "BPF_LD BPF_LDX BPF_ST BPF_STX BPF_ALU BPF_JMP BPF_JMP32 BPF_ALU64" },
+  { "enum", "bpf_class", "BPF_", "linux/bpf_common.h", [[
+    BPF_LD BPF_LDX BPF_ST BPF_STX BPF_ALU BPF_JMP BPF_RET BPF_MISC ]] },
+  { "enum", "bpf_class_ebpf", "BPF_", "linux/bpf.h", [[
+    BPF_LD BPF_LDX BPF_ST BPF_STX BPF_ALU BPF_JMP BPF_JMP32 BPF_ALU64 ]] },
   { "enum", "bpf_size", "BPF_", "linux/bpf.h", "BPF_W BPF_H BPF_B BPF_DW" },
   { "enum", "bpf_mode", "BPF_", "linux/bpf.h", "BPF_IMM BPF_ABS BPF_IND BPF_MEM BPF_LEN BPF_MSH BPF_ATOMIC" },
   { "enum", "bpf_op_alu", "BPF_", "linux/bpf.h", [[ BPF_ADD BPF_SUB BPF_MUL BPF_DIV BPF_OR BPF_AND BPF_LSH BPF_RSH
@@ -63,15 +67,18 @@ return {
     PERF_COUNT_HW_CACHE_L1I PERF_COUNT_HW_CACHE_LL PERF_COUNT_HW_CACHE_DTLB PERF_COUNT_HW_CACHE_ITLB
     PERF_COUNT_HW_CACHE_BPU PERF_COUNT_HW_CACHE_NODE ]] },
   { "enum", "perf_hw_cache_op", "PERF_COUNT_HW_CACHE_OP_", "linux/perf_event.h", "PERF_COUNT_HW_CACHE_OP_*" },
-  { "enum", "perf_hw_cache_result", "PERF_COUNT_HW_CACHE_RESULT_", "linux/perf_event.h", "PERF_COUNT_HW_CACHE_RESULT_*" },
+  { "enum", "perf_hw_cache_result", "PERF_COUNT_HW_CACHE_RESULT_", "linux/perf_event.h", [[
+    PERF_COUNT_HW_CACHE_RESULT_* ]] },
   { "enum", "perf_sw_id", "PERF_COUNT_SW_", "linux/perf_event.h", "PERF_COUNT_SW_*" },
-  { "flags", "perf_sample_format", "PERF_SAMPLE_", "linux/perf_event.h", [[ PERF_SAMPLE_IP PERF_SAMPLE_TID PERF_SAMPLE_TIME
+  { "flags", "perf_sample_format", "PERF_SAMPLE_", "linux/perf_event.h", [[
+    PERF_SAMPLE_IP PERF_SAMPLE_TID PERF_SAMPLE_TIME
     PERF_SAMPLE_ADDR PERF_SAMPLE_READ PERF_SAMPLE_CALLCHAIN PERF_SAMPLE_ID PERF_SAMPLE_CPU PERF_SAMPLE_PERIOD
     PERF_SAMPLE_STREAM_ID PERF_SAMPLE_RAW PERF_SAMPLE_BRANCH_STACK PERF_SAMPLE_REGS_USER PERF_SAMPLE_STACK_USER
     PERF_SAMPLE_WEIGHT PERF_SAMPLE_DATA_SRC PERF_SAMPLE_IDENTIFIER PERF_SAMPLE_TRANSACTION PERF_SAMPLE_REGS_INTR
     PERF_SAMPLE_PHYS_ADDR PERF_SAMPLE_AUX PERF_SAMPLE_CGROUP PERF_SAMPLE_DATA_PAGE_SIZE PERF_SAMPLE_CODE_PAGE_SIZE
     PERF_SAMPLE_WEIGHT_STRUCT ]] },
-  { "flags", "perf_branch_sample_type", "PERF_SAMPLE_BRANCH_", "linux/perf_event.h", "PERF_SAMPLE_BRANCH_* -PERF_SAMPLE_BRANCH_*_SHIFT" },
+  { "flags", "perf_branch_sample_type", "PERF_SAMPLE_BRANCH_", "linux/perf_event.h", [[
+    PERF_SAMPLE_BRANCH_* -PERF_SAMPLE_BRANCH_*_SHIFT -PERF_SAMPLE_BRANCH_STACK ]] },
   { "flags", "perf_read_format", "PERF_FORMAT_", "linux/perf_event.h", "PERF_FORMAT_* PERF_FORMAT_LOST=0x10" },
   { "flags", "perf_event_open_flags", "PERF_FLAG_", "linux/perf_event.h", "PERF_FLAG_*" },
   { "flags", "perf_ioctl_flags", "PERF_IOC_FLAG_", "linux/perf_event.h", "PERF_IOC_FLAG_GROUP" },
@@ -79,7 +86,8 @@ return {
   { "flags", "uring_setup_flags", "IORING_SETUP_", "linux/fs.h linux/io_uring.h", [[ IORING_SETUP_*
     IORING_SETUP_NO_MMAP=0x4000 IORING_SETUP_REGISTERED_FD_ONLY=0x8000 IORING_SETUP_NO_SQARRAY=0x10000
     IORING_SETUP_HYBRID_IOPOLL=0x20000 IORING_SETUP_CQE_MIXED=0x40000 ]] },
-  { "flags", "uring_features", "IORING_FEAT_", "linux/fs.h linux/io_uring.h", [[ IORING_FEAT_* IORING_FEAT_REG_REG_RING=0x2000
+  { "flags", "uring_features", "IORING_FEAT_", "linux/fs.h linux/io_uring.h", [[
+    IORING_FEAT_* IORING_FEAT_REG_REG_RING=0x2000
     IORING_FEAT_RECVSEND_BUNDLE=0x4000 IORING_FEAT_MIN_TIMEOUT=0x8000 IORING_FEAT_RW_ATTR=0x10000
     IORING_FEAT_NO_IOWAIT=0x20000 ]] },
   { "flags", "uring_enter_flags", "IORING_ENTER_", "linux/fs.h linux/io_uring.h", [[ IORING_ENTER_*
@@ -92,11 +100,13 @@ return {
   { "enum", "uring_register_op", "IORING_", "linux/fs.h linux/io_uring.h", [[ IORING_REGISTER_* IORING_UNREGISTER_*
     IORING_REGISTER_PBUF_STATUS=26 IORING_REGISTER_NAPI=27 IORING_UNREGISTER_NAPI=28 IORING_REGISTER_CLOCK=29
     IORING_REGISTER_CLONE_BUFFERS=30 IORING_REGISTER_SEND_MSG_RING=31 IORING_REGISTER_ZCRX_IFQ=32
-    IORING_REGISTER_RESIZE_RINGS=33 IORING_REGISTER_MEM_REGION=34 IORING_REGISTER_QUERY=35 -IORING_REGISTER_FILES_SKIP ]] },
+    IORING_REGISTER_RESIZE_RINGS=33 IORING_REGISTER_MEM_REGION=34 IORING_REGISTER_QUERY=35
+    -IORING_REGISTER_FILES_SKIP ]] },
   { "flags", "uring_register_flags", "IORING_REGISTER_", "linux/fs.h linux/io_uring.h",
     "IORING_REGISTER_USE_REGISTERED_RING=0x80000000" },
   { "flags", "uring_op_flags", "IO_URING_OP_", "linux/fs.h linux/io_uring.h", "IO_URING_OP_SUPPORTED" },
   { "enum", "uring_restriction", "IORING_RESTRICTION_", "linux/fs.h linux/io_uring.h", "IORING_RESTRICTION_*" },
-  { "flags", "uring_cqe_flags", "IORING_CQE_F_", "linux/fs.h linux/io_uring.h", "IORING_CQE_F_* IORING_CQE_F_BUF_MORE=0x10" },
+  { "flags", "uring_cqe_flags", "IORING_CQE_F_", "linux/fs.h linux/io_uring.h", [[
+    IORING_CQE_F_* IORING_CQE_F_BUF_MORE=0x10 ]] },
   { "flags", "uring_sq_ring_flags", "IORING_SQ_", "linux/fs.h linux/io_uring.h", "IORING_SQ_*" },
 }

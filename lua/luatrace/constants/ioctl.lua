@@ -2627,7 +2627,7 @@ return {
     [0xd01c4813] = "HIDIOCGUSAGES",
     [0xeb884311] = "SNDRV_COMPRESS_GET_CODEC_CAPS",
   },
-  -- Names that strace does not print: of the same requests, or of other architectures.
+  -- Names that strace does not print.
   aliases = {
     CDROM_GET_UPC = 0x5311,
     DMA_BUF_SET_NAME = 0x40086201,

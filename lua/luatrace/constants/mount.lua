@@ -290,5 +290,7 @@ return {
   swap_flags = { kind = "flags", prefix = "SWAP_FLAG_",
     { "SWAP_FLAG_PREFER", 0x8000 },
     { "SWAP_FLAG_DISCARD", 0x10000 },
+    { "SWAP_FLAG_DISCARD_ONCE", 0x20000 },
+    { "SWAP_FLAG_DISCARD_PAGES", 0x40000 },
   },
 }
