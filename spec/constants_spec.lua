@@ -121,7 +121,8 @@ describe("constants", function()
       "stdint.h", "time.h", "sys/socket.h", "asm/termbits.h", "linux/serial.h", "asm/ioctls.h", "linux/sockios.h",
       "linux/fs.h", "linux/fiemap.h", "linux/if_tun.h", "linux/loop.h", "linux/kvm.h", "linux/btrfs.h",
       "linux/random.h", "linux/rtc.h", "linux/vt.h", "linux/kd.h", "linux/cdrom.h", "linux/hdreg.h",
-      "linux/userfaultfd.h", "linux/nsfs.h", "linux/perf_event.h", "linux/videodev2.h", "linux/vhost.h", "linux/fuse.h", "linux/watchdog.h", "linux/uinput.h",
+      "linux/userfaultfd.h", "linux/nsfs.h", "linux/perf_event.h", "linux/videodev2.h", "linux/vhost.h",
+      "linux/fuse.h", "linux/watchdog.h", "linux/uinput.h",
     }
     local result = abi.compare(headers, map_entries(constants.ioctl.by_name, ""))
     assert.same({}, result.wrong)
