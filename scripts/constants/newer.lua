@@ -33,6 +33,7 @@ return {
   },
   only = {
     x86_64 = { uretprobe = 335, uprobe = 336 }, -- 6.11, 6.18
+    x32 = { uretprobe = 0x4000014f, uprobe = 0x40000150 },
   },
 
   -- Kernel-internal: a tracer sees them at syscall-exit-stops; the texts are those that strace's users know.
