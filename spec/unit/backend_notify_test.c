@@ -3,6 +3,7 @@
  * calls; we are its tracer. With the argument "bench", what one call costs under each mechanism is printed too.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -49,8 +50,9 @@ static struct trap_plan *the_plan(void) {
       {AUDIT_ARCH_X86_64, NOTIFIED_CALL, MECHANISM_NOTIFY, 0, 0, 0},
       {AUDIT_ARCH_X86_64, CHEAP_NOTIFIED_CALL, MECHANISM_NOTIFY, 0, 0, 0},
       {AUDIT_ARCH_X86_64, STOPPED_CALL, MECHANISM_STOP, 0, 0, 0},
+      {AUDIT_ARCH_X86_64, SYS_execveat, MECHANISM_NOTIFY, 0, 0, 0},
   };
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 5; i++)
     CHECK(trap_plan_add(plan, &entries[i], NULL) == 0);
   return plan;
 }
@@ -216,6 +218,28 @@ static void one_listener_per_tree(void) {
   finish(&child);
 }
 
+static void becomes_true(struct shared *shared) {
+  char *none[] = {"true", NULL};
+  syscall(SYS_execveat, AT_FDCWD, "/bin/true", none, none + 1, 0);
+  shared->error = errno;
+}
+
+/* The exec itself may be notified, and the listener outlives it: ld.so's access comes from the new program. */
+static void survives_exec(void) {
+  struct child child = start(becomes_true);
+  struct notification n = {0};
+  uint64_t first = 0, last = 0;
+  while (readable(child.listener, 5000)) {
+    if (notify_receive(child.listener, &n) != 1) continue;
+    if (!first) first = n.nr;
+    last = n.nr;
+    CHECK(notify_continue(child.listener, n.id) == 0);
+  }
+  CHECK(first == SYS_execveat);
+  CHECK(last == NOTIFIED_CALL);
+  CHECK(finish(&child) == 0);
+}
+
 static void failed_launches(void) {
   struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pid_t pid = fork();
@@ -340,6 +364,65 @@ static void bench_stop(const char *what, bool one_cpu) {
   munmap(child.shared, sizeof *child.shared);
 }
 
+/* ptrace stops and notifications of one tracee, as tracer_next may serve them. */
+enum both { BOTH_SIGNALFD, BOTH_PPOLL };
+
+static long bench_other_call;
+
+static void go_then_alternate(struct shared *shared) {
+  while (!shared->step)
+    ;
+  uint64_t before = tracer_now();
+  for (int i = 0; i < bench_count; i++)
+    syscall(i & 1 ? bench_call : bench_other_call, 0, 0);
+  shared->took = tracer_now() - before;
+}
+
+static bool drain_stops(void) {
+  int status;
+  pid_t pid;
+  while ((pid = wait4(-1, &status, __WALL | WNOHANG, NULL)) > 0)
+    if (WIFSTOPPED(status)) ptrace(PTRACE_CONT, pid, NULL, NULL);
+  return pid == 0;
+}
+
+static void bench_both(const char *what, enum both how, long one, long other, bool one_cpu) {
+  bench_call = one;
+  bench_other_call = other;
+  bench_count = 20000;
+  sigset_t mask, before;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &mask, &before);
+  struct sigaction inherited;
+  if (how == BOTH_PPOLL) sigaction(SIGCHLD, &(struct sigaction){.sa_handler = handle}, &inherited);
+  int signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  struct child child = start(go_then_alternate);
+  CHECK(ptrace(PTRACE_SEIZE, child.pid, NULL, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL) == 0);
+  share_cpu(child.pid, one_cpu);
+  child.shared->step = 1;
+  struct pollfd fds[2] = {{.fd = child.listener, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  while (drain_stops()) {
+    struct notification n;
+    int ready = how == BOTH_PPOLL ? ppoll(fds, 1, NULL, &before) : poll(fds, 2, -1);
+    for (bool signalled = false; ready >= 0 && !signalled;) {
+      /* Notifications only, while no child has anything to say. */
+      if (fds[0].revents & POLLIN && notify_receive(child.listener, &n) == 1) notify_return(child.listener, n.id, 0);
+      if (fds[0].revents & POLLHUP) fds[0].fd = -1;
+      struct signalfd_siginfo info;
+      signalled = how == BOTH_SIGNALFD && fds[1].revents & POLLIN && read(signals, &info, sizeof info) > 0;
+      if (!signalled) ready = how == BOTH_PPOLL ? ppoll(fds, 1, NULL, &before) : poll(fds, 2, -1);
+    }
+  }
+  print_cost(what, child.shared->took);
+  share_cpu(0, false);
+  if (how == BOTH_PPOLL) sigaction(SIGCHLD, &inherited, NULL);
+  close(signals);
+  close(child.listener);
+  munmap(child.shared, sizeof *child.shared);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static void bench(void) {
   bench_free("native, no filter", ALLOWED_CALL, false);
   bench_free("allow: not asked about", ALLOWED_CALL, true);
@@ -355,6 +438,16 @@ static void bench(void) {
   bench_notify("notify: as above but for wait4, memory and id check; one", LOOP_MEMORY, true, true, true);
   bench_stop("stop: waitpid, PTRACE_CONT; any processor", false);
   bench_stop("stop: waitpid, PTRACE_CONT; one processor", true);
+  for (int one_cpu = 0; one_cpu < 2; one_cpu++) {
+    const long stop = STOPPED_CALL, notify = CHEAP_NOTIFIED_CALL;
+    printf("  both kinds in one loop, %s processor:\n", one_cpu ? "one" : "any");
+    bench_both("  signalfd: notifications only", BOTH_SIGNALFD, notify, notify, one_cpu);
+    bench_both("  signalfd: stops only", BOTH_SIGNALFD, stop, stop, one_cpu);
+    bench_both("  signalfd: in turn", BOTH_SIGNALFD, notify, stop, one_cpu);
+    bench_both("  ppoll, SIGCHLD let in: notifications only", BOTH_PPOLL, notify, notify, one_cpu);
+    bench_both("  ppoll, SIGCHLD let in: stops only", BOTH_PPOLL, stop, stop, one_cpu);
+    bench_both("  ppoll, SIGCHLD let in: in turn", BOTH_PPOLL, notify, stop, one_cpu);
+  }
 }
 
 int main(int argc, char **argv) {
@@ -369,6 +462,7 @@ int main(int argc, char **argv) {
   death_is_a_state();
   signals_wait();
   one_listener_per_tree();
+  survives_exec();
   failed_launches();
   if (argc > 1 && strcmp(argv[1], "bench") == 0) {
     printf("  wait_killable %d, sync_wakeup %d\n", features.wait_killable, features.sync_wakeup);
