@@ -26,7 +26,7 @@ local function for_writing(call)
 end
 
 local function absolute(call)
-  local path, directory = call.pathname, call.dirfd
+  local path, directory = tostring(call.pathname), call.dirfd
   if path:sub(1, 1) == "/" then return path end
   return (directory and directory.path or call.process.cwd) .. "/" .. path
 end

@@ -11,7 +11,8 @@
 local pattern = arg[1] or "/cc%w+%."
 
 on["unlink,unlinkat"](function(call)
-  if not call.pathname:find(pattern) then return end
+  -- tostring: a bad pointer is a number, and the kernel's business.
+  if not tostring(call.pathname):find(pattern) then return end
   io.stderr:write(("kept %s for %s\n"):format(call.pathname, call.process.comm))
   call:returns(0)
 end)

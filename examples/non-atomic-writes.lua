@@ -37,6 +37,7 @@ end)
 
 --- A path as an absolute one, as fd.path is.
 local function absolute(path, directory, process)
+  path = tostring(path)
   if path:sub(1, 1) == "/" then return path end
   local base = directory and directory.path or process.cwd
   return (base .. "/" .. path:gsub("^%./", "")):gsub("//+", "/")

@@ -29,15 +29,17 @@ local function note(call)
 end
 
 -- Calls that can wait for something. Everything that returns at once would only slow the program down.
-local first_time
-local blocking = "open,openat,read,readv,pread64,write,writev,recvfrom,recvmsg,sendto,sendmsg,accept,accept4,connect," ..
-  "poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,futex,wait4,waitid,flock,fcntl,nanosleep,clock_nanosleep," ..
-  "pause,rt_sigsuspend,rt_sigtimedwait,msgrcv,msgsnd,semop,semtimedop,fsync,fdatasync"
+local blocking = "open,openat,read,readv,pread64,write,writev,recvfrom,recvmsg,sendto,sendmsg,accept,accept4," ..
+  "connect,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,futex,wait4,waitid,flock,fcntl,nanosleep," ..
+  "clock_nanosleep,pause,rt_sigsuspend,rt_sigtimedwait,msgrcv,msgsnd,semop,semtimedop,fsync,fdatasync"
 
+local began
+
+at.start(function(process) began = process.started end)
 
 on[blocking](function(call)
   local tid = call.thread.tid
-  first_time = first_time or call.time
+  began = began or call.time -- attached: there was no start
   waiting[tid] = note(call)
   call:run()
   waiting[tid] = nil
@@ -49,9 +51,8 @@ at.finish(function(run)
   table.sort(tids)
   for _, tid in ipairs(tids) do
     local call = waiting[tid]
-    local seconds = run.time - (call.since - first_time)
-    io.stderr:write(("%s (pid %d, tid %d): %s(%s) for %.1f s\n"):format(call.comm, call.pid, tid, call.name, call.what,
-      seconds))
+    local who = ("%s (pid %d, tid %d)"):format(call.comm, call.pid, tid)
+    io.stderr:write(("%s: %s(%s) for %.1f s\n"):format(who, call.name, call.what, began + run.time - call.since))
     for _, frame in ipairs(call.stack) do
       local symbol, offset = frame.symbol or "?", tonumber(frame.offset or 0)
       io.stderr:write(("    %s+0x%x (%s)\n"):format(symbol, offset, frame.module or "?"))

@@ -18,7 +18,8 @@ if side == "read" then
   end)
 elseif side == "write" then
   on.write(function(call)
-    if call.fd.num == 1 then call.buf = call.buf:upper() end
+    local bytes = call.fd.num == 1 and call.buf
+    if type(bytes) == "string" then call.buf = bytes:upper() end -- a bad pointer is a number
   end)
 else
   error("usage: luatrace examples/upper-case.lua [read|write] -- COMMAND", 0)
