@@ -149,6 +149,8 @@ struct tracer_launch {
   const char *cwd;         /* or NULL */
   const char *user;        /* run as this user, with its groups; NULL: as we are */
   int32_t fds[3];          /* what becomes 0, 1, 2 in the program; -1: as ours */
+  const int32_t *keep_fds; /* sorted: what else the program inherits; all others are closed by its exec */
+  uint32_t keep_count;
   uint32_t new_group;      /* setpgid(0,0) */
   uint32_t mode;           /* enum trap_mode */
   uint32_t no_follow;      /* do not trace children (needs TRAP_PTRACE) */

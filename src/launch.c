@@ -4,6 +4,7 @@
 #include <fcntl.h>            /* O_CLOEXEC */
 #include <grp.h>              /* getgrouplist, setgroups */
 #include <linux/capability.h> /* capset */
+#include <linux/close_range.h> /* CLOSE_RANGE_CLOEXEC */
 #include <linux/filter.h>     /* struct sock_fprog */
 #include <linux/seccomp.h>    /* SECCOMP_SET_MODE_FILTER */
 #include <pwd.h>              /* getpwnam */
@@ -43,6 +44,21 @@ static void restore_signals(const struct tracer *tracer) {
     if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
 }
 
+/* What luatrace or the script has opened is not the program's. */
+static void close_at_exec(const struct tracer_launch *launch) {
+  unsigned first = 3;
+  for (uint32_t i = 0; i <= launch->keep_count; i++) {
+    unsigned next = i < launch->keep_count ? (unsigned)launch->keep_fds[i] : ~0u;
+    if (next < first) continue;
+    if (next > first && syscall(SYS_close_range, first, next == ~0u ? next : next - 1, CLOSE_RANGE_CLOEXEC)) {
+      /* Before Linux 5.11: one by one, as far as such numbers go. */
+      for (unsigned fd = first; fd < next && fd < 1024; fd++)
+        fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    }
+    first = next + 1;
+  }
+}
+
 /* Becomes another user but keeps the right to install a filter: exec drops what capabilities remain. */
 static void become_user(struct preparation *p) {
   if (setgroups((size_t)p->group_count, p->groups) || setresgid(p->gid, p->gid, p->gid)) fail(p);
@@ -70,6 +86,7 @@ _Noreturn static void child(struct preparation *p) {
   if (launch->new_group && setpgid(0, 0)) fail(p);
   for (int i = 0; i < 3; i++)
     if (launch->fds[i] >= 0 && launch->fds[i] != i && dup2(launch->fds[i], i) < 0) fail(p);
+  close_at_exec(launch);
   restore_signals(p->tracer);
 
   p->status->step = LAUNCH_USER;

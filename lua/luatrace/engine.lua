@@ -10,6 +10,7 @@
 
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
+local sys = require "luatrace.sys"
 
 local tonumber, tostring = tonumber, tostring
 
@@ -29,6 +30,14 @@ do
 end
 
 local M = {}
+
+--- What was open when luatrace began: the program inherits these, and nothing that luatrace or a script opens later.
+local inherited = {}
+for _, name in ipairs(sys.list_dir("/proc/self/fd") or {}) do
+  local fd = tonumber(name)
+  if fd > 2 and sys.is_open(fd) then inherited[#inherited + 1] = fd end
+end
+table.sort(inherited)
 
 --- Kinds of stops (enum stop_kind), by name.
 M.kind = {
@@ -151,7 +160,7 @@ local Tracer = {}
 Tracer.__index = Tracer
 
 --- Opens a tracer. One per Lua state is enough: it can hold many programs ("trees").
----@param options { want: integer?, no_set_syscall_info: boolean?, no_get_syscall_info: boolean?, memory_path: integer? }
+---@param options table want, no_set_syscall_info, no_get_syscall_info, no_shared_cpu, memory_path
 ---@return luatrace.Tracer
 function M.open(options)
   local box = ffi.new("struct tracer_options")
@@ -179,7 +188,7 @@ local function string_array(list)
 end
 
 --- Starts a program under trace.
----@param launch { file: string, argv: string[], env: string[]?, cwd: string?, user: string?, fds: integer[]?, new_group: boolean?, mode: integer?, no_follow: boolean?, plan: luatrace.EnginePlan }
+---@param launch table file, argv, env, cwd, user, fds (three), new_group, mode, no_follow, plan
 ---@return { pid: integer, tree: integer, no_new_privs: boolean }|nil
 ---@return string? message, string? errno, string? step
 function Tracer:spawn(launch)
@@ -188,6 +197,8 @@ function Tracer:spawn(launch)
   box.file, box.argv, box.envp = launch.file, argv, env
   box.cwd, box.user = launch.cwd, launch.user
   for i = 0, 2 do box.fds[i] = launch.fds and launch.fds[i + 1] or -1 end
+  local keep = ffi.new("int32_t[?]", #inherited + 1, inherited)
+  box.keep_fds, box.keep_count = keep, #inherited
   box.new_group = launch.new_group and 1 or 0
   box.mode = launch.mode or M.mode.seccomp
   box.no_follow = launch.no_follow and 1 or 0

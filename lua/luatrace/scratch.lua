@@ -57,7 +57,7 @@ end
 ---@param call luatrace.Call
 ---@param length integer
 ---@return number|nil address, string? message, string? errno
-function Scratch:alloc(call, length)
+function Scratch.alloc(_, call, length)
   length = math.ceil(math.max(length, 1) / 16) * 16
   local process = call.process
   local areas = process.scratch or {}
@@ -80,7 +80,7 @@ function Scratch:alloc(call, length)
 end
 
 --- The call has returned: what it took is free again.
-function Scratch:free(call)
+function Scratch.free(_, call)
   local areas = rawget(call.thread.process, "scratch")
   if not areas then return end
   for i = 1, #areas do areas[i].users[call] = nil end

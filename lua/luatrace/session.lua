@@ -13,7 +13,6 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local plan = require "luatrace.plan"
@@ -38,7 +37,8 @@ local Calls = { __index = function() return { count = 0, errors = 0 } end }
 
 ---@class luatrace.SessionOptions
 ---@field registry table handlers: see luatrace.script
----@field observers table[]? output: objects with entry, exit, signal, group, exec, exit_process, superseded methods
+---@field observers table[]? output: objects with methods entry, exit, signal, group, exec, exit_process,
+-- superseded, finish
 ---@field on_error "kill"|"detach"|nil what happens to the program when the script fails
 ---@field trap "auto"|"stop"|"ptrace"|nil
 ---@field no_follow boolean?
@@ -76,7 +76,7 @@ function M.new(options)
 end
 
 --- Starts the program.
----@param program { file: string, argv: string[], env: string[]?, cwd: string?, user: string?, fds: integer[]?, new_group: boolean? }
+---@param program table file, argv, env, cwd, user, fds, new_group: see engine
 ---@return true|nil, string? message, string? errno, string? step
 function Session:spawn(program)
   local mode = self.plan.mode

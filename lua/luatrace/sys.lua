@@ -22,6 +22,7 @@ int access(const char *path, int mode);
 int getpid(void);
 int kill(int pid, int signal);
 int isatty(int fd);
+int fcntl(int fd, int command, ...);
 int open(const char *path, int flags, ...);
 int close(int fd);
 long read(int fd, void *buffer, size_t size);
@@ -141,6 +142,14 @@ function M.environ()
     i = i + 1
   end
   return list
+end
+
+--- Is this descriptor open, and would a program that we execute inherit it?
+---@param fd integer
+---@return boolean
+function M.is_open(fd)
+  local flags = C.fcntl(fd, 1) -- F_GETFD
+  return flags >= 0 and bit.band(flags, 1) == 0
 end
 
 ---@return integer 0 .. 2^31-1, from the kernel

@@ -26,7 +26,7 @@ function M.open(path)
   local file = io.stderr
   if path then
     local message
-    file, message = io.open(path, "w")
+    file, message = io.open(path, "we")
     if not file then return nil, ("cannot write to %s"):format(message) end
     file:setvbuf("full", 65536)
   end

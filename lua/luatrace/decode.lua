@@ -1,0 +1,213 @@
+--- From a row and a call to values, text, plain tables and memory ranges; and back, for assignments.
+--
+--   local row = decode.row("x86_64", 257)          -- openat
+--   decode.value(call, row.index.pathname)         -- "/etc/passwd"
+--   decode.text_args(call, out, "entry")           -- appends `AT_FDCWD, "/etc/passwd", O_RDONLY`
+--   decode.assign(call, row.index.pathname, "/x")
+--
+-- `call` is what event.lua makes of a stop, or in a spec any table with arch, row, raw, phase, raw_ret, failed, errno
+-- and memory (read, write, cstring, alloc).
+
+local constants = require "luatrace.constants"
+local schema = require "luatrace.schema"
+local syscalls = require "luatrace.syscalls"
+local types = require "luatrace.types"
+
+local M = {}
+
+-- --- rows -----------------------------------------------------------------------------------------------------------
+
+local by_arch = {}
+local empty = {}
+
+--- x32 calls are x86-64's, but for numbers of their own.
+local row_arch = { x32 = "x86_64" }
+
+local function generic(name)
+  local row = { returns = types.long }
+  for i = 1, 6 do row[i] = { "arg" .. i, types.xlong } end
+  row.is_generic = true
+  return schema.check(name, row)
+end
+
+local function instance(arch, name, nr)
+  local base = syscalls.find(row_arch[arch] or arch, name) or generic(name)
+  local row = { nr = nr }
+  for key, value in pairs(base) do row[key] = value end
+  return row
+end
+
+local function tables(arch)
+  local known = by_arch[arch]
+  if not known then
+    known = { rows = {}, numbers = constants.numbers[arch] or error("unknown architecture " .. tostring(arch)) }
+    by_arch[arch] = known
+  end
+  return known
+end
+
+--- The row of a call number; one is made for a number that no table knows.
+---@param arch "x86_64"|"i386"|"x32"
+---@param nr integer
+---@return table row
+function M.row(arch, nr)
+  local known = tables(arch)
+  local row = known.rows[nr]
+  if not row then
+    row = instance(arch, known.numbers.by_value[nr] or ("syscall_0x%x"):format(nr), nr)
+    known.rows[nr] = row
+  end
+  return row
+end
+
+---@param name string
+---@return table|nil row
+function M.find(arch, name)
+  local nr = tables(arch).numbers.by_name[name]
+  return nr and M.row(arch, nr) or nil
+end
+
+--- All known names of an architecture's calls, as keys.
+---@return table<string, integer>
+function M.names(arch) return tables(arch).numbers.by_name end
+
+-- --- values ---------------------------------------------------------------------------------------------------------
+
+local function is_used(call, argument) return not argument.when or argument.when(call) end
+
+--- What a script gets for an argument.
+---@return any value, string? message, string? errno
+function M.value(call, i)
+  local argument_type = call.row[i].type
+  return argument_type.read(call, argument_type.load(call, call.raw[i]))
+end
+
+--- For JSON.
+function M.plain(call, i)
+  local argument_type = call.row[i].type
+  return argument_type.plain(call, argument_type.load(call, call.raw[i]))
+end
+
+--- A named struct at an address.
+function M.read_struct(call, name, address)
+  local structs = require "luatrace.structs"
+  local struct = structs[name]
+  if type(struct) ~= "table" or not struct.fetch then
+    error(("there is no struct %q"):format(tostring(name)), 3)
+  end
+  local value = struct.fetch(call, address)
+  if value == nil then return nil, "Bad address", "EFAULT" end
+  return struct.value(call, value)
+end
+
+--- Gives an argument another value: before the call what will run, after it what the program sees.
+---@return true|nil ok, string? message, string? errno
+function M.assign(call, i, value)
+  local argument = call.row[i]
+  local argument_type = argument.type
+  local what = ("%s: %s"):format(call.row.name, argument.name)
+  local raw = argument_type.load(call, call.raw[i])
+  local new, message, name
+  local ok, failure = pcall(function()
+    if argument_type.assign then
+      new, message, name = argument_type.assign(call, raw, value, what)
+    else
+      new = argument_type.encode(call, value, what)
+    end
+  end)
+  if not ok then return nil, failure, "EINVAL" end
+  if new == nil then return nil, message, name end
+  if call.phase == "entry" then
+    call:set_raw(i, new)
+  elseif not argument_type.direction or new ~= raw then
+    return nil, "it can only be changed before call:run()", "EINVAL"
+  end
+  return true
+end
+
+-- --- text -----------------------------------------------------------------------------------------------------------
+
+--- The first argument that is known only when the call has returned; from it on, strace waits too.
+local function first_late(row)
+  local late = row.first_late
+  if late then return late end
+  late = #row + 1
+  for i = 1, #row do
+    if row[i].type.late then
+      late = i
+      break
+    end
+  end
+  row.first_late = late
+  return late
+end
+
+--- Appends the arguments that are known at this phase: at "entry" those before the first late one, at "exit" the rest.
+-- The comma before the first late one is there at entry already, as strace has it: "read(3, ".
+function M.text_args(call, out, phase)
+  local row = call.row
+  local late, from, to = first_late(row), 1, #row
+  if phase == "entry" then to = late - 1 else from = late end
+  local raw = call.raw
+  for i = from, to do
+    local argument = row[i]
+    if is_used(call, argument) then
+      if i > from or (i > 1 and phase == "entry") then out:put(", ") end
+      argument.type.text(out, call, argument.type.load(call, raw[i]))
+    end
+  end
+  if phase == "entry" then
+    if late <= #row and late > 1 then out:put(", ") end
+    for i = late, #row do
+      local at_entry = row[i].type.at_entry
+      if at_entry then at_entry(call, row[i].type.load(call, raw[i])) end
+    end
+  end
+end
+
+local restarts = { ERESTARTSYS = true, ERESTARTNOINTR = true, ERESTARTNOHAND = true, ERESTART_RESTARTBLOCK = true }
+
+--- Appends what follows "= ".
+function M.text_result(call, out)
+  if call.failed then
+    local name = call.errno
+    local message = constants.errno.text[name]
+    if restarts[name] then
+      out:put("? ", name, " (", message, ")")
+    else
+      out:put("-1 ", name, message and " (" .. message .. ")" or "")
+    end
+    return
+  end
+  local returns = call.row.returns
+  local value = returns.load(call, call.raw_ret)
+  returns.text(out, call, value)
+  if call.row.comment then
+    local comment = call.row.comment(call, value)
+    if comment then out:put(" (", comment, ")") end
+  end
+end
+
+--- The memory that a call reads, and what it has written.
+---@return { argument: string, direction: "read"|"written", address: any, length: integer }[]
+function M.footprint(call)
+  local list = {}
+  for i = 1, #call.row do
+    local argument = call.row[i]
+    if argument.type.extents and is_used(call, argument) then
+      argument.type.extents(call, argument.type.load(call, call.raw[i]), nil, function(address, length, direction)
+        list[#list + 1] = { argument = argument.name, direction = direction, address = address, length = length }
+      end)
+    end
+  end
+  return list
+end
+
+--- Names of a row's arguments, for messages.
+function M.argument_names(row)
+  local names = {}
+  for i = 1, #(row or empty) do names[i] = row[i].name end
+  return names
+end
+
+return M

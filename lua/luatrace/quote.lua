@@ -1,0 +1,62 @@
+--- Bytes as strace prints them: in double quotes, C escapes, octal for the rest.
+--
+--   quote.string("a\nb")                 -- "a\nb" in quotes
+--   quote.put(out, bytes, 32)            -- at most 32 bytes, then "..."
+
+local M = {}
+
+local escapes = {}
+for byte = 0, 255 do
+  local char = string.char(byte)
+  if byte >= 32 and byte < 127 then
+    escapes[char] = char
+  else
+    escapes[char] = ("\\%o"):format(byte)
+  end
+end
+escapes['"'], escapes["\\"] = '\\"', "\\\\"
+escapes["\n"], escapes["\t"], escapes["\r"], escapes["\v"], escapes["\f"] = "\\n", "\\t", "\\r", "\\v", "\\f"
+
+--- An octal escape that a digit follows is written with all three digits.
+local function escape(bytes)
+  if not bytes:find('[%c"\\\127-\255]') then return bytes end
+  return (bytes:gsub("()(.)", function(at, char)
+    local text = escapes[char]
+    if #text > 1 and #text < 4 and text:find("^\\%d") and bytes:find("^%d", at + 1) then
+      return ("\\%03o"):format(char:byte())
+    end
+    return text
+  end))
+end
+
+---@param bytes string
+---@return string
+function M.string(bytes) return '"' .. escape(bytes) .. '"' end
+
+--- A path for a message or between < and >: escaped, without quotes.
+---@param bytes string
+---@return string
+function M.path(bytes) return (escape(bytes):gsub("[<>]", { ["<"] = "\\74", [">"] = "\\76" })) end
+
+--- Appends at most `limit` bytes in quotes, and "..." when there are more.
+---@param out table string.buffer
+---@param bytes string
+---@param limit integer
+function M.put(out, bytes, limit)
+  if #bytes > limit then
+    out:put('"', escape(bytes:sub(1, limit)), '"...')
+  else
+    out:put('"', escape(bytes), '"')
+  end
+end
+
+--- The same for a NUL-terminated string, of which there may be more than was read.
+function M.put_string(out, bytes, limit, truncated)
+  if #bytes > limit then
+    out:put('"', escape(bytes:sub(1, limit)), '"...')
+  else
+    out:put('"', escape(bytes), truncated and '"...' or '"')
+  end
+end
+
+return M

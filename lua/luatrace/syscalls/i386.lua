@@ -1,0 +1,56 @@
+--- Calls that only 32-bit programs have, and those whose arguments they pass otherwise: 64-bit numbers come in two
+-- registers there.
+
+local t = require "luatrace.types"
+local structs = require "luatrace.structs"
+local file = require "luatrace.syscalls.file"
+local fd_rows = require "luatrace.syscalls.fd"
+local memory = require "luatrace.syscalls.memory"
+
+local zero, fd, path = t.i32, t.fd, t.path
+
+--- Low word here, high word in the next register.
+local function low(index) return t.pair(index) end
+local high = t.hidden(t.u32)
+local never = function() return false end
+
+local function arguments(row)
+  local copy = { returns = row.returns, comment = row.comment }
+  local names = {}
+  for class in pairs(row.classes or {}) do names[#names + 1] = class end
+  copy.classes = table.concat(names, " ")
+  for i = 1, #row do copy[i] = { row[i].name, row[i].type, when = row[i].when } end
+  return copy
+end
+
+return {
+  mmap2 = arguments(memory.mmap),
+  stat64 = { returns = zero, classes = "stat %stat", { "pathname", path }, { "statbuf", t.ptr_out(structs.stat64) } },
+  lstat64 = { returns = zero, classes = "lstat %stat", { "pathname", path }, { "statbuf", t.ptr_out(structs.stat64) } },
+  fstat64 = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", t.ptr_out(structs.stat64) } },
+  fstatat64 = { returns = zero, classes = "fstat %stat", { "dirfd", t.dirfd }, { "pathname", t.path_at "dirfd" },
+    { "statbuf", t.ptr_out(structs.stat64) }, { "flags", file.newfstatat[4].type } },
+  fcntl64 = arguments(fd_rows.fcntl),
+  _llseek = { returns = zero, { "fd", fd }, { "offset_high", t.u32 }, { "offset_low", t.u32 },
+    { "result", t.ptr_out(t.cell(t.i64)) }, { "whence", t.enum "whence" } },
+  pread64 = { returns = t.count, { "fd", fd }, { "buf", t.ptr_out(t.bytes("count", "ret")) }, { "count", t.size },
+    { "offset", low(4) }, { "offset_high", high, when = never } },
+  pwrite64 = { returns = t.count, { "fd", fd }, { "buf", t.ptr_in(t.bytes "count") }, { "count", t.size },
+    { "offset", low(4) }, { "offset_high", high, when = never } },
+  ftruncate64 = { returns = zero, { "fd", fd }, { "length", low(2) }, { "length_high", high, when = never } },
+  truncate64 = { returns = zero, { "path", path }, { "length", low(2) }, { "length_high", high, when = never } },
+  getuid32 = { returns = t.i32, classes = "creds pure" }, geteuid32 = { returns = t.i32, classes = "creds pure" },
+  getgid32 = { returns = t.i32, classes = "creds pure" }, getegid32 = { returns = t.i32, classes = "creds pure" },
+  clock_gettime64 = { returns = zero, classes = "clock", { "clockid", t.enum "clock_id" },
+    { "tp", t.ptr_out(structs.timespec64) } },
+  clock_nanosleep_time64 = { returns = zero, { "clockid", t.enum "clock_id" }, { "flags", t.flags "timer_flags" },
+    { "request", t.ptr_in(structs.timespec64) }, { "remain", t.address } },
+  waitpid = { returns = t.pid, classes = "process", { "pid", t.pid }, { "wstatus", t.ptr_out(t.wait_status) },
+    { "options", t.flags("wait4_options", { comment = "W???" }) } },
+  set_thread_area = { returns = zero, { "u_info", t.address } },
+  socketcall = { returns = t.long, classes = "network desc",
+    { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.address } },
+  ugetrlimit = { returns = zero, { "resource", t.enum "rlimit_resource" }, { "rlim", t.ptr_out(structs.rlimit) } },
+  futex_time64 = arguments(require("luatrace.syscalls.process").futex),
+  sigreturn = { returns = t.long, classes = "signal" },
+}

@@ -1,0 +1,29 @@
+--- Signals.
+
+local t = require "luatrace.types"
+local structs = require "luatrace.structs"
+
+local zero = t.i32
+local sigset_in, sigset_out = t.ptr_in(t.sigset "sigsetsize"), t.ptr_out(t.sigset "sigsetsize")
+
+return {
+  kill = { returns = zero, classes = "signal process", { "pid", t.pid }, { "sig", t.signal } },
+  tkill = { returns = zero, classes = "signal process", { "tid", t.pid }, { "sig", t.signal } },
+  tgkill = { returns = zero, classes = "signal process", { "tgid", t.pid }, { "tid", t.pid }, { "sig", t.signal } },
+  rt_sigaction = { returns = zero, classes = "signal", { "signum", t.signal },
+    { "act", t.ptr_in(structs.sigaction) }, { "oldact", t.ptr_out(structs.sigaction) }, { "sigsetsize", t.size } },
+  rt_sigprocmask = { returns = zero, classes = "signal",
+    { "how", t.enum("sigprocmask_how", { comment = "SIG_???" }) }, { "set", sigset_in }, { "oldset", sigset_out },
+    { "sigsetsize", t.size } },
+  rt_sigreturn = { returns = t.long, classes = "signal" },
+  rt_sigpending = { returns = zero, classes = "signal", { "set", sigset_out }, { "sigsetsize", t.size } },
+  rt_sigsuspend = { returns = zero, classes = "signal", { "mask", sigset_in }, { "sigsetsize", t.size } },
+  rt_sigtimedwait = { returns = t.signal, classes = "signal", { "uthese", sigset_in }, { "uinfo", t.address },
+    { "uts", t.ptr_in(structs.timespec) }, { "sigsetsize", t.size } },
+  sigaltstack = { returns = zero, classes = "signal", { "ss", t.ptr_in(structs.stack_t) },
+    { "old_ss", t.ptr_out(structs.stack_t) } },
+  signalfd4 = { returns = t.fd, classes = "signal desc", { "fd", t.fd }, { "mask", sigset_in },
+    { "sigsetsize", t.size }, { "flags", t.flags("signalfd_flags", { comment = "SFD_???" }) } },
+  pause = { returns = zero, classes = "signal" },
+  restart_syscall = { returns = t.long },
+}
