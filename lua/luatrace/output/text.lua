@@ -119,7 +119,8 @@ function Text:exit_process(stop, thread, call)
   if self.open then
     if call and self.open == rawget(call, "text") then
       self.open = nil
-      self:write(("%s%s) = ?\n"):format(rawget(call, "text").line, ""))
+      local line = rawget(call, "text").line .. ")"
+      self:write(("%s%s= ?\n"):format(line, (" "):rep(math.max(1, RESULT_COLUMN - #line))))
     else
       self:interrupt()
     end

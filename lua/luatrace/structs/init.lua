@@ -109,14 +109,15 @@ M.timespec_utime = t.struct { { "tv_sec", t.long }, { "tv_nsec", t.long }, text 
   out:put("{tv_sec=", t.decimal(value.tv_sec), ", tv_nsec=", t.decimal(value.tv_nsec), "}")
 end }
 
-local function rlim(out, _, value)
-  if value == 18446744073709551615ULL then return out:put("RLIM_INFINITY") end
+local function rlim(out, _, value, name)
+  if value == 18446744073709551615ULL then return out:put(type(name) == "string" and name or "RLIM_INFINITY") end
   if type(value) == "number" and value > 1024 and value % 1024 == 0 then
     return out:put(("%d*1024"):format(value / 1024))
   end
   out:put(t.decimal(value))
 end
-local rlimit_value = setmetatable({ text = rlim }, { __index = t.u64 })
+local rlimit_value = setmetatable({ text = function(out, call, value) rlim(out, call, value, "RLIM64_INFINITY") end },
+  { __index = t.u64 })
 M.rlimit64 = t.struct { { "rlim_cur", rlimit_value }, { "rlim_max", rlimit_value } }
 M.rlimit = t.struct { { "rlim_cur", setmetatable({ text = rlim }, { __index = t.ulong }) },
   { "rlim_max", setmetatable({ text = rlim }, { __index = t.ulong }) } }

@@ -80,7 +80,10 @@ return {
   ioctl = { returns = t.i32, { "fd", fd }, { "request", request }, { "argp", t.by(function(call)
     return ioctl_arguments[ioctl_request(call)] or t.xlong
   end, true), when = function(call) return not ioctl_bare[ioctl_request(call)] end } },
-  fcntl = { returns = t.i32, comment = fcntl_meaning, { "fd", fd },
+  fcntl = { returns = t.by(function(call)
+    local cmd = fcntl_cmd(call)
+    return (cmd == 1 or cmd == 3 or cmd == 1034) and t.x32 or t.i32
+  end), comment = fcntl_meaning, { "fd", fd },
     { "cmd", t.enum("fcntl_cmd", { comment = "F_???" }) },
     { "arg", t.by(function(call) return fcntl_arguments[fcntl_cmd(call)] or t.xlong end),
       when = function(call) return not fcntl_bare[fcntl_cmd(call)] end } },

@@ -105,7 +105,7 @@ return {
   getrusage = { returns = zero, { "who", t.enum("rusage_who", { comment = "RUSAGE_???" }) }, { "usage", rusage_out } },
   set_tid_address = { returns = pid, { "tidptr", t.address } },
   set_robust_list = { returns = zero, { "head", t.address }, { "len", t.size } },
-  rseq = { returns = zero, { "rseq", t.address }, { "rseq_len", t.u32 }, { "flags", t.i32 }, { "sig", t.x32 } },
+  rseq = { returns = zero, { "rseq", t.address }, { "rseq_len", t.x32 }, { "flags", t.x32 }, { "sig", t.x32 } },
   uname = { returns = zero, { "buf", t.ptr_out(structs.utsname) } },
   sysinfo = { returns = zero, { "info", t.ptr_out(structs.sysinfo) } },
   umask = { returns = t.mode, { "mask", t.mode } },
