@@ -29,7 +29,7 @@ end)
 
 at.exit(function(process)
   local node = node_of(process)
-  node.how = process.signal and ("killed by %s"):format(process.signal) or ("exit %d"):format(process.status)
+  node.how = process.signal and ("killed by signal %d"):format(process.signal) or ("exit %d"):format(process.status)
   node.seconds = process.ended - node.started
   -- Its pid may be given to another process.
   nodes[process.pid] = nil

@@ -36,6 +36,9 @@ on["read,pread64"](function(call)
   call.buf = mutate(call.buf)
 end)
 
+-- These copy without passing through the program's memory; programs fall back to read and write.
+on["copy_file_range,sendfile,splice"](function(call) call:fail "EINVAL" end)
+
 at.finish(function(run)
   io.stderr:write(("%d bytes changed in %d reads (--seed=%s%s)\n"):format(changed, reads, tostring(script.seed),
     run.signal and (", killed by signal %d"):format(run.signal) or ""))

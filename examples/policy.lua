@@ -33,6 +33,10 @@ local function phase_named(exe)
   return phase
 end
 
+local started -- what luatrace's own child does before it becomes the program is not the program's
+
+at.start(function() started = true end)
+
 local function enter_phase(process)
   local phase = phase_named(process.exe)
   phase_of[process] = phase
@@ -44,6 +48,7 @@ at.exit(function(process) phase_of[process] = nil end)
 
 -- No call:run(): every call costs one stop only.
 on["%all"](function(call)
+  if not started then return end
   local process = call.process
   local phase = phase_of[process] or enter_phase(process)
   phase.calls[call.name] = call.nr

@@ -25,7 +25,7 @@ local directory -- of this test: new and empty before each one, and the commands
 ---@return { status: integer, out: string, err: string }
 local function sh(command)
   local out, err, status = directory .. "/.out", directory .. "/.err", directory .. "/.status"
-  os.execute(("cd %s && { (%s\n) >%s 2>%s </dev/null; echo $? >%s; }"):format(quote(directory), command, quote(out),
+  os.execute(("cd %s && { (%s\n) >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null"):format(quote(directory), command, quote(out),
     quote(err), quote(status)))
   return { status = tonumber(read_file(status)), out = read_file(out), err = read_file(err) }
 end
@@ -178,14 +178,15 @@ sys.exit(client.wait())
   end)
 
   describe("short-io", function()
-    it("lets cat and tar give the same results", function()
+    it("lets cat and the extraction by tar give the same results", function()
       sh("mkdir tree && cp " .. root .. "/src/*.c tree")
       local plain = sh("cat tree/*.c")
       local short = sh(luatrace "short-io" .. " -- cat tree/*.c")
       assert.are.equal(plain.out, short.out)
       assert.matches("^[1-9]%d* calls made shorter, [1-9]%d* interrupted\n$", short.err)
-      assert.are.equal(0, sh(luatrace "short-io" .. " -- tar cf made.tar tree").status)
-      assert.are.equal(0, sh("tar df made.tar").status)
+      sh("tar cf tree.tar tree && mkdir extracted")
+      assert.are.equal(0, sh(luatrace "short-io" .. " -- tar xf tree.tar -C extracted").status)
+      assert.are.equal(0, sh("diff -r tree extracted/tree").status)
     end)
 
     it("lets sort give the same result where reads are only short", function()
@@ -226,7 +227,9 @@ sys.exit(client.wait())
   it("slow-accept holds one client while the others are served", function()
     local server = (" -- /usr/bin/python3 %s/examples/slow-accept/server.py"):format(root)
     local served = sh(luatrace "slow-accept" .. " 1 2" .. server)
-    assert.are.equal("client 1: hello", lines_of(served.out)[3])
+    -- Client 1 goes on as soon as client 3 has been accepted: which of these two is served first is open.
+    assert.are.equal("client 2: hello", lines_of(served.out)[1])
+    assert.are.equal("connection 1 waits\nconnection 1 goes on\n", served.err)
     assert.are.equal(3, #lines_of(served.out))
     assert.are.equal(0, served.status)
     local timed = sh(luatrace "slow-accept" .. " 2 0.5s" .. server)
@@ -236,7 +239,7 @@ sys.exit(client.wait())
   it("exec-tree shows who started what, and how it ended", function()
     local tree = sh(luatrace "exec-tree" .. " -- sh -c '(exit 3); sh -c \"kill -9 \\$\\$\"; true; env true; exit 4'")
     assert.are.equal(4, tree.status)
-    local lines = lines_of(tree.err)
+    local lines = lines_of((tree.err:gsub("^Killed\n", ""))) -- says the shell
     assert.matches("^sh %-c .*  %[exit 4, %d+%.%d%d%d s%]$", lines[1])
     assert.matches("^  %(fork%)  %[exit 3, ", lines[2])
     assert.matches("^  sh %-c kill %-9 %$%$  %[killed by signal 9, ", lines[3])
@@ -319,10 +322,9 @@ for phase in json.load(open("policy.json")):
 
   it("footprint adds up the memory that calls read and write", function()
     write_file(directory .. "/text", ("x"):rep(1000))
-    local shown = sh(luatrace "footprint" .. " read,write -- cat text")
+    local shown = sh("LC_ALL=C " .. luatrace "footprint" .. " read,write -- cat text | cat")
     -- cat writes the 1000 bytes; it reads them, and the loader the 832 bytes of libc's ELF header (strace says so).
-    local header = sh("strace -o log -e trace=read cat text; grep -o '= 832$' log")
-    assert.are.equal("= 832\n", header.out:sub(-6))
+    assert.matches("= 832\n", sh("LC_ALL=C strace -o log -e trace=read cat text; cat log").out)
     assert.matches("%f[%d]1000 +0 write\n", shown.err)
     assert.matches("%f[%d]0 +1832 read\n", shown.err)
   end)
