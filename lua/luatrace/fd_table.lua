@@ -66,9 +66,10 @@ local Table = {}
 Table.__index = Table
 
 ---@param pid integer
+---@param complete boolean|nil all calls that change descriptors will be seen
 ---@return luatrace.FdTable
-function M.new(pid)
-  return setmetatable({ pid = pid, entries = {}, complete = false }, Table)
+function M.new(pid, complete)
+  return setmetatable({ pid = pid, entries = {}, complete = complete or false }, Table)
 end
 
 --- The table of a new child: a copy, or the same one with CLONE_FILES.

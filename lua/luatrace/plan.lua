@@ -9,6 +9,7 @@ local bit = require "bit"
 local ffi = require "ffi"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
+local fd_table = require "luatrace.fd_table"
 local filter = require "luatrace.filter"
 
 local M = {}
@@ -123,7 +124,7 @@ local function add_pattern(wanted, pattern, handler, reason, where)
       local row = decode.find(arch, name)
       if row then
         local entry = entry_for(wanted, arch, row.nr)
-        if handler then entry.handlers[#entry.handlers + 1] = handler end
+        if handler then entry.handlers[#entry.handlers + 1] = handler else entry.observed = true end
         entry.reasons[#entry.reasons + 1] = reason
       end
     end
@@ -211,11 +212,26 @@ function M.build(registry, observers, options)
       if not ok then error(("trap plan: %s: %s"):format(entry.row.name, message), 0) end
     end
   end
+  self:note_fd_calls()
   -- Too large a filter is no failure: everything works with plain ptrace, slower.
   if self.mode == "seccomp" and not self.engine_plan:size() then
     self.mode, self.mode_reason = "ptrace", "the filter would be larger than the kernel takes"
   end
   return self
+end
+
+--- When every call that changes descriptors is trapped anyway, their returns are watched too: then what a descriptor
+-- is open on can be remembered instead of looked up.
+function Plan:note_fd_calls()
+  local entries = {}
+  for _, name in ipairs(fd_table.changing_calls()) do
+    local row = decode.find("x86_64", name)
+    local entry = row and self.wanted.x86_64[row.nr]
+    if row and (not entry or #entry.reasons == 0 or #entry.handlers == 0 and not entry.observed) then return end
+    entries[#entries + 1] = entry
+  end
+  for _, entry in ipairs(entries) do entry.changes_fds = true end
+  self.sees_all_fd_calls = true
 end
 
 --- The plan in lines for people.

@@ -90,10 +90,11 @@ function Process:__tostring() return ("process %d"):format(self.pid) end
 local Tree = {}
 Tree.__index = Tree
 
----@param options { keep: boolean? }
+---@param options { keep: boolean?, sees_all_fd_calls: boolean? }
 ---@return luatrace.ProcessTree
 function M.new(options)
-  return setmetatable({ threads = {}, keep = options.keep, all = {}, roots = 0, alive = 0 }, Tree)
+  return setmetatable({ threads = {}, keep = options.keep, sees_all_fd_calls = options.sees_all_fd_calls, all = {},
+    roots = 0, alive = 0 }, Tree)
 end
 
 local function new_process(tree, pid, parent, time)
@@ -130,7 +131,7 @@ function Tree:birth(birth)
       for key in pairs(image) do rawset(process, key, rawget(parent.process, key)) end
       if band(flags, CLONE_VM) ~= 0 then rawset(process, "scratch", rawget(parent.process, "scratch")) end
     else
-      rawset(process, "fds", fd_table.new(birth.pid))
+      rawset(process, "fds", fd_table.new(birth.pid, self.sees_all_fd_calls))
     end
   end
   process.thread_count = process.thread_count + 1
@@ -186,11 +187,6 @@ function Tree:superseded(tracee)
   if not thread then return end
   self.threads[tracee] = nil
   thread.process.thread_count = thread.process.thread_count - 1
-end
-
---- What a call changed: descriptors, directories.
-function Tree.note_call(_, call)
-  call.thread.process.fds:note_call(call)
 end
 
 return M

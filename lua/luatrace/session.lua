@@ -68,8 +68,8 @@ function M.new(options)
   local engine_options = { want = want }
   for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
   self.tracer = engine.open(engine_options)
-  self.tree = process_tree.new { keep = options.keep_tree }
   self.plan = plan.build(registry, self.observers, options)
+  self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
   self.wanted = self.plan.wanted
   for _, observer in ipairs(self.observers) do self.observes_exit = self.observes_exit or observer.wants_exit end
   return self
@@ -203,7 +203,8 @@ end
 function Session:to_kernel(call)
   local tracer, id = self.tracer, call.id
   local waiters = rawget(call, "waiters")
-  local want_exit = (waiters and #waiters > 0) or (self.observes_exit and not rawget(call, "exit_unwanted"))
+  local want_exit = (waiters and #waiters > 0) or (self.observes_exit and not rawget(call, "exit_unwanted")) or
+    rawget(call, "changes_fds")
   if rawget(call, "answered") then
     tracer:skip_call(id, call.raw_ret)
   elseif rawget(call, "changed") then
@@ -257,8 +258,11 @@ stops[kind.ENTRY] = function(self, stop)
   end
   local entry = self.wanted:find(arch_name, nr)
   local thread = self.tree:thread(stop.tracee)
+  local fds = thread.process.fds
+  if not fds.complete then fds:new_stop() end
   local call = event.new(self, stop, entry.row, thread)
   rawset(call, "handlers", entry.handlers)
+  if entry.changes_fds then rawset(call, "changes_fds", true) end
   self.threads[stop.tracee] = call
   self:count_call(call)
   if entry.guard and entry.guard(self, call) then return end
@@ -273,7 +277,8 @@ stops[kind.EXIT_CALL] = function(self, stop)
   rawset(call, "phase", "exit")
   rawset(call, "left", tonumber(stop.time))
   event.set_result(call, engine.exact(stop.result))
-  self.tree:note_call(call)
+  local fds = call.thread.process.fds
+  if fds.complete then fds:note_call(call) else fds:new_stop() end
   return self:advance(call)
 end
 
