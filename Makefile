@@ -22,7 +22,8 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fstack-protector-strong $(UNPACKED_CFLAGS) \
   -isystem /usr/include/luajit-2.1 -Isrc $(CFLAGS) $(SANITIZE)
-UNWIND_LIBS := -lunwind-ptrace -lunwind-x86_64 -lunwind
+# libgcc first: libunwind has _Unwind_* functions of its own, and LuaJIT would throw its errors through those, slowly.
+UNWIND_LIBS := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind-ptrace -lunwind-x86_64 -lunwind
 
 CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
 CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded_modules.o
