@@ -8,4 +8,4 @@ stds.luatrace = {
   read_globals = { "on", "at", "watch", "random", "script", "luatrace" },
 }
 files["spec"] = { std = "+busted" }
-exclude_files = { "build", "vendor" }
+exclude_files = { "build", "vendor", "lua/luatrace/script_api.lua" }

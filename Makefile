@@ -27,7 +27,8 @@ UNWIND_LIBS := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind-ptrace -lunwi
 
 CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
 CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded_modules.o
-LUA := $(shell find lua/luatrace -name '*.lua' | LC_ALL=C sort)
+# script_api.lua is for editors only.
+LUA := $(shell find lua/luatrace -name "*.lua" ! -name script_api.lua | LC_ALL=C sort)
 .PHONY: all setup demo test bench soak install format tidy clean check-format
 .DELETE_ON_ERROR:
 

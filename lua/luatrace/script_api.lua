@@ -1,0 +1,51 @@
+---@meta
+-- What a script sees, for editors: lua-language-server reads this file (through .luarc.json) and completes `on.`,
+-- `at.`, `call.` in scripts. It is not loaded at run time; script.lua and event.lua are what it describes.
+
+---@alias luatrace.Handler fun(call: luatrace.Call)
+
+--- Registers a handler: on.openat(fn), on["%file"](fn), on["/regex"](fn), on["open,openat"](fn), on["%all"](fn).
+---@type table<string, fun(handler: luatrace.Handler)>
+on = {}
+
+---@class luatrace.At
+---@field start fun(handler: fun(process: luatrace.Process)) the program's own image is in place
+---@field exec fun(handler: fun(process: luatrace.Process)) a process has a new image
+---@field fork fun(handler: fun(process: luatrace.Process)) a process was born; process.parent is who made it
+---@field thread fun(handler: fun(thread: luatrace.Thread)) a thread was born
+---@field signal fun(handler: fun(signal: luatrace.Signal)) a signal is about to be delivered
+---@field exit fun(handler: fun(process: luatrace.Process)) a process has ended: process.status or process.signal
+---@field finish fun(handler: fun(run: luatrace.Run)) all is over
+at = {}
+
+---@class luatrace.Run
+---@field status integer|nil exit status of the program
+---@field signal integer|nil number of the signal that killed it
+---@field time number seconds
+---@field calls table<string, { count: integer, errors: integer }> per call name; zero for what never happened
+
+---@class luatrace.Script
+---@field name string|nil
+---@field args string[]
+---@field seed integer
+script = {}
+
+--- 0 <= x < 1; random(n): 1 to n; random(m, n): m to n. All from --seed.
+---@param m? integer
+---@param n? integer
+---@return number
+function random(m, n) end
+
+---@class luatrace.Call
+---@field fd luatrace.ArgumentFd
+---@field dirfd luatrace.ArgumentFd
+---@field sockfd luatrace.ArgumentFd
+---@field pathname string
+---@field oldpath string
+---@field newpath string
+---@field flags luatrace.Flags
+---@field buf string
+---@field count integer
+---@field addr table
+---@field iov string
+---@field [string] any every argument by its name in the manual page
