@@ -7,7 +7,7 @@
 --
 -- LUATRACE_BIN names the binary under test (default build/luatrace).
 
-local posix = require "posix"
+local dirent = require "posix.dirent"
 local poll = require "posix.poll"
 local signal = require "posix.signal"
 local stdlib = require "posix.stdlib"
@@ -216,7 +216,7 @@ end
 ---@return string[]
 function M.leftovers()
   local found = {}
-  for _, name in ipairs(posix.dirent.dir("/proc")) do
+  for _, name in ipairs(dirent.dir("/proc")) do
     if name:find("^%d+$") then
       local file = io.open(("/proc/%s/environ"):format(name))
       local env = file and file:read("*a") or ""
