@@ -4,7 +4,10 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/audit-opens.lua -- gcc -c greet.c
+--   /tmp/ccgb0evR.s (cc1)
+--   /tmp/ccgb0evR.s (gcc)
+--   /tmp/ex/cap/greet.o (as)
 
 local files, order = {}, {}
 

@@ -7,7 +7,19 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/call-set-difference.lua save calls -- ls *.c
+--   cat.c
+--   greet.c
+--   main.c
+--   $ luatrace examples/call-set-difference.lua compare calls -- ls -l *.c
+--   -rw-r--r-- 1 root root 3377 Nov 27 12:56 cat.c
+--   -rw-r--r-- 1 root root  100 Nov 27 12:59 greet.c
+--   -rw-r--r-- 1 root root  107 Nov 27 12:59 main.c
+--   +connect
+--   +getxattr
+--   +lgetxattr
+--   +lseek
+--   +socket
 
 local action, file = arg[1], arg[2]
 if not file or (action ~= "save" and action ~= "compare") then

@@ -5,7 +5,25 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/count-calls.lua -- true
+--       calls    errors syscall
+--           8           mmap
+--           3           mprotect
+--           2           close
+--           2           newfstatat
+--           2           openat
+--           2           pread64
+--           1         1 access
+--           1           arch_prctl
+--           1           brk
+--           1           execve
+--           1           exit_group
+--           1           munmap
+--           1           prlimit64
+--           1           read
+--           1           rseq
+--           1           set_robust_list
+--           1           set_tid_address
 
 on[arg[1] or "%all"](function(call) call:run() end)
 

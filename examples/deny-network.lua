@@ -5,7 +5,10 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/deny-network.lua -- bash -c 'exec 3<>/dev/tcp/127.0.0.1/80'
+--   denied: socket(AF_INET) in bash
+--   bash: socket: Permission denied
+--   bash: line 1: /dev/tcp/127.0.0.1/80: Permission denied
 
 local denied = { AF_INET = true, AF_INET6 = true, AF_PACKET = true }
 local said = {}

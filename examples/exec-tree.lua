@@ -4,7 +4,19 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/exec-tree.lua -- make -s -B -f good.mk
+--   make -s -B -f good.mk  [exit 0, 0.047 s]
+--     /bin/sh -c gcc -O1 -Wall -Wextra -Werror -S -o - main.c | as -o main.o -  [exit 0, 0.015 s]
+--       gcc -O1 -Wall -Wextra -Werror -S -o - main.c  [exit 0, 0.013 s]
+--         /usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet -imultiarch x86_64-linux-gnu main...  [exit 0, 0.011 s]
+--       as -o main.o -  [exit 0, 0.014 s]
+--     /bin/sh -c gcc -O1 -Wall -Wextra -Werror -S -o - greet.c | as -o greet.o -  [exit 0, 0.016 s]
+--       gcc -O1 -Wall -Wextra -Werror -S -o - greet.c  [exit 0, 0.015 s]
+--         /usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet -imultiarch x86_64-linux-gnu gree...  [exit 0, 0.013 s]
+--       as -o greet.o -  [exit 0, 0.014 s]
+--     gcc -o hello main.o greet.o  [exit 0, 0.014 s]
+--       /usr/lib/gcc/x86_64-linux-gnu/12/collect2 -plugin /usr/lib/gcc/x86_64-linux-g...  [exit 0, 0.012 s]
+--         /usr/bin/ld -plugin /usr/lib/gcc/x86_64-linux-gnu/12/liblto_plugin.so -plugin...  [exit 0, 0.011 s]
 
 local nodes = {}  -- pid -> { execs, children, ... }
 local roots = {}

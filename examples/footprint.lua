@@ -6,7 +6,24 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/footprint.lua read,write,openat -- cat greet.h | cat
+--   openat
+--     read     pathname 0x7f67f9d630b1+17
+--   openat
+--     read     pathname 0x7f67f9d301e0+32
+--   read
+--     written  buf 0x7ffeb4002508+832
+--   openat
+--     read     pathname 0x7ffeb40039a4+8
+--   read
+--     written  buf 0x7f67f9b1e000+29
+--   void greet(const char *who);
+--   write
+--     read     buf 0x7f67f9b1e000+29
+--        read   written bytes of memory
+--          57         0 openat
+--           0       861 read
+--          29         0 write
 
 local totals = {}
 

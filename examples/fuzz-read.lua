@@ -7,7 +7,15 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace --seed=7 examples/fuzz-read.lua 0.05 greet -- cat greet.h | cat -v
+--   voiM-6 ^Lreet(const charM-**who);
+--   3 bytes changed in 1 reads (--seed=7)
+--   $ luatrace --seed=7 examples/fuzz-read.lua 0.05 greet -- cat greet.h | cat -v
+--   voiM-6 ^Lreet(const charM-**who);
+--   3 bytes changed in 1 reads (--seed=7)
+--   $ luatrace --seed=8 examples/fuzz-read.lua 0.05 greet -- cat greet.h | cat -v
+--   void greet(const cM-nar *who);
+--   1 bytes changed in 1 reads (--seed=8)
 
 local chance = tonumber(arg[1] or 0.01)
 local pattern = arg[2]

@@ -10,7 +10,20 @@
 -- io-error-sweep/sweep.sh is the loop, io-error-sweep/store.c a program to test: it keeps a record in a file, rightly
 -- ("safe") or with unchecked writes ("careless"). Captured output:
 --
---   @OUTPUT@
+--   $ cat sweep
+--   LUATRACE=luatrace exec examples/io-error-sweep/sweep.sh write,fsync,rename EIO 'echo old >record' \
+--     'case $(cat record) in new) test $status = 0;; old) test $status != 0;; *) false;; esac' ./store "$1" record new
+--   $ sh sweep safe
+--   1: write fails with EIO: exit status 1, survived
+--   2: write fails with EIO: exit status 1, survived
+--   3: fsync fails with EIO: exit status 1, survived
+--   4: rename fails with EIO: exit status 1, survived
+--   4 failures tried
+--   $ sh sweep careless
+--   1: write fails with EIO: exit status 0, BROKEN
+--   2: write fails with EIO: exit status 0, survived
+--   3: fsync fails with EIO: exit status 0, survived
+--   3 failures tried
 
 local nth, calls, failure, mark = tonumber(arg[1]), arg[2], arg[3], arg[4]
 if not mark then error("usage: luatrace examples/io-error-sweep.lua N CALLS ERROR MARK -- COMMAND", 0) end

@@ -6,7 +6,13 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/keep-temporaries.lua -- gcc -o hello main.c greet.c
+--   kept /tmp/ccavhbfl.cdtor.c for collect2
+--   kept /tmp/ccqopH4K.cdtor.o for collect2
+--   kept /tmp/ccm6Endo.res for gcc
+--   kept /tmp/ccfZVqN4.o for gcc
+--   kept /tmp/ccG2AbA7.o for gcc
+--   kept /tmp/ccF4ZJ2e.s for gcc
 
 local pattern = arg[1] or "/cc%w+%."
 

@@ -6,7 +6,16 @@
 --
 -- kill-fourth-byte/writer.c writes "aaaaaaaa" byte by byte, in place or atomically. Captured output:
 --
---   @OUTPUT@
+--   $ gcc -o writer examples/kill-fourth-byte/writer.c
+--   $ luatrace examples/kill-fourth-byte.lua -- ./writer in-place target
+--   Killed
+--   $ cat target
+--   aaa
+--   $ rm target
+--   $ luatrace examples/kill-fourth-byte.lua -- ./writer atomic target
+--   Killed
+--   $ ls target*
+--   target.new
 
 local nth = tonumber(arg[1] or 4)
 local writes = 0

@@ -8,7 +8,28 @@
 -- kill-third-object-write/ has the same small project with two makefiles, which differ in one line: broken.mk lacks
 -- .DELETE_ON_ERROR. Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/kill-third-object-write.lua -- make -f broken.mk
+--   gcc -O1 -Wall -Wextra -Werror -S -o - main.c | as -o main.o -
+--   killed as (pid 20347) at write 3 to /tmp/ex/cap/main.o
+--   Killed
+--   make: *** [rules.mk:10: main.o] Error 137
+--   $ make -f broken.mk
+--   gcc -O1 -Wall -Wextra -Werror -S -o - greet.c | as -o greet.o -
+--   gcc -o hello main.o greet.o
+--   main.o: file not recognized: file format not recognized
+--   collect2: error: ld returned 1 exit status
+--   make: *** [rules.mk:7: hello] Error 1
+--   $ rm main.o greet.o
+--   $ luatrace examples/kill-third-object-write.lua -- make -f good.mk
+--   gcc -O1 -Wall -Wextra -Werror -S -o - main.c | as -o main.o -
+--   killed as (pid 20371) at write 3 to /tmp/ex/cap/main.o
+--   Killed
+--   make: *** [rules.mk:10: main.o] Error 137
+--   make: *** Deleting file 'main.o'
+--   $ make -f good.mk
+--   gcc -O1 -Wall -Wextra -Werror -S -o - main.c | as -o main.o -
+--   gcc -O1 -Wall -Wextra -Werror -S -o - greet.c | as -o greet.o -
+--   gcc -o hello main.o greet.o
 
 local nth = tonumber(arg[1] or 3)
 local pattern = arg[2] or "%.o$"

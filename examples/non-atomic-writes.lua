@@ -6,7 +6,9 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/non-atomic-writes.lua -- sh -c './writer in-place one; ./writer atomic two'
+--   written in place: /tmp/ex/cap/one (writer)
+--   1 file written in place
 
 local pattern = arg[1]
 local written = {}    -- path -> { bytes, comm, synced }: files with data written through them

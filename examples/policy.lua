@@ -12,7 +12,24 @@
 --
 -- A policy knows only what the observed run did: run everything that the program must be able to do. Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/policy.lua json policy.json -- sh -c 'mkdir made; rmdir made'
+--   /usr/bin/dash: 29 calls
+--   /usr/bin/mkdir: 19 calls
+--   /usr/bin/rmdir: 18 calls
+--   $ fold -s -w 100 policy.json | head -5
+--   [
+--     {"exe": "/usr/bin/dash", "processes": 3,
+--      "calls": ["access", "arch_prctl", "brk", "close", "execve", "exit_group", "getegid", "geteuid",
+--   "getgid", "getpid", "getppid", "getrandom", "getuid", "mmap", "mprotect", "munmap", "newfstatat",
+--   "openat", "pread64", "prlimit64", "read", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+--   $ luatrace examples/policy.lua c cat.c -- cat greet.h
+--   void greet(const char *who);
+--   /usr/bin/cat: 20 calls
+--   $ gcc -DPOLICY_MAIN -o confined cat.c
+--   $ ./confined cat greet.h
+--   void greet(const char *who);
+--   $ ./confined mkdir made
+--   Bad system call
 
 local format, file = arg[1], arg[2]
 if not file or (format ~= "json" and format ~= "c") then

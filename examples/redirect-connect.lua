@@ -7,7 +7,14 @@
 --
 -- Captured output (a python3 -m http.server listens on 8000):
 --
---   @OUTPUT@
+--   $ cat client.py
+--   import socket
+--   with socket.create_connection(("192.0.2.1", 80)) as server:
+--       server.sendall(b"GET /greet.h HTTP/1.0\r\n\r\n")
+--       print(server.makefile().read().splitlines()[0])
+--   $ luatrace examples/redirect-connect.lua 192.0.2.1:80 8000 -- /usr/bin/python3 client.py
+--   python3: 192.0.2.1:80 -> 127.0.0.1:8000
+--   HTTP/1.0 200 OK
 
 local from, to = arg[1], tonumber(arg[2])
 if not to then error("usage: luatrace examples/redirect-connect.lua FROM TO -- COMMAND", 0) end

@@ -5,7 +5,10 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ cat elsewhere/hosts
+--   127.0.0.1 everything
+--   $ luatrace examples/redirect-path.lua /etc $PWD/elsewhere -- cat /etc/hosts
+--   127.0.0.1 everything
 
 local from, to = arg[1], arg[2]
 if not to then error("usage: luatrace examples/redirect-path.lua FROM TO -- COMMAND", 0) end

@@ -8,7 +8,11 @@
 -- Only the thread (or process) whose accept it was waits. slow-accept/server.py is a server with two accepting threads
 -- that also plays its three clients. Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/slow-accept.lua 1 0.5s -- python3 examples/slow-accept/server.py
+--   connection 1 waits
+--   client 2: hello
+--   client 3: hello
+--   client 1: hello
 
 local nth = tonumber(arg[1] or 1)
 local seconds = tonumber((arg[2] or "0.5s"):match("^([%d.]+)s$"))

@@ -7,7 +7,11 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace --timeout=2 examples/stuck-calls.lua -- sh -c 'cat fifo | sort'; echo $?
+--   sh (pid 23733, tid 23733): wait4(any child) for 2.0 s
+--   cat (pid 23734, tid 23734): openat(fifo) for 2.0 s
+--   sort (pid 23735, tid 23735): read(fd 0, pipe pipe:[112994]) for 2.0 s
+--   124
 
 local with_stack = arg[1] == "stack"
 local waiting = {} -- tid -> what its thread is in
@@ -19,6 +23,8 @@ local function note(call)
   local what
   if type(fd) == "table" then
     what = ("fd %d, %s %s"):format(fd.num, fd.kind or "?", fd.path or "")
+  elseif call.name == "wait4" then
+    what = call.pid == -1 and "any child" or ("child %d"):format(call.pid)
   elseif type(call.pathname) == "string" then
     what = call.pathname
   else
@@ -54,8 +60,8 @@ at.finish(function(run)
     local who = ("%s (pid %d, tid %d)"):format(call.comm, call.pid, tid)
     io.stderr:write(("%s: %s(%s) for %.1f s\n"):format(who, call.name, call.what, began + run.time - call.since))
     for _, frame in ipairs(call.stack) do
-      local symbol, offset = frame.symbol or "?", tonumber(frame.offset or 0)
-      io.stderr:write(("    %s+0x%x (%s)\n"):format(symbol, offset, frame.module or "?"))
+      local name, offset = frame.symbol or "?", frame.symbol and frame.offset or frame.module_offset or 0
+      io.stderr:write(("    %s+0x%x (%s)\n"):format(name, offset, frame.module or "?"))
     end
   end
   if #tids == 0 then io.stderr:write("nothing was waiting\n") end

@@ -6,7 +6,10 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/upper-case.lua read -- cat greet.h
+--   VOID GREET(CONST CHAR *WHO);
+--   $ luatrace examples/upper-case.lua write -- cat greet.h
+--   VOID GREET(CONST CHAR *WHO);
 
 local side = arg[1] or "read"
 

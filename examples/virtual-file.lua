@@ -5,7 +5,10 @@
 --
 -- Captured output:
 --
---   @OUTPUT@
+--   $ luatrace examples/virtual-file.lua /etc/motd.new 'Hello from nowhere\n' -- cat /etc/motd.new
+--   Hello from nowhere
+--   $ cat /etc/motd.new
+--   cat: /etc/motd.new: No such file or directory
 
 local path, text = arg[1], arg[2]
 if not text then error("usage: luatrace examples/virtual-file.lua PATH TEXT -- COMMAND", 0) end
