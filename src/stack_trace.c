@@ -1,181 +1,399 @@
 #include "stack_trace.h"
 
-#include <errno.h>
-#include <libunwind-ptrace.h>
-#include <linux/audit.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <elf.h>         /* Elf64_* */
+#include <errno.h>       /* ESRCH */
+#include <fcntl.h>       /* open */
+#include <libunwind.h>   /* unw_* */
+#include <linux/audit.h> /* AUDIT_ARCH_I386 */
+#include <stdio.h>       /* sscanf, snprintf */
+#include <stdlib.h>      /* malloc, free */
+#include <string.h>      /* strdup, memcmp */
+#include <sys/ptrace.h>  /* PTRACE_GETREGS */
+#include <sys/user.h>    /* struct user_regs_struct */
+#include <unistd.h>      /* read, close */
 
-#include "tracee.h"
+#include "elf_symbols.h"   /* names */
+#include "tracee.h"        /* struct tracee, struct process */
+#include "tracee_memory.h" /* tracee_memory_read */
 
-/* One file mapping of the process. */
+/* libunwind exports it, for callers like us, without declaring it. */
+#define search_unwind_table UNW_OBJ(dwarf_search_unwind_table)
+extern int search_unwind_table(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table, unw_proc_info_t *info,
+                               int need_unwind_info, void *view);
+
+/* One executable mapping of the process. */
 struct mapping {
   tracee_addr start, end;
   uint64_t offset; /* into the file */
-  char *path;
+  uint64_t inode;
+  char *path;         /* NULL: of no file (made by a JIT) */
+  tracee_addr header; /* where the file's first page is mapped; 0: it is not */
+  bool table_sought, symbols_sought;
+  tracee_addr table; /* its .eh_frame_hdr */
+  uint64_t table_entries;
+  struct elf_symbols *symbols;
 };
 
-/* A symbol name found earlier. */
-struct symbol {
-  tracee_addr ip;
-  uint64_t offset;
-  char *name; /* NULL: looked for and not found */
-};
+enum { MAPS_MAX = 16 << 20, MAPS_PIECE = 4096, CHUNK = 1024, CHUNKS = 16, SEGMENTS_MAX = 64, TABLE_MAX = 1 << 26 };
 
-enum { SYMBOL_SLOTS = 1024 };
+/* Words that libunwind may look at for one trace. A deep stack takes some ten thousand; unwind programs can loop. */
+enum { WORDS_MAX = 500000 };
 
 struct unwinder {
   unw_addr_space_t space;
-  void *upt; /* libunwind's view of one thread */
-  pid_t upt_tid;
+  char *maps; /* /proc/PID/maps as last read */
+  size_t maps_size, maps_room;
   struct mapping *mappings; /* sorted by address, as the kernel lists them */
   size_t mapping_count;
-  struct symbol symbols[SYMBOL_SLOTS]; /* hashed by ip, one deep: a cache */
 };
 
-static void forget_mappings(struct unwinder *unwinder) {
-  for (size_t i = 0; i < unwinder->mapping_count; i++)
-    free(unwinder->mappings[i].path);
-  free(unwinder->mappings);
-  unwinder->mappings = NULL;
-  unwinder->mapping_count = 0;
-  for (size_t i = 0; i < SYMBOL_SLOTS; i++) {
-    free(unwinder->symbols[i].name);
-    unwinder->symbols[i] = (struct symbol){0};
+/* What libunwind sees during one trace: the stopped thread, through a small cache. */
+struct view {
+  const struct tracer *tracer;
+  struct tracee *tracee;
+  struct unwinder *unwinder;
+  struct user_regs_struct registers;
+  uint32_t words; /* looked at so far */
+  struct {
+    tracee_addr start;
+    int64_t size; /* 0: nothing is there */
+  } chunks[CHUNKS];
+  unsigned char bytes[CHUNKS][CHUNK];
+};
+
+/* --- mappings --------------------------------------------------------------------------------------------------- */
+
+static void free_mappings(struct mapping *mappings, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    free(mappings[i].path);
+    elf_symbols_free(mappings[i].symbols);
   }
+  free(mappings);
 }
 
-void stack_trace_free(struct unwinder *unwinder) {
-  if (!unwinder) return;
-  forget_mappings(unwinder);
-  if (unwinder->upt) _UPT_destroy(unwinder->upt);
-  if (unwinder->space) unw_destroy_addr_space(unwinder->space);
-  free(unwinder);
-}
-
-static struct unwinder *unwinder_for(struct tracee *tracee) {
-  struct unwinder *unwinder = tracee->process->unwinder;
-  if (!unwinder) {
-    unwinder = calloc(1, sizeof *unwinder);
-    if (!unwinder) return NULL;
-    unwinder->space = unw_create_addr_space(&_UPT_accessors, 0);
-    if (!unwinder->space) {
-      free(unwinder);
-      return NULL;
-    }
-    unw_set_caching_policy(unwinder->space, UNW_CACHE_GLOBAL);
-    tracee->process->unwinder = unwinder;
-  }
-  if (unwinder->upt_tid != tracee->tid) {
-    if (unwinder->upt) _UPT_destroy(unwinder->upt);
-    unwinder->upt = _UPT_create(tracee->tid);
-    unwinder->upt_tid = unwinder->upt ? tracee->tid : 0;
-  }
-  return unwinder->upt ? unwinder : NULL;
-}
-
-static void read_mappings(struct unwinder *unwinder, pid_t tid) {
-  char path[64], *line = NULL;
-  size_t size = 0, room = 0;
-  snprintf(path, sizeof path, "/proc/%d/maps", tid);
-  FILE *maps = fopen(path, "re");
-  if (!maps) return;
-  while (getline(&line, &size, maps) > 0) {
-    unsigned long long start, end, offset;
-    int name = 0;
-    if (sscanf(line, "%llx-%llx %*s %llx %*s %*s %n", &start, &end, &offset, &name) < 3 || !name) continue;
-    line[strcspn(line, "\n")] = 0;
-    if (line[name] != '/' && line[name] != '[') continue;
-    if (unwinder->mapping_count == room) {
-      room = room ? room * 2 : 32;
-      struct mapping *grown = realloc(unwinder->mappings, room * sizeof *grown);
-      if (!grown) break;
-      unwinder->mappings = grown;
-    }
-    char *copy = strdup(line + name);
-    if (!copy) break;
-    unwinder->mappings[unwinder->mapping_count++] = (struct mapping){start, end, offset, copy};
-  }
-  free(line);
-  fclose(maps);
-}
-
-static const struct mapping *find_mapping(const struct unwinder *unwinder, tracee_addr ip) {
+static struct mapping *find_mapping(const struct unwinder *unwinder, tracee_addr address) {
   size_t low = 0, high = unwinder->mapping_count;
   while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (unwinder->mappings[middle].end <= ip)
+    size_t middle = low + (high - low) / 2;
+    if (unwinder->mappings[middle].end <= address)
       low = middle + 1;
     else
       high = middle;
   }
-  return low < unwinder->mapping_count && unwinder->mappings[low].start <= ip ? &unwinder->mappings[low] : NULL;
+  return low < unwinder->mapping_count && unwinder->mappings[low].start <= address ? &unwinder->mappings[low] : NULL;
 }
 
-static const struct symbol *symbol_at(struct unwinder *unwinder, unw_cursor_t *cursor, tracee_addr ip) {
-  struct symbol *symbol = &unwinder->symbols[(ip * 0x9e3779b97f4a7c15ull) >> 54];
-  if (symbol->ip == ip) return symbol;
-  char name[512];
-  unw_word_t offset = 0;
-  free(symbol->name);
-  *symbol = (struct symbol){.ip = ip};
-  int error = unw_get_proc_name(cursor, name, sizeof name, &offset);
-  if (error == 0 || error == -UNW_ENOMEM) {
-    symbol->name = strdup(name);
-    symbol->offset = offset;
-  }
-  return symbol;
+static bool same_mapping(const struct mapping *a, const struct mapping *b) {
+  if (a->start != b->start || a->end != b->end || a->offset != b->offset || a->inode != b->inode) return false;
+  if (a->header != b->header || !a->path != !b->path) return false;
+  return !a->path || strcmp(a->path, b->path) == 0;
 }
 
-static void fill(struct unwinder *unwinder, unw_cursor_t *cursor, struct stack_frame *frame) {
-  const struct mapping *mapping = find_mapping(unwinder, frame->ip);
-  if (mapping) {
-    frame->module = mapping->path;
-    frame->module_offset = frame->ip - mapping->start + mapping->offset;
+/* One line of maps, NUL-terminated. The path is left where it is. */
+static bool parse_line(char *line, struct mapping *mapping, bool *executable) {
+  unsigned long long start, end, offset, inode;
+  char permissions[5];
+  int name = 0;
+  if (sscanf(line, "%llx-%llx %4s %llx %*s %llu %n", &start, &end, permissions, &offset, &inode, &name) < 5)
+    return false;
+  *executable = permissions[2] == 'x';
+  *mapping = (struct mapping){.start = start, .end = end, .offset = offset, .inode = inode};
+  if (name && (line[name] == '/' || line[name] == '[')) mapping->path = line + name;
+  return true;
+}
+
+/* Takes the executable mappings out of `text`, which it overwrites. What was learned of those that stayed is kept. */
+static void parse_maps(struct unwinder *unwinder, char *text) {
+  struct mapping *mappings = NULL, line_is, first = {0};
+  size_t count = 0, room = 0, kept = 0;
+  bool executable;
+  for (char *line = text, *end; line && *line; line = end) {
+    end = strchr(line, '\n');
+    if (end) *end++ = 0;
+    if (!parse_line(line, &line_is, &executable)) continue;
+    if (line_is.path && line_is.offset == 0) first = line_is;
+    if (!executable) continue;
+    if (count == room) {
+      room = room ? room * 2 : 32;
+      struct mapping *grown = realloc(mappings, room * sizeof *grown);
+      if (!grown) break;
+      mappings = grown;
+    }
+    if (line_is.path && first.path && first.inode == line_is.inode && strcmp(first.path, line_is.path) == 0)
+      line_is.header = first.start;
+    struct mapping *old = find_mapping(unwinder, line_is.start);
+    if (old && same_mapping(old, &line_is)) {
+      line_is = *old;
+      old->path = NULL;
+      old->symbols = NULL;
+      kept++;
+    } else if (line_is.path) {
+      line_is.path = strdup(line_is.path);
+    }
+    mappings[count++] = line_is;
   }
-  const struct symbol *symbol = symbol_at(unwinder, cursor, frame->ip);
-  frame->symbol = symbol->name;
-  frame->symbol_offset = symbol->name ? symbol->offset : 0;
+  if (kept != count || kept != unwinder->mapping_count) unw_flush_cache(unwinder->space, 0, 0);
+  free_mappings(unwinder->mappings, unwinder->mapping_count);
+  unwinder->mappings = mappings;
+  unwinder->mapping_count = count;
+}
+
+/* Reads /proc/PID/maps, and parses it when it has changed: nobody tells us when a library comes or goes. */
+static void refresh_mappings(struct unwinder *unwinder, pid_t tid) {
+  char path[64], piece[MAPS_PIECE];
+  snprintf(path, sizeof path, "/proc/%d/maps", tid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  size_t size = 0;
+  bool differs = false;
+  ssize_t got;
+  while ((got = read(fd, piece, sizeof piece)) > 0) {
+    if (unwinder->maps_room - size < sizeof piece) {
+      size_t grown_room = unwinder->maps_room ? unwinder->maps_room * 2 : 4 * sizeof piece;
+      char *grown = grown_room <= MAPS_MAX ? realloc(unwinder->maps, grown_room) : NULL;
+      if (!grown) break;
+      unwinder->maps = grown;
+      unwinder->maps_room = grown_room;
+    }
+    char *here = unwinder->maps + size;
+    size += (size_t)got;
+    if (size > unwinder->maps_size || memcmp(here, piece, (size_t)got) != 0) differs = true;
+    memcpy(here, piece, (size_t)got);
+  }
+  close(fd);
+  if (!differs && got == 0 && size == unwinder->maps_size) return;
+  unwinder->maps_size = 0;
+  char *text = got < 0 || size == 0 ? NULL : malloc(size + 1);
+  if (!text) return; /* it is dying, or we are short of memory: what we had must do */
+  unwinder->maps_size = size;
+  memcpy(text, unwinder->maps, size);
+  text[size] = 0;
+  parse_maps(unwinder, text);
+  free(text);
+}
+
+/* --- what libunwind asks for ------------------------------------------------------------------------------------ */
+
+static int64_t view_read(struct view *view, tracee_addr from, void *to, uint64_t size) {
+  return tracee_memory_read(view->tracer, view->tracee, from, to, size);
+}
+
+static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write, void *data) {
+  struct view *view = data;
+  (void)space;
+  if (write || ++view->words > WORDS_MAX) return -UNW_EINVAL;
+  uint64_t within = address % CHUNK;
+  if (within > CHUNK - sizeof *value)
+    return view_read(view, address, value, sizeof *value) == sizeof *value ? 0 : -UNW_EINVAL;
+  uint32_t slot = address / CHUNK % CHUNKS;
+  tracee_addr start = address - within;
+  if (view->chunks[slot].start != start || !view->chunks[slot].size) {
+    int64_t got = view_read(view, start, view->bytes[slot], CHUNK);
+    view->chunks[slot].start = start;
+    view->chunks[slot].size = got > 0 ? got : 0;
+  }
+  if ((int64_t)(within + sizeof *value) > view->chunks[slot].size) return -UNW_EINVAL;
+  memcpy(value, view->bytes[slot] + within, sizeof *value);
+  return 0;
+}
+
+static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write, void *data) {
+  const struct user_regs_struct *registers = &((struct view *)data)->registers;
+  const unsigned long long values[] = {
+      [UNW_X86_64_RAX] = registers->rax, [UNW_X86_64_RDX] = registers->rdx, [UNW_X86_64_RCX] = registers->rcx,
+      [UNW_X86_64_RBX] = registers->rbx, [UNW_X86_64_RSI] = registers->rsi, [UNW_X86_64_RDI] = registers->rdi,
+      [UNW_X86_64_RBP] = registers->rbp, [UNW_X86_64_RSP] = registers->rsp, [UNW_X86_64_R8] = registers->r8,
+      [UNW_X86_64_R9] = registers->r9,   [UNW_X86_64_R10] = registers->r10, [UNW_X86_64_R11] = registers->r11,
+      [UNW_X86_64_R12] = registers->r12, [UNW_X86_64_R13] = registers->r13, [UNW_X86_64_R14] = registers->r14,
+      [UNW_X86_64_R15] = registers->r15, [UNW_X86_64_RIP] = registers->rip,
+  };
+  (void)space;
+  if (write || number < 0 || (size_t)number >= sizeof values / sizeof *values) return -UNW_EBADREG;
+  *value = values[number];
+  return 0;
+}
+
+/* Finds the mapping's .eh_frame_hdr in memory: a sorted table of where each function's unwind program is. */
+static void seek_table(struct view *view, struct mapping *mapping) {
+  Elf64_Ehdr header;
+  Elf64_Phdr segments[SEGMENTS_MAX];
+  mapping->table_sought = true;
+  if (view_read(view, mapping->header, &header, sizeof header) != sizeof header) return;
+  if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64) return;
+  if (header.e_phentsize != sizeof *segments || header.e_phnum == 0 || header.e_phnum > SEGMENTS_MAX) return;
+  int64_t size = (int64_t)(header.e_phnum * sizeof *segments);
+  if (view_read(view, mapping->header + header.e_phoff, segments, (uint64_t)size) != size) return;
+  const Elf64_Phdr *loaded = NULL, *table = NULL;
+  for (uint16_t i = 0; i < header.e_phnum; i++) {
+    if (segments[i].p_type == PT_LOAD && segments[i].p_offset < MAPS_PIECE && !loaded) loaded = &segments[i];
+    if (segments[i].p_type == PT_GNU_EH_FRAME) table = &segments[i];
+  }
+  if (!loaded || !table) return;
+  tracee_addr at = mapping->header - (loaded->p_vaddr - loaded->p_offset) + table->p_vaddr;
+  struct {
+    uint8_t version, pointer_encoding, count_encoding, table_encoding;
+    int32_t pointer;
+    uint32_t count;
+  } start;
+  /* What every linker writes: 32-bit values, the table's relative to itself. */
+  if (view_read(view, at, &start, sizeof start) != sizeof start || start.version != 1) return;
+  if (start.pointer_encoding != 0x1b || start.count_encoding != 0x03 || start.table_encoding != 0x3b) return;
+  if (start.count > TABLE_MAX) return;
+  mapping->table = at;
+  mapping->table_entries = start.count;
+}
+
+static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *info, int need_unwind_info,
+                          void *data) {
+  struct view *view = data;
+  struct mapping *mapping = find_mapping(view->unwinder, ip);
+  if (!mapping || !mapping->header) return -UNW_ENOINFO;
+  if (!mapping->table_sought) seek_table(view, mapping);
+  if (mapping->table_entries == 0) return -UNW_ENOINFO;
+  unw_dyn_info_t table = {.start_ip = mapping->start, .end_ip = mapping->end, .format = UNW_INFO_FORMAT_REMOTE_TABLE};
+  table.u.rti.segbase = mapping->table;
+  table.u.rti.table_data = mapping->table + 12;
+  table.u.rti.table_len = mapping->table_entries; /* an entry is one word: two 32-bit offsets */
+  return search_unwind_table(space, ip, &table, info, need_unwind_info, view);
+}
+
+static void put_unwind_info(unw_addr_space_t space, unw_proc_info_t *info, void *data) {
+  (void)space, (void)info, (void)data;
+}
+
+static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *address, void *data) {
+  (void)space, (void)address, (void)data;
+  return -UNW_ENOINFO;
+}
+
+static int access_fpreg(unw_addr_space_t space, unw_regnum_t number, unw_fpreg_t *value, int write, void *data) {
+  (void)space, (void)number, (void)value, (void)write, (void)data;
+  return -UNW_EBADREG;
+}
+
+static int resume(unw_addr_space_t space, unw_cursor_t *cursor, void *data) {
+  (void)space, (void)cursor, (void)data;
+  return -UNW_EINVAL;
+}
+
+static int get_proc_name(unw_addr_space_t space, unw_word_t ip, char *name, size_t size, unw_word_t *into, void *data) {
+  (void)space, (void)ip, (void)name, (void)size, (void)into, (void)data;
+  return -UNW_ENOINFO;
+}
+
+/* --- the stack -------------------------------------------------------------------------------------------------- */
+
+void stack_trace_free(struct unwinder *unwinder) {
+  if (!unwinder) return;
+  free_mappings(unwinder->mappings, unwinder->mapping_count);
+  free(unwinder->maps);
+  if (unwinder->space) unw_destroy_addr_space(unwinder->space);
+  free(unwinder);
+}
+
+static struct unwinder *unwinder_of(struct process *process) {
+  unw_accessors_t accessors = {.find_proc_info = find_proc_info,
+                               .put_unwind_info = put_unwind_info,
+                               .get_dyn_info_list_addr = get_dyn_info_list_addr,
+                               .access_mem = access_mem,
+                               .access_reg = access_reg,
+                               .access_fpreg = access_fpreg,
+                               .resume = resume,
+                               .get_proc_name = get_proc_name};
+  if (process->unwinder) return process->unwinder;
+  struct unwinder *unwinder = calloc(1, sizeof *unwinder);
+  if (!unwinder) return NULL;
+  unwinder->space = unw_create_addr_space(&accessors, 0);
+  if (!unwinder->space) {
+    free(unwinder);
+    return NULL;
+  }
+  unw_set_caching_policy(unwinder->space, UNW_CACHE_GLOBAL);
+  process->unwinder = unwinder;
+  return unwinder;
+}
+
+/* Walks the stack. A frame's module_offset becomes how far before its ip the call is: 1 for return addresses, which may
+ * be the first byte of something else; 0 where the thread was interrupted. */
+static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct unwinder *unwinder,
+                     struct stack_frame *frames, uint32_t capacity) {
+  struct view view;
+  view.tracer = tracer;
+  view.tracee = tracee;
+  view.unwinder = unwinder;
+  view.words = 0;
+  memset(view.chunks, 0, sizeof view.chunks);
+  unw_cursor_t cursor;
+  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &view.registers)) return 0;
+  if (unw_init_remote(&cursor, unwinder->space, &view)) return 0;
+  bool exact = true;
+  uint32_t count = 0;
+  do {
+    unw_word_t ip = 0, sp = 0;
+    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) || unw_get_reg(&cursor, UNW_REG_SP, &sp)) break;
+    if (count > 0 && ip == 0) break;
+    /* A broken chain that goes nowhere. */
+    if (count > 0 && frames[count - 1].ip == ip && sp <= frames[count - 1].sp) break;
+    bool signal_frame = unw_is_signal_frame(&cursor) > 0;
+    exact = exact || signal_frame;
+    frames[count++] = (struct stack_frame){.ip = ip, .sp = sp, .module_offset = exact ? 0 : 1};
+    exact = signal_frame;
+  } while (count < capacity && unw_step(&cursor) > 0);
+  return count;
+}
+
+/* The very file that is mapped, also when it has been deleted; by its path where the kernel does not allow that. */
+static void seek_symbols(struct mapping *mapping, pid_t tid) {
+  enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+  char path[4200];
+  mapping->symbols_sought = true;
+  if (mapping->path[0] != '/') return;
+  snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", tid, (unsigned long long)mapping->start,
+           (unsigned long long)mapping->end);
+  int fd = open(path, FLAGS);
+  if (fd < 0) {
+    int length = snprintf(path, sizeof path, "/proc/%d/root%s", tid, mapping->path);
+    fd = length < (int)sizeof path ? open(path, FLAGS) : -1;
+  }
+  if (fd < 0) return;
+  mapping->symbols = elf_symbols_read(fd);
+  close(fd);
+}
+
+static void describe(const struct unwinder *unwinder, struct stack_frame *frame, pid_t tid) {
+  uint64_t back = frame->module_offset;
+  frame->module_offset = 0;
+  struct mapping *mapping = find_mapping(unwinder, frame->ip - back);
+  if (!mapping || !mapping->path) return;
+  frame->module = mapping->path;
+  frame->module_offset = frame->ip - mapping->start + mapping->offset;
+  if (!mapping->symbols_sought) seek_symbols(mapping, tid);
+  if (!mapping->symbols) return;
+  frame->symbol = elf_symbols_find(mapping->symbols, frame->module_offset - back, &frame->symbol_offset);
+  if (frame->symbol) frame->symbol_offset += back;
+}
+
+int stack_trace(const struct tracer *tracer, struct tracee *tracee, struct stack_frame *frames, uint32_t capacity) {
+  if (capacity == 0) return 0;
+  struct unwinder *unwinder = unwinder_of(tracee->process);
+  uint32_t count = 0;
+  if (unwinder) refresh_mappings(unwinder, tracee->tid);
+  /* libunwind for x86-64 cannot read 32-bit frames: the call's own address is what there is. */
+  if (unwinder && tracee->stop.arch != AUDIT_ARCH_I386) count = walk(tracer, tracee, unwinder, frames, capacity);
+  if (count == 0) frames[count++] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
+  for (uint32_t i = 0; unwinder && i < count; i++)
+    describe(unwinder, &frames[i], tracee->tid);
+  return (int)count;
 }
 
 int tracer_stack(struct tracer *tracer, uint32_t number, struct stack_frame *frames, uint32_t capacity) {
   struct tracee *tracee = tracer_find_tracee(tracer, number);
-  if (!tracee) return -ESRCH;
-  if (capacity == 0) return 0;
-  frames[0] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
-  struct unwinder *unwinder = unwinder_for(tracee);
-  if (!unwinder) return 1;
-  if (!unwinder->mapping_count) read_mappings(unwinder, tracee->tid);
-  /* libunwind for x86-64 cannot read 32-bit frames: the call's own address is what there is. */
-  unw_cursor_t cursor;
-  if (tracee->stop.arch == AUDIT_ARCH_I386 || unw_init_remote(&cursor, unwinder->space, unwinder->upt)) {
-    const struct mapping *mapping = find_mapping(unwinder, frames[0].ip);
-    if (mapping) {
-      frames[0].module = mapping->path;
-      frames[0].module_offset = frames[0].ip - mapping->start + mapping->offset;
-    }
-    return 1;
-  }
-  uint32_t count = 0;
-  tracee_addr last_sp = 0;
-  do {
-    unw_word_t ip = 0, sp = 0;
-    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) || unw_get_reg(&cursor, UNW_REG_SP, &sp) || ip == 0) break;
-    /* A broken chain that goes nowhere. */
-    if (count > 0 && sp <= last_sp && frames[count - 1].ip == ip) break;
-    last_sp = sp;
-    frames[count] = (struct stack_frame){.ip = ip, .sp = sp};
-    fill(unwinder, &cursor, &frames[count]);
-    count++;
-  } while (count < capacity && unw_step(&cursor) > 0);
-  return count ? (int)count : 1;
+  return tracee ? stack_trace(tracer, tracee, frames, capacity) : -ESRCH;
 }
 
 void tracer_stack_flush(struct tracer *tracer, uint32_t number) {
   struct tracee *tracee = tracer_find_tracee(tracer, number);
   if (!tracee || !tracee->process->unwinder) return;
-  /* libunwind keeps the mapped ELF images inside its thread view: all of it is made anew. */
   stack_trace_free(tracee->process->unwinder);
   tracee->process->unwinder = NULL;
 }
