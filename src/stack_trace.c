@@ -1,5 +1,6 @@
 #include "stack_trace.h"
 
+#include <assert.h>      /* static_assert */
 #include <elf.h>         /* Elf64_* */
 #include <errno.h>       /* ESRCH */
 #include <fcntl.h>       /* open */
@@ -8,6 +9,7 @@
 #include <stdio.h>       /* sscanf, snprintf */
 #include <stdlib.h>      /* malloc, free */
 #include <string.h>      /* strdup, memcmp */
+#include <sys/ioctl.h>   /* ioctl */
 #include <sys/ptrace.h>  /* PTRACE_GETREGS */
 #include <sys/user.h>    /* struct user_regs_struct */
 #include <unistd.h>      /* read, close */
@@ -43,6 +45,7 @@ struct unwinder {
   unw_addr_space_t space;
   char *maps; /* /proc/PID/maps as last read */
   size_t maps_size, maps_room;
+  bool no_query;            /* the kernel has no PROCMAP_QUERY */
   struct mapping *mappings; /* sorted by address, as the kernel lists them */
   size_t mapping_count;
 };
@@ -170,6 +173,47 @@ static void refresh_mappings(struct unwinder *unwinder, pid_t tid) {
   text[size] = 0;
   parse_maps(unwinder, text);
   free(text);
+}
+
+/* PROCMAP_QUERY (Linux 6.11): one mapping, without writing out all of them. Our headers may be older. */
+struct procmap_query_v1 {
+  uint64_t size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+  uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+  uint64_t vma_name_addr, build_id_addr;
+};
+static_assert(sizeof(struct procmap_query_v1) == 104, "the kernel's layout");
+#define PROCMAP_QUERY_V1 _IOWR('f', 17, struct procmap_query_v1)
+enum { PROCMAP_EXECUTABLE = 4 };
+
+/* Is this mapping, or that there is no code at the address (NULL), still true? */
+static bool still_mapped(struct unwinder *unwinder, int maps, const struct mapping *mapping, tracee_addr address) {
+  struct procmap_query_v1 query = {.size = sizeof query, .query_addr = address};
+  if (ioctl(maps, PROCMAP_QUERY_V1, &query)) {
+    if (errno != ENOENT && errno != ESRCH) unwinder->no_query = true;
+    return errno == ENOENT && !mapping;
+  }
+  if (!(query.vma_flags & PROCMAP_EXECUTABLE)) return !mapping;
+  return mapping && query.vma_start == mapping->start && query.vma_end == mapping->end &&
+         query.vma_offset == mapping->offset && query.inode == mapping->inode;
+}
+
+/* Is what these frames were found with still mapped? Then they are right. */
+static bool mappings_hold(struct unwinder *unwinder, pid_t tid, const struct stack_frame *frames, uint32_t count) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/maps", tid);
+  int maps = open(path, O_RDONLY | O_CLOEXEC);
+  if (maps < 0) return false;
+  const struct mapping *last = NULL;
+  bool hold = true;
+  for (uint32_t i = 0; hold && i < count; i++) {
+    tracee_addr address = frames[i].ip - frames[i].module_offset;
+    const struct mapping *mapping = find_mapping(unwinder, address);
+    if (mapping && mapping == last) continue;
+    hold = still_mapped(unwinder, maps, mapping, address);
+    last = mapping;
+  }
+  close(maps);
+  return hold;
 }
 
 /* --- what libunwind asks for ------------------------------------------------------------------------------------ */
@@ -313,10 +357,13 @@ static struct unwinder *unwinder_of(struct process *process) {
   return unwinder;
 }
 
-/* Walks the stack. A frame's module_offset becomes how far before its ip the call is: 1 for return addresses, which may
+/* Walks the stack; at least one frame, what the stop told. A frame's module_offset becomes how far before its ip the call is: 1 for return addresses, which may
  * be the first byte of something else; 0 where the thread was interrupted. */
 static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct unwinder *unwinder,
                      struct stack_frame *frames, uint32_t capacity) {
+  frames[0] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
+  /* libunwind for x86-64 cannot read 32-bit frames: the call's own address is what there is. */
+  if (tracee->stop.arch == AUDIT_ARCH_I386) return 1;
   struct view view;
   view.tracer = tracer;
   view.tracee = tracee;
@@ -324,8 +371,8 @@ static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct 
   view.words = 0;
   memset(view.chunks, 0, sizeof view.chunks);
   unw_cursor_t cursor;
-  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &view.registers)) return 0;
-  if (unw_init_remote(&cursor, unwinder->space, &view)) return 0;
+  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &view.registers)) return 1;
+  if (unw_init_remote(&cursor, unwinder->space, &view)) return 1;
   bool exact = true;
   uint32_t count = 0;
   do {
@@ -339,7 +386,7 @@ static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct 
     frames[count++] = (struct stack_frame){.ip = ip, .sp = sp, .module_offset = exact ? 0 : 1};
     exact = signal_frame;
   } while (count < capacity && unw_step(&cursor) > 0);
-  return count;
+  return count ? count : 1;
 }
 
 /* The very file that is mapped, also when it has been deleted; by its path where the kernel does not allow that. */
@@ -375,13 +422,18 @@ static void describe(const struct unwinder *unwinder, struct stack_frame *frame,
 
 int stack_trace(const struct tracer *tracer, struct tracee *tracee, struct stack_frame *frames, uint32_t capacity) {
   if (capacity == 0) return 0;
+  frames[0] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
   struct unwinder *unwinder = unwinder_of(tracee->process);
+  if (!unwinder) return 1;
   uint32_t count = 0;
-  if (unwinder) refresh_mappings(unwinder, tracee->tid);
-  /* libunwind for x86-64 cannot read 32-bit frames: the call's own address is what there is. */
-  if (unwinder && tracee->stop.arch != AUDIT_ARCH_I386) count = walk(tracer, tracee, unwinder, frames, capacity);
-  if (count == 0) frames[count++] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
-  for (uint32_t i = 0; unwinder && i < count; i++)
+  /* First with the mappings that we know; they are looked up afterwards: that takes only those that mattered. */
+  bool known = unwinder->maps_size > 0 && !unwinder->no_query;
+  if (known) count = walk(tracer, tracee, unwinder, frames, capacity);
+  if (!known || !mappings_hold(unwinder, tracee->tid, frames, count)) {
+    refresh_mappings(unwinder, tracee->tid);
+    count = walk(tracer, tracee, unwinder, frames, capacity);
+  }
+  for (uint32_t i = 0; i < count; i++)
     describe(unwinder, &frames[i], tracee->tid);
   return (int)count;
 }
