@@ -24,10 +24,10 @@ enum stop_kind {
   STOP_SYSCALL_EXIT,  /* held: `nr` has returned `result` (raw: -512..-516 are restarts) */
   STOP_SIGNAL,        /* held: `signal` is about to be delivered (with WANT_SIGNALS) */
   STOP_GROUP,         /* notification: group-stop by `signal`; the core has resumed it with LISTEN */
-  STOP_EXEC,          /* held: a new program image is in place; message = the exec'ing thread's former tid */
-  STOP_INJECTED,      /* held: the call asked for by tracer_inject has returned `result` */
-  STOP_EXIT,          /* notification: the tracee is gone; `status` is its wait status */
-  STOP_SUPERSEDED     /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
+  STOP_EXEC,      /* held: a new program image is in place; sp: its argc; message: the exec'ing thread's former tid */
+  STOP_INJECTED,  /* held: the call asked for by tracer_inject has returned `result` */
+  STOP_EXIT,      /* notification: the tracee is gone; `status` is its wait status */
+  STOP_SUPERSEDED /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
 };
 
 enum stop_flag {
@@ -151,10 +151,10 @@ struct tracer_launch {
   int32_t fds[3];          /* what becomes 0, 1, 2 in the program; -1: as ours */
   const int32_t *keep_fds; /* sorted: what else the program inherits; all others are closed by its exec */
   uint32_t keep_count;
-  uint32_t new_group;      /* setpgid(0,0) */
-  uint32_t mode;           /* enum trap_mode */
-  uint32_t no_follow;      /* do not trace children (needs TRAP_PTRACE) */
-  struct trap_plan *plan;  /* borrowed while the tree lives */
+  uint32_t new_group;     /* setpgid(0,0) */
+  uint32_t mode;          /* enum trap_mode */
+  uint32_t no_follow;     /* do not trace children (needs TRAP_PTRACE) */
+  struct trap_plan *plan; /* borrowed while the tree lives */
 };
 
 /* Why a launch failed: which step, and its errno. */

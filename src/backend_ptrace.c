@@ -437,6 +437,12 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
   if (tracee->is_root && tracee->tree->launch) tracee->tree->launch->error = 0;
   if (tracee->muted) return go_on(tracee, 0);
   uint64_t message = tracee->stop.message;
+  struct user_regs_struct regs;
+  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
+    tracee->stop.ip = regs.rip;
+    tracee->stop.sp = regs.rsp;
+    tracee->stop.arch = regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+  }
   report(tracer, tracee, STOP_EXEC);
   tracee->stop.message = former && (pid_t)former != tracee->tid ? former : message;
   return &tracee->stop;

@@ -1,13 +1,13 @@
 #include "launch.h"
 
 #include <errno.h>
-#include <fcntl.h>            /* O_CLOEXEC */
-#include <grp.h>              /* getgrouplist, setgroups */
-#include <linux/capability.h> /* capset */
+#include <fcntl.h>             /* O_CLOEXEC */
+#include <grp.h>               /* getgrouplist, setgroups */
+#include <linux/capability.h>  /* capset */
 #include <linux/close_range.h> /* CLOSE_RANGE_CLOEXEC */
-#include <linux/filter.h>     /* struct sock_fprog */
-#include <linux/seccomp.h>    /* SECCOMP_SET_MODE_FILTER */
-#include <pwd.h>              /* getpwnam */
+#include <linux/filter.h>      /* struct sock_fprog */
+#include <linux/seccomp.h>     /* SECCOMP_SET_MODE_FILTER */
+#include <pwd.h>               /* getpwnam */
 #include <signal.h>
 #include <stdlib.h> /* malloc */
 #include <sys/mman.h>

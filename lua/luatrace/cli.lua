@@ -271,7 +271,7 @@ function M.main(argv)
   local ok, session = pcall(session_module.new, { registry = registry, observers = observers, seed = parsed.seed,
     trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons, timeout = parsed.timeout,
     on_error = parsed.on_error, attach = parsed.attach ~= nil, engine_options = core_options,
-    io_uring = parsed.io_uring, quiet = parsed.quiet })
+    io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet })
   if not ok then
     complain(tostring(session))
     return FAILED
@@ -313,6 +313,12 @@ function M.main(argv)
   if session.error_message then
     complain(session.error_message)
     if not seed_given and session.random_used then complain(("the seed of this run was --seed=%d"):format(parsed.seed)) end
+  end
+  for _, output in ipairs(observers) do
+    if output.failed then
+      complain(("the trace could not be written: %s"):format(output.failed))
+      return FAILED
+    end
   end
   return exit_code(session, run)
 end

@@ -80,6 +80,8 @@ row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_
 row { long = "explain", field = "explain", kind = "flag", help = "print the trap plan and do not run anything" }
 row { long = "io-uring", value = "WHAT", field = "io_uring", kind = "value", check = one_of("warn", "deny"),
   help = "io_uring_setup: warn that the ring is not seen (default), or answer ENOSYS" }
+row { long = "hide-vdso", field = "hide_vdso", kind = "flag",
+  help = "hide the vDSO, so that clock_gettime and the like become calls that can be seen" }
 row { long = "kernel-without", value = "LIST", field = "kernel_without", kind = "value",
   help = "do as on a kernel without set_syscall_info, get_syscall_info, process_vm or proc_mem" }
 row { section = "Help" }

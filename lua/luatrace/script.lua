@@ -91,6 +91,8 @@ function M.new(options)
     at = new_at(registry),
     random = random.new(options.seed),
     print = checked_print,
+    --- clock_gettime, gettimeofday, time and getcpu do not enter the kernel unless the vDSO is hidden.
+    hide_vdso = function() registry.hide_vdso = true end,
     arg = options.args,
     script = { name = options.name, args = options.args, seed = options.seed },
   }

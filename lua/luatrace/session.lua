@@ -20,6 +20,7 @@ local process_tree = require "luatrace.process_tree"
 local scratch = require "luatrace.scratch"
 local sys = require "luatrace.sys"
 local timers = require "luatrace.timers"
+local vdso = require "luatrace.vdso"
 
 local kind, flag, op = engine.kind, engine.flag, event.op
 local tonumber, rawget, rawset = tonumber, rawget, rawset
@@ -324,6 +325,7 @@ stops[kind.EXEC] = function(self, stop)
   self.tree:exec(stop.tracee, former ~= 0 and former ~= stop.tid and former or nil, tonumber(stop.time))
   local process = self.tree:thread(stop.tracee).process
   process.scratch = nil
+  if self.options.hide_vdso or self.registry.hide_vdso then vdso.hide(self.tracer, stop) end
   local call = self.threads[stop.tracee]
   if call and rawget(call, "injecting") then rawset(call, "injecting", nil) end
   if not self.root_started and band(stop.flags, flag.ROOT) ~= 0 then
