@@ -312,7 +312,7 @@ function M.main(argv)
   end
   if session.error_message then
     complain(session.error_message)
-    if not seed_given and session.random_used then complain(("the seed of this run was --seed=%d"):format(parsed.seed)) end
+    if not seed_given and registry.random_used then complain(("the seed of this run was --seed=%d"):format(parsed.seed)) end
   end
   for _, output in ipairs(observers) do
     if output.failed then

@@ -16,20 +16,23 @@ local personality = { ["64"] = "x86_64", ["32"] = "i386", x32 = "x32" }
 --- strace's own other names for classes.
 local class_alias = { net = "network", mem = "memory", desc = "desc", file = "file" }
 
---- How many edits lead from one word to the other.
+--- How many edits lead from one word to the other; two letters changed about are one.
 local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
+  local rows = { [-1] = {}, [0] = {} }
+  for j = 0, #b do rows[0][j] = j end
   for i = 1, #a do
-    local diagonal, left = i - 1, i
-    row[0] = i
+    local row, above = { [0] = i }, rows[i - 1]
+    rows[i] = row
     for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local value = math.min(diagonal + cost, row[j] + 1, left + 1)
-      diagonal, row[j], left = row[j], value, value
+      local same = a:byte(i) == b:byte(j)
+      local value = math.min(above[j - 1] + (same and 0 or 1), above[j] + 1, row[j - 1] + 1)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        value = math.min(value, rows[i - 2][j - 2] + 1)
+      end
+      row[j] = value
     end
   end
-  return row[#b]
+  return rows[#a][#b]
 end
 
 --- The known names nearest to a misspelt one, best first, three at the most.

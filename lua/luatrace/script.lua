@@ -81,6 +81,15 @@ local function checked_print(...)
   if not ok then error("cannot write to standard output: " .. tostring(message), 2) end
 end
 
+--- Chance that is remembered: the seed of a failed run is worth telling only when it was used.
+local function counted_random(registry, seed)
+  local next_random = random.new(seed)
+  return function(m, n)
+    registry.random_used = true
+    return next_random(m, n)
+  end
+end
+
 --- A registry and the environment that fills it.
 ---@param options { seed: integer, args: string[], name: string? }
 ---@return table registry, table environment
@@ -89,7 +98,7 @@ function M.new(options)
   local environment = {
     on = new_on(registry),
     at = new_at(registry),
-    random = random.new(options.seed),
+    random = counted_random(registry, options.seed),
     print = checked_print,
     --- clock_gettime, gettimeofday, time and getcpu do not enter the kernel unless the vDSO is hidden.
     hide_vdso = function() registry.hide_vdso = true end,
