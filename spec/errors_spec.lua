@@ -112,12 +112,15 @@ describe("mistakes", function()
     end)
 
     it("a call that does not exist, with what was meant", function()
-      fails({ lua = "on.opeant(function() end)", cmd = yes }, 125, "there is no call \"opeant\" %(did you mean openat")
-      fails({ lua = "on['%nonsense'](function() end)", cmd = yes }, 125, "there is no class %%nonsense; there are .*%%file")
+      fails({ lua = "on.opeant(function() end)", cmd = yes }, 125,
+        "there is no call \"opeant\" %(did you mean openat")
+      fails({ lua = "on['%nonsense'](function() end)", cmd = yes }, 125,
+        "there is no class %%nonsense; there are .*%%file")
       fails({ lua = "on['/('](function() end)", cmd = yes }, 125, "is no regular expression")
       fails({ lua = "on.read(1)", cmd = yes }, 125, "on.read takes a function, not a number")
       fails({ lua = "on.read = function() end", cmd = yes }, 125, "write on.read%(function")
-      fails({ lua = "at.end_of_time(function() end)", cmd = yes }, 125, "there is no at.end_of_time: it takes start, exec")
+      fails({ lua = "at.end_of_time(function() end)", cmd = yes }, 125,
+        "there is no at.end_of_time: it takes start, exec")
     end)
 
     it("an error, a signal or a flag that does not exist", function()
@@ -140,15 +143,16 @@ describe("mistakes", function()
       fails({ lua = "local kept on.write(function(call) if kept then kept:fail 'EIO' end kept = call end)",
         cmd = { "sh", "-c", "echo 1; echo 2" } }, 125, "this write has ended")
       fails({ lua = "on.write(function(call) call:sleep 'x' end)", cmd = yes }, 125, "takes a number of seconds")
-      fails({ lua = "on.write(function(call) call:inject 'nothing' end)", cmd = yes }, 125, "there is no call \"nothing\"")
+      fails({ lua = "on.write(function(call) call:inject 'nothing' end)", cmd = yes }, 125,
+        "there is no call \"nothing\"")
       fails({ lua = "on.write(function(call) call.memory:write(1, 2) end)", cmd = yes }, 125, "takes a string of bytes")
       fails({ lua = "on.write(function(call) coroutine.wrap(function() call:run() end)() end)", cmd = yes }, 125,
         "must be called from the handler itself")
     end)
 
     it("the seed of a failed run that used chance is printed", function()
-      local result = fails({ lua = "on.write(function(call) if random() >= 0 then error 'oops' end end)", cmd = yes }, 125,
-        "oops")
+      local code = "on.write(function(call) if random() >= 0 then error 'oops' end end)"
+      local result = fails({ lua = code, cmd = yes }, 125, "oops")
       assert.matches("%-%-seed=%d+", result.stderr)
     end)
   end)

@@ -195,7 +195,8 @@ function M.tracee(name, options)
   if built and built >= assert(mtime(source), source) then return target end
   os.execute(("mkdir -p '%s/build/spec'"):format(M.root))
   local temporary = ("%s.%d"):format(target, unistd.getpid())
-  local command = ("gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -pthread %s %s %s -o '%s' '%s' -lm 2>&1"):format(
+  local warnings = "-std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror"
+  local command = ("gcc %s -O1 -g -pthread %s %s %s -o '%s' '%s' -lm 2>&1"):format(warnings,
     options.m32 and "-m32" or "", options.static and "-static" or "", options.flags or "", temporary, source)
   local pipe = io.popen(command)
   local output = pipe:read("*a")

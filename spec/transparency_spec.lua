@@ -46,8 +46,8 @@ describe("transparent", function()
   it("bash with job control on a terminal", function()
     if not support.has "/usr/bin/python3" then return pending("needs python3") end
     local function session(words)
-      return support.native { cmd = { "/usr/bin/python3", support.root .. "/spec/tracees/job_control.py", unpack(words) },
-        timeout = 60 }.stdout
+      local driver = support.root .. "/spec/tracees/job_control.py"
+      return support.native { cmd = { "/usr/bin/python3", driver, unpack(words) }, timeout = 60 }.stdout
     end
     local shell = { "bash", "--norc", "--noprofile", "-i" }
     local native = session(shell)

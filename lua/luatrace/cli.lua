@@ -93,7 +93,7 @@ local launch_advice = {
     end
   end,
   user = function(name)
-    return name == "ENOENT" and "there is no such user" or name == "EPERM" and "only root can become another user" or nil
+    return ({ ENOENT = "there is no such user", EPERM = "only root can become another user" })[name]
   end,
   no_new_privs = function() return "no_new_privs was refused: try --trap=ptrace" end,
   filter = function() return "the seccomp filter was refused: try --trap=ptrace" end,
@@ -137,7 +137,8 @@ local function engine_options(parsed)
   for word in (parsed.kernel_without or ""):gmatch("[^,]+") do
     local option = kernel_options[word]
     if not option then
-      return nil, ("--kernel-without takes set_syscall_info, get_syscall_info, process_vm, proc_mem; not %q"):format(word)
+      return nil, ("--kernel-without takes set_syscall_info, get_syscall_info, process_vm, proc_mem; not %q")
+        :format(word)
     end
     result[option[1]] = option[2]
   end
@@ -312,7 +313,9 @@ function M.main(argv)
   end
   if session.error_message then
     complain(session.error_message)
-    if not seed_given and registry.random_used then complain(("the seed of this run was --seed=%d"):format(parsed.seed)) end
+    if not seed_given and registry.random_used then
+      complain(("the seed of this run was --seed=%d"):format(parsed.seed))
+    end
   end
   for _, output in ipairs(observers) do
     if output.failed then

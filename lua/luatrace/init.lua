@@ -30,7 +30,8 @@ function M.trace(command, define, options)
   local seed = options.seed or sys.random_seed()
   local registry, environment = script.new { seed = seed, args = {} }
   define(environment)
-  local session = session_module.new { registry = registry, seed = seed, trap = options.trap, timeout = options.timeout }
+  local session = session_module.new { registry = registry, seed = seed, trap = options.trap,
+    timeout = options.timeout }
   local file = sys.find_in_path(command[1])
   if not file then
     session.tracer:close()

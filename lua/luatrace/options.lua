@@ -118,7 +118,8 @@ local function store(parsed, option, text)
   if option.check and text then
     local checked, takes = option.check(text)
     if checked == nil then
-      return nil, ("%s takes %s, not %q"):format(option.long and "--" .. option.long or "-" .. option.short, takes, text)
+      local name = option.long and "--" .. option.long or "-" .. option.short
+      return nil, ("%s takes %s, not %q"):format(name, takes, text)
     end
     value = checked
   end

@@ -246,7 +246,8 @@ function Plan:explain()
   end
   table.sort(rows, function(a, b) return a.nr < b.nr end)
   for _, item in ipairs(rows) do
-    lines[#lines + 1] = ("%-20s %-10s %s"):format(item.entry.row.name, "stop-entry", table.concat(item.entry.reasons, "; "))
+    local entry = item.entry
+    lines[#lines + 1] = ("%-20s %-10s %s"):format(entry.row.name, "stop-entry", table.concat(entry.reasons, "; "))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines

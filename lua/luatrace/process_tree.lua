@@ -113,7 +113,7 @@ local function new_process(tree, pid, parent, time)
   return process
 end
 
----@param birth { tracee: integer, tid: integer, pid: integer, parent_tracee: integer, clone_flags: integer, time: number }
+---@param birth table tracee, tid, pid, parent_tracee, clone_flags (integers), time (nanoseconds)
 function Tree:birth(birth)
   local parent = self.threads[birth.parent_tracee]
   local process

@@ -28,7 +28,9 @@ function M.check(name, row)
       fail(name, ("argument %s: not a type that fits into a register"):format(argument_name))
     end
     if index[argument_name] then fail(name, ("two arguments are called %s"):format(argument_name)) end
-    if argument.when and type(argument.when) ~= "function" then fail(name, argument_name .. ": `when` is a function") end
+    if argument.when and type(argument.when) ~= "function" then
+      fail(name, argument_name .. ": `when` is a function")
+    end
     index[argument_name] = i
     if argument_type.role == "path" then classes.file = true end
     if argument_type.role == "fd" then classes.desc = true end

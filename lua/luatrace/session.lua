@@ -147,7 +147,7 @@ function Session:step(task, ...)
     if not started then return self:step(task, nil, name or message) end
     rawset(call, "injecting", task)
   else
-    return self:script_error("coroutine.yield called from a handler outside luatrace: use call:sleep or call:hold", task.co)
+    return self:script_error("a handler called coroutine.yield: use call:sleep or call:hold to wait", task.co)
   end
 end
 

@@ -120,7 +120,9 @@ describe("registers, ABIs, memory", function()
   it("25: bad pointers give the address, an error value, never a crash", function()
     local result = registers("pointers", nil, [[on["%all"](function(call)
       for i = 1, 6 do local _ = call.args[i] end
-      for _, name in ipairs { "pathname", "buf", "iov", "argv", "fds", "act", "msg", "addr" } do local _ = call[name] end
+      for _, name in ipairs { "pathname", "buf", "iov", "argv", "fds", "act", "msg", "addr" } do
+        local _ = call[name]
+      end
       call:footprint()
       local value, message, name = call.memory:read(1, 10)
       assert(value == nil and name == "EFAULT", message)

@@ -64,8 +64,9 @@ describe("seccomp", function()
   it("18: a set-uid program keeps its privileges under root's luatrace", function()
     if not support.is_root then return pending("needs root") end
     local directory = support.tempdir()
-    os.execute(("cp /usr/bin/id %s/id && chown nobody %s/id && chmod 4755 %s/id"):format(directory, directory, directory))
-    local result = support.run { lua = 'on["%all"](function(call) call:run() end)', cmd = { directory .. "/id", "-un" } }
+    os.execute(("cd %s && cp /usr/bin/id id && chown nobody id && chmod 4755 id"):format(directory))
+    local result = support.run { lua = 'on["%all"](function(call) call:run() end)',
+      cmd = { directory .. "/id", "-un" } }
     assert.equal("nobody\n", result.stdout)
     support.clean()
   end)

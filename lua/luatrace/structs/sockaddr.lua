@@ -95,8 +95,9 @@ families[AF_INET6] = {
   end,
   text = function(out, bytes)
     local flow = bytes:byte(5) * 16777216 + bytes:byte(6) * 65536 + be16(bytes, 7)
-    out:put((", sin6_port=htons(%d), sin6_flowinfo=htonl(%d), inet_pton(AF_INET6, \"%s\", &sin6_addr), sin6_scope_id=%d")
-      :format(be16(bytes, 3), flow, ipv6_text(bytes:sub(9, 24)), #bytes >= 28 and le32(bytes, 25) or 0))
+    out:put((", sin6_port=htons(%d), sin6_flowinfo=htonl(%d)"):format(be16(bytes, 3), flow))
+    out:put((", inet_pton(AF_INET6, \"%s\", &sin6_addr)"):format(ipv6_text(bytes:sub(9, 24))))
+    out:put((", sin6_scope_id=%d"):format(#bytes >= 28 and le32(bytes, 25) or 0))
   end,
 }
 
