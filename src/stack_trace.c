@@ -1,18 +1,16 @@
 #include "stack_trace.h"
 
-#include <assert.h>      /* static_assert */
-#include <elf.h>         /* Elf64_* */
-#include <errno.h>       /* ESRCH */
-#include <fcntl.h>       /* open */
-#include <libunwind.h>   /* unw_* */
-#include <linux/audit.h> /* AUDIT_ARCH_I386 */
-#include <stdio.h>       /* sscanf, snprintf */
-#include <stdlib.h>      /* malloc, free */
-#include <string.h>      /* strdup, memcmp */
-#include <sys/ioctl.h>   /* ioctl */
-#include <sys/ptrace.h>  /* PTRACE_GETREGS */
-#include <sys/user.h>    /* struct user_regs_struct */
-#include <unistd.h>      /* read, close */
+#include <assert.h>           /* static_assert */
+#include <elf.h>              /* Elf64_* */
+#include <errno.h>            /* ESRCH */
+#include <fcntl.h>            /* open */
+#include <libunwind-ptrace.h> /* unw_*, _UPT_* */
+#include <linux/audit.h>      /* AUDIT_ARCH_I386 */
+#include <stdio.h>            /* sscanf, snprintf */
+#include <stdlib.h>           /* malloc, free */
+#include <string.h>           /* strdup, memcmp */
+#include <sys/ioctl.h>        /* ioctl */
+#include <unistd.h>           /* read, close */
 
 #include "elf_symbols.h"   /* names */
 #include "tracee.h"        /* struct tracee, struct process */
@@ -55,8 +53,8 @@ struct view {
   const struct tracer *tracer;
   struct tracee *tracee;
   struct unwinder *unwinder;
-  struct user_regs_struct registers;
-  uint32_t words; /* looked at so far */
+  void *registers; /* libunwind-ptrace's view of the thread */
+  uint32_t words;  /* looked at so far */
   struct {
     tracee_addr start;
     int64_t size; /* 0: nothing is there */
@@ -241,20 +239,11 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
   return 0;
 }
 
+/* Registers come through libunwind-ptrace; its other accessors are not used, because they map and trust the files of
+ * the traced program. */
 static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write, void *data) {
-  const struct user_regs_struct *registers = &((struct view *)data)->registers;
-  const unsigned long long values[] = {
-      [UNW_X86_64_RAX] = registers->rax, [UNW_X86_64_RDX] = registers->rdx, [UNW_X86_64_RCX] = registers->rcx,
-      [UNW_X86_64_RBX] = registers->rbx, [UNW_X86_64_RSI] = registers->rsi, [UNW_X86_64_RDI] = registers->rdi,
-      [UNW_X86_64_RBP] = registers->rbp, [UNW_X86_64_RSP] = registers->rsp, [UNW_X86_64_R8] = registers->r8,
-      [UNW_X86_64_R9] = registers->r9,   [UNW_X86_64_R10] = registers->r10, [UNW_X86_64_R11] = registers->r11,
-      [UNW_X86_64_R12] = registers->r12, [UNW_X86_64_R13] = registers->r13, [UNW_X86_64_R14] = registers->r14,
-      [UNW_X86_64_R15] = registers->r15, [UNW_X86_64_RIP] = registers->rip,
-  };
-  (void)space;
-  if (write || number < 0 || (size_t)number >= sizeof values / sizeof *values) return -UNW_EBADREG;
-  *value = values[number];
-  return 0;
+  if (write) return -UNW_EBADREG;
+  return _UPT_access_reg(space, number, value, 0, ((struct view *)data)->registers);
 }
 
 /* Finds the mapping's .eh_frame_hdr in memory: a sorted table of where each function's unwind program is. */
@@ -357,22 +346,11 @@ static struct unwinder *unwinder_of(struct process *process) {
   return unwinder;
 }
 
-/* Walks the stack; at least one frame, what the stop told. A frame's module_offset becomes how far before its ip the call is: 1 for return addresses, which may
- * be the first byte of something else; 0 where the thread was interrupted. */
-static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct unwinder *unwinder,
-                     struct stack_frame *frames, uint32_t capacity) {
-  frames[0] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
-  /* libunwind for x86-64 cannot read 32-bit frames: the call's own address is what there is. */
-  if (tracee->stop.arch == AUDIT_ARCH_I386) return 1;
-  struct view view;
-  view.tracer = tracer;
-  view.tracee = tracee;
-  view.unwinder = unwinder;
-  view.words = 0;
-  memset(view.chunks, 0, sizeof view.chunks);
+/* Walks the stack, `view` complete. A frame's module_offset becomes how far before its ip the call is: 1 for return
+ * addresses, which may be the first byte of something else; 0 where the thread was interrupted. */
+static uint32_t walk_view(struct view *view, struct stack_frame *frames, uint32_t capacity) {
   unw_cursor_t cursor;
-  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &view.registers)) return 1;
-  if (unw_init_remote(&cursor, unwinder->space, &view)) return 1;
+  if (unw_init_remote(&cursor, view->unwinder->space, view)) return 0;
   bool exact = true;
   uint32_t count = 0;
   do {
@@ -386,6 +364,25 @@ static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct 
     frames[count++] = (struct stack_frame){.ip = ip, .sp = sp, .module_offset = exact ? 0 : 1};
     exact = signal_frame;
   } while (count < capacity && unw_step(&cursor) > 0);
+  return count;
+}
+
+/* At least one frame: what the stop told. */
+static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct unwinder *unwinder,
+                     struct stack_frame *frames, uint32_t capacity) {
+  frames[0] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
+  /* libunwind for x86-64 cannot read 32-bit frames: the call's own address is what there is. */
+  if (tracee->stop.arch == AUDIT_ARCH_I386) return 1;
+  struct view view;
+  view.tracer = tracer;
+  view.tracee = tracee;
+  view.unwinder = unwinder;
+  view.words = 0;
+  memset(view.chunks, 0, sizeof view.chunks);
+  view.registers = _UPT_create(tracee->tid);
+  if (!view.registers) return 1;
+  uint32_t count = walk_view(&view, frames, capacity);
+  _UPT_destroy(view.registers);
   return count ? count : 1;
 }
 
