@@ -179,6 +179,9 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
       uint64_t now = tracer_now();
       left = now < deadline ? (int64_t)(deadline - now) : 0;
     }
+    /* Our host program may have children of its own, for whom wait4 would wait as well. */
+    if (tracer->alive == 0 && backend_wait(tracer, 0) <= 0) return note(tracer, STOP_DONE, 0);
+    if (tracer->pending_count) continue;
     int got = backend_wait(tracer, left);
     if (got == 0) return note(tracer, STOP_NONE, 0);
     if (got == -ECHILD) {

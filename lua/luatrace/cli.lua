@@ -6,6 +6,7 @@
 local ffi = require "ffi"
 local engine = require "luatrace.engine"
 local options = require "luatrace.options"
+local outputs = require "luatrace.outputs"
 local script = require "luatrace.script"
 local session_module = require "luatrace.session"
 local sys = require "luatrace.sys"
@@ -202,14 +203,6 @@ local function load_script(parsed, job)
   return registry
 end
 
-local function observers_for(parsed, job)
-  if job.file or parsed.code then return {} end
-  local text = require "luatrace.output.text"
-  local output, message = text.open(parsed.output)
-  if not output then return nil, message end
-  return { output }
-end
-
 local function exit_code(session, run)
   if session.exit_code then return session.exit_code end
   if run.timed_out then return TIMED_OUT end
@@ -253,7 +246,7 @@ function M.main(argv)
     complain(script_message)
     return FAILED
   end
-  local observers, output_message = observers_for(parsed, job)
+  local observers, output_message = outputs.choose(parsed, job.file ~= nil or parsed.code ~= nil)
   if not observers then
     complain(output_message)
     return FAILED
@@ -272,6 +265,7 @@ function M.main(argv)
   local ok, session = pcall(session_module.new, { registry = registry, observers = observers, seed = parsed.seed,
     trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons, timeout = parsed.timeout,
     on_error = parsed.on_error, attach = parsed.attach ~= nil, engine_options = core_options,
+    text_options = outputs.text_options(parsed),
     io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet })
   if not ok then
     complain(tostring(session))

@@ -326,6 +326,7 @@ local computed = {
   args = function(call) return setmetatable({ call = call }, Args) end,
   memory = function(call) return setmetatable({ call = call }, Memory) end,
   process = function(call) return call.thread.process end,
+  text_options = function(call) return call.session.text_options end,
   name = function(call) return call.row.name end,
   time = function(call) return call.entered / 1e9 end,
 }

@@ -64,16 +64,89 @@ row { short = "u", long = "user", value = "USER", field = "user", kind = "value"
 row { short = "E", long = "env", value = "VAR[=VALUE]", field = "env", kind = "list",
   help = "set VAR for the program, or remove it" }
 row { long = "chdir", value = "DIR", field = "cwd", kind = "value", help = "run the program in DIR" }
-row { short = "f", long = "follow-forks", field = "follow", kind = "flag", help = "trace children too (the default)" }
+row { short = "f", long = "follow-forks", field = "follow", kind = "count", help = "trace children too (the default)" }
 row { long = "no-follow", field = "no_follow", kind = "flag", help = "do not trace children" }
 row { long = "daemons", value = "WHAT", field = "daemons", kind = "value", check = one_of("wait", "detach", "kill"),
   help = "processes that outlive the program: wait for them (default), detach or kill them" }
 row { long = "timeout", value = "TIME", field = "timeout", kind = "value", check = seconds,
   help = "kill the program after TIME seconds and exit 124" }
-row { section = "Output" }
+row { section = "What is printed (without a script, or with --format)" }
+row { short = "e", value = "EXPR", field = "expressions", kind = "list",
+  help = "trace=SET, status=SET, signal=SET, quiet=SET, raw=SET, abbrev=SET, verbose=SET, read=SET, write=SET, " ..
+    "decode-fds=SET; without a keyword, trace=" }
+for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbose", "read", "write" } do
+  row { long = keyword, value = "SET", field = "expressions", kind = "list", as = keyword .. "=",
+    help = "the same as -e " .. keyword .. "=SET" }
+end
+row { short = "P", long = "trace-path", value = "PATH", field = "paths", kind = "list",
+  help = "only calls that have to do with PATH (may be repeated)" }
+row { short = "z", long = "successful-only", field = "expressions", kind = "list", as = "status=successful",
+  help = "only calls that succeed" }
+row { short = "Z", long = "failed-only", field = "expressions", kind = "list", as = "status=failed",
+  help = "only calls that fail" }
 row { short = "o", long = "output", value = "FILE", field = "output", kind = "value",
-  help = "write the trace to FILE instead of standard error" }
-row { short = "q", long = "quiet", field = "quiet", kind = "count", help = "less talk: no notices" }
+  help = "to FILE, or to a command: |COMMAND" }
+row { short = "A", long = "output-append-mode", field = "append", kind = "flag", help = "append to the -o file" }
+row { long = "output-separately", field = "separate", kind = "flag",
+  help = "each process into a file of its own, FILE.PID (-ff does the same)" }
+row { short = "a", long = "columns", value = "COLUMN", field = "column", kind = "value", check = number("a column", 0),
+  help = "where results are aligned (default 40)" }
+row { short = "s", long = "string-limit", value = "N", field = "string_limit", kind = "value",
+  check = number("a length", 0), help = "how much of a string is shown (default 32)" }
+row { short = "v", long = "no-abbrev", field = "verbose", kind = "flag", help = "structs in full" }
+row { short = "x", long = "strings-in-hex", value = "[WHICH]", field = "hex_strings", kind = "count",
+  help = "strings that are not ASCII in hexadecimal; -xx: all strings" }
+row { short = "X", long = "const-print-style", value = "STYLE", field = "constants_style", kind = "value",
+  check = one_of("abbrev", "raw", "verbose"), help = "names, numbers, or both for constants" }
+row { short = "y", long = "decode-fds", value = "[WHAT]", field = "decode_fds", kind = "count",
+  help = "what descriptors are open on; -yy: sockets in detail" }
+row { short = "Y", long = "decode-pids", value = "[WHAT]", field = "decode_pids", kind = "flag",
+  help = "the names of processes beside their ids" }
+row { short = "t", long = "absolute-timestamps", value = "[HOW]", field = "stamps", kind = "count",
+  help = "the time of day; -tt with microseconds; -ttt since the epoch" }
+row { short = "r", long = "relative-timestamps", field = "relative", kind = "flag",
+  help = "the time since the line before" }
+row { short = "T", long = "syscall-times", field = "duration", kind = "flag", help = "the time spent in each call" }
+row { short = "i", long = "instruction-pointer", field = "pointer", kind = "flag", help = "where the call was made" }
+row { short = "k", long = "stack-traces", field = "stack", kind = "flag", help = "the stack of each call" }
+row { long = "stack-trace", field = "stack", kind = "flag", help = "the same as -k" }
+row { short = "n", long = "syscall-number", field = "number_shown", kind = "flag", help = "the number of each call" }
+row { long = "always-show-pid", field = "always_pid", kind = "flag", help = "the pid on every line" }
+row { short = "q", long = "quiet", value = "[SET]", field = "quiet", kind = "count",
+  help = "less talk: -q no attach messages and notices, -qq no exit lines, -qqq nothing but calls" }
+row { long = "syscall-limit", value = "N", field = "limit", kind = "value", check = number("a number", 1),
+  help = "let the program be after N lines" }
+row { section = "Summary" }
+row { short = "c", long = "summary-only", field = "summary_only", kind = "flag",
+  help = "no lines, but a table of counts, errors and times" }
+row { short = "C", long = "summary", field = "summary", kind = "flag", help = "lines, and the table at the end" }
+row { short = "S", long = "summary-sort-by", value = "COLUMN", field = "sort_by", kind = "value",
+  check = one_of("time", "calls", "errors", "name", "nothing", "min-time", "max-time", "avg-time", "total-time",
+    "count", "error", "syscall", "none", "time-total"), help = "time (default), calls, errors, name, or nothing" }
+row { short = "U", long = "summary-columns", value = "LIST", field = "summary_columns", kind = "value",
+  help = "which columns: time-percent, total-time, avg-time, min-time, max-time, calls, errors, name" }
+row { short = "w", long = "summary-wall-clock", field = "wall_clock", kind = "flag",
+  help = "times by the clock on the wall (which is what luatrace measures anyway)" }
+row { section = "Taken for what they are in strace" }
+row { short = "F", field = "follow", kind = "count", help = "the same as -f" }
+row { long = "seccomp-bpf", field = "seccomp", kind = "flag",
+  help = "accepted: luatrace always uses a filter where it can" }
+row { long = "tips", value = "[WHICH]", field = "tips", kind = "flag", help = "accepted" }
+row { short = "b", long = "detach-on", value = "CALL", field = "detach_on", kind = "value", check = one_of("execve"),
+  help = "let a process be when it executes another program" }
+row { long = "kill-on-exit", field = "kill_on_exit", kind = "flag",
+  help = "the program ends when luatrace does (it always does, unless it was attached to)" }
+--- What strace has and luatrace has not: refused by name.
+for _, refused in ipairs {
+  { "D", "daemonize", "[HOW]", "luatrace is always the program's parent" },
+  { "d", "debug", nil, "there is no debug output" },
+  { "I", "interruptible", "WHEN", "luatrace passes Ctrl-C on to the program, and ends at the third" },
+  { "N", "argument-names", nil, "use --format=json for names" },
+  { "O", "summary-syscall-overhead", "TIME", "luatrace does not subtract an estimated overhead" },
+} do
+  row { short = refused[1], long = refused[2], value = refused[3], kind = "refused", help = "refused: " .. refused[4],
+    reason = refused[4] }
+end
 row { section = "Trapping" }
 row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "stop", "ptrace"),
   help = "auto (default), stop (seccomp filter and stops) or ptrace (stop at every call)" }
@@ -115,6 +188,17 @@ end
 
 local function store(parsed, option, text)
   local value = text
+  if option.kind == "refused" then
+    return nil, ("strace's %s is not supported: %s"):format(option.long and "--" .. option.long or "-" .. option.short,
+      option.reason)
+  end
+  if option.as then
+    value = option.value and option.as .. text or option.as
+    text = nil
+  end
+  if option.kind == "count" and text then
+    parsed[option.field .. "_value"] = text
+  end
   if option.check and text then
     local checked, takes = option.check(text)
     if checked == nil then

@@ -55,6 +55,7 @@ function M.new(options)
     options = options,
     registry = registry,
     observers = options.observers or {},
+    text_options = options.text_options or {},
     timers = timers.new(),
     idle = {},
     threads = {},
@@ -308,6 +309,9 @@ end
 stops[kind.BIRTH] = function(self, stop)
   self.tree:birth { tracee = stop.tracee, tid = stop.tid, pid = stop.pid, parent_tracee = stop.parent,
     clone_flags = tonumber(stop.message), time = tonumber(stop.time) }
+  for i = 1, #self.observers do
+    if self.observers[i].birth then self.observers[i]:birth(stop) end
+  end
 end
 
 stops[kind.START] = function(self, stop)

@@ -3,147 +3,359 @@
 --   openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
 --   [pid  4711] read(3,  <unfinished ...>
 --   [pid  4711] <... read resumed>"root:x:0:0"..., 4096) = 1042
---   --- SIGCHLD {si_signo=SIGCHLD, ...} ---
+--   --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=4711, ...} ---
 --   +++ exited with 0 +++
+--
+-- What a line shows beside the call comes from `style`, which the command line fills: see M.open.
 
-local buffer = require "string.buffer"
 local bit = require "bit"
+local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
+local siginfo = require "luatrace.output.siginfo"
+local sink = require "luatrace.output.sink"
+local sys = require "luatrace.sys"
+local types = require "luatrace.types"
+
+local rawget, rawset, tonumber = rawget, rawset, tonumber
 
 local M = {}
+
+---@class luatrace.TextStyle
+---@field column integer|nil where "=" starts (default 40)
+---@field stamp nil|"time"|"usec"|"epoch" -t, -tt, -ttt
+---@field relative boolean|nil -r
+---@field duration boolean|nil -T
+---@field pointer boolean|nil -i
+---@field number boolean|nil -n
+---@field stack boolean|nil -k
+---@field pid "always"|"many"|"never"|nil when the pid starts the line
+---@field status table<string, boolean>|nil shown results: successful, failed, unfinished, unavailable, detached
+---@field raw table<string, boolean>|nil calls whose arguments are printed undecoded
+---@field signals table<string, boolean>|nil signals that are shown; nil: all
+---@field quiet table<string, boolean>|nil messages that are left out: attach, exit, path-resolution, personality
+---@field paths table|nil -P: a filter with a method wants(call)
+---@field dump_read table<integer, true>|nil -e read=
+---@field dump_write table<integer, true>|nil -e write=
+---@field limit integer|nil --syscall-limit
 
 ---@class luatrace.TextOutput
 local Text = {}
 Text.__index = Text
 
-local RESULT_COLUMN = 40
-
---- Opens the output: a file, or standard error.
----@param path string|nil
+--- Opens the output.
+---@param options table path, separate, append: see sink.lua; calls: a set; style: luatrace.TextStyle; name: ours
 ---@return luatrace.TextOutput|nil, string? message
-function M.open(path)
-  local file = io.stderr
-  if path then
-    local message
-    file, message = io.open(path, "we")
-    if not file then return nil, ("cannot write to %s"):format(message) end
-    file:setvbuf("full", 65536)
+function M.open(options)
+  local self = setmetatable({ style = options.style, calls = options.calls or "all", wants_exit = true,
+    out = buffer.new(), alive = 0, shown = 0, name = options.name or "luatrace", column = options.style.column or 40,
+  }, Text)
+  local target, message = sink.open(options)
+  if not target then return nil, message end
+  self.sink = target
+  -- With filters on the result a line is known to be wanted only when the call has returned; with a file a process
+  -- nobody else's line can come in between.
+  self.staged = options.style.status ~= nil or options.separate
+  self.draft = buffer.new()
+  return self
+end
+
+-- --- the beginning of a line ----------------------------------------------------------------------------------------
+
+local function stamp(self, out, time)
+  local style = self.style
+  if style.relative then
+    local before = self.last_time or time
+    self.last_time = time
+    out:put(("%6d.%06d "):format(math.floor((time - before) / 1e9), math.floor((time - before) / 1e3 % 1e6)))
   end
-  return setmetatable({ file = file, calls = "all", wants_exit = true, out = buffer.new(), threads = 0 }, Text)
+  if style.stamp then
+    local wall = time + self.epoch
+    local seconds, micro = math.floor(wall / 1e9), math.floor(wall / 1e3 % 1e6)
+    if style.stamp == "epoch" then
+      out:put(("%d.%06d "):format(seconds, micro))
+    elseif style.stamp == "usec" then
+      out:put(os.date("%H:%M:%S", seconds), (".%06d "):format(micro))
+    else
+      out:put(os.date("%H:%M:%S", seconds), " ")
+    end
+  end
 end
 
-function Text:write(text)
-  local ok, message = self.file:write(text)
-  if not ok and not self.failed then self.failed = message end
+--- Ends whatever line is open, and begins one for this thread.
+function Text:leader(tid, time)
+  local open = self.open_call
+  local out = self.out
+  if open then
+    out:put(" <unfinished ...>\n")
+    self.sink:ended(out)
+    self.open_call = nil
+    rawset(open, "unfinished", true)
+  end
+  self.sink:select(tid, out)
+  self.sink:begin(out)
+  local pid = self.style.pid
+  if pid == "always" then
+    out:put(("%-5d "):format(tid))
+  elseif pid ~= "never" and self.alive > 1 then
+    out:put(("[pid %5d] "):format(tid))
+  end
+  if self.style.stamp or self.style.relative then
+    if not self.epoch then self.epoch = sys.realtime() - tonumber(sys.monotonic()) end
+    stamp(self, out, time)
+  end
 end
 
---- The line that is begun but not ended belongs to another thread: it goes on later.
-function Text:interrupt()
-  local open = self.open
-  if not open then return end
-  self.open = nil
-  self:write(open.line .. " <unfinished ...>\n")
-  open.unfinished = true
+-- --- calls ----------------------------------------------------------------------------------------------------------
+
+local function put_raw_args(call, out)
+  local row, raw = call.row, call.raw
+  for i = 1, #row do
+    if i > 1 then out:put(", ") end
+    out:put(types.hex(raw[i]))
+  end
 end
 
-function Text:prefix(tid)
-  if not self.many then return "" end
-  return ("[pid %5d] "):format(tid)
+local function is_hidden(self, call)
+  local style = self.style
+  if style.paths and not style.paths:wants(call) then
+    rawset(call, "untold", true)
+    return true
+  end
+end
+
+function Text:begin(call)
+  local out, style = self.out, self.style
+  self:leader(call.thread.tid, call.entered)
+  if style.number then out:put(("[%4d] "):format(call.row.nr)) end
+  if style.pointer then
+    out:put(("[%016x] "):format(tonumber(call.stop.ip)))
+  end
+  out:put(call.row.name, "(")
+  if style.raw and style.raw[call.row.name] then
+    put_raw_args(call, out)
+  else
+    decode.text_args(call, out, "entry")
+  end
 end
 
 function Text:entry(call, want_exit)
-  self:interrupt()
-  local out = self.out
-  out:reset()
-  out:put(self:prefix(call.thread.tid), call.row.name, "(")
-  decode.text_args(call, out, "entry")
-  local state = { line = out:tostring() }
-  rawset(call, "text", state)
-  if want_exit then
-    self.open = state
+  if is_hidden(self, call) then return end
+  if self.staged then
+    -- Printed as a whole at the exit; what is known only now is taken down now.
+    local out = self.draft
+    out:reset()
+    out:put(call.row.name, "(")
+    decode.text_args(call, out, "entry")
+    rawset(call, "entry_text", out:tostring())
+    if not want_exit then self:exit(call) end
     return
   end
-  self:finish_line(call, state, "?")
+  self:begin(call)
+  if want_exit then
+    self.open_call = call
+    self.sink:partial(self.out)
+    return
+  end
+  self:finish_line(call)
 end
 
-function Text:finish_line(call, state, result)
-  local out = self.out
-  out:reset()
-  if state.unfinished then
-    out:put(self:prefix(call.thread.tid), "<... ", call.row.name, " resumed>")
-  else
-    out:put(state.line)
-  end
-  decode.text_args(call, out, "exit")
-  out:put(")")
-  local length = #out
-  if length < RESULT_COLUMN then out:put((" "):rep(RESULT_COLUMN - length - 1)) end
-  out:put(" = ")
-  if result then
-    out:put(result)
-  else
+function Text:finish_line(call)
+  local out, style = self.out, self.style
+  if not (style.raw and style.raw[call.row.name]) then decode.text_args(call, out, "exit") end
+  out:put(") ")
+  local length = self.sink:column(out)
+  if length < self.column then out:put((" "):rep(self.column - length)) end
+  out:put("= ")
+  if call.phase == "exit" or rawget(call, "answered") then
     decode.text_result(call, out)
+  else
+    out:put("?")
   end
   if rawget(call, "tampered") then out:put(" (INJECTED)") end
+  if style.duration and rawget(call, "left") then
+    local took = call.left - call.entered
+    out:put((" <%d.%06d>"):format(math.floor(took / 1e9), math.floor(took / 1e3 % 1e6)))
+  end
   out:put("\n")
-  self:write(out:tostring())
+  if style.stack and call.phase == "exit" then self:put_stack(call) end
+  if style.dump_read or style.dump_write then self:put_dump(call) end
+  self.sink:ended(out)
+  self.shown = self.shown + 1
+  if style.limit and self.shown >= style.limit then self.limit_reached = true end
+end
+
+--- Is a call with this result shown?
+local function wanted_status(self, call)
+  local status = self.style.status
+  if not status then return true end
+  return status[call.failed and "failed" or "successful"] or false
 end
 
 function Text:exit(call)
-  local state = rawget(call, "text")
-  if self.open == state then
-    self.open = nil
-  else
-    self:interrupt()
+  if rawget(call, "untold") then return end
+  if self.staged then
+    if not wanted_status(self, call) then return end
+    self:leader(call.thread.tid, call.entered)
+    self.out:put(rawget(call, "entry_text"))
+    return self:finish_line(call)
   end
-  self:finish_line(call, state)
+  if self.open_call == call then
+    self.open_call = nil
+  else
+    self:leader(call.thread.tid, call.left or call.entered)
+    self.out:put("<... ", call.row.name, " resumed>")
+  end
+  self:finish_line(call)
 end
 
-function Text:birth() self.many = true end
+--- -k: one line a frame, as strace has them.
+function Text:put_stack(call)
+  local out = self.out
+  for _, frame in ipairs(call:stack()) do
+    out:put(" > ", frame.module or "", "(")
+    if frame.symbol then out:put(frame.symbol, "+", types.hex(frame.offset == 0 and "0x0" or frame.offset)) end
+    out:put(") [", types.hex(frame.module_offset or frame.ip), "]\n")
+  end
+end
+
+local function dump(out, bytes)
+  for at = 0, #bytes - 1, 16 do
+    local piece = bytes:sub(at + 1, at + 16)
+    local hex = {}
+    for i = 1, 16 do
+      hex[#hex + 1] = i <= #piece and ("%02x"):format(piece:byte(i)) or "  "
+      if i == 8 then hex[#hex + 1] = "" end
+    end
+    out:put((" | %05x  %s  %-16s |\n"):format(at, table.concat(hex, " "), (piece:gsub("[^\32-\126]", "."))))
+  end
+end
+
+--- -e read=, -e write=: all that went through a descriptor, in hexadecimal.
+function Text:put_dump(call)
+  local row = call.row
+  if call.failed or not row.index.fd or not (row.index.buf or row.index.iov) then return end
+  local out_argument = row[row.index.buf or row.index.iov].type.direction == "out"
+  local set = out_argument and self.style.dump_read or not out_argument and self.style.dump_write
+  if not set or not (set.all or set[call.fd.num]) then return end
+  local bytes = call.buf or call.iov
+  if type(bytes) == "string" then dump(self.out, bytes:sub(1, call.raw_ret)) end
+end
+
+-- --- everything else ------------------------------------------------------------------------------------------------
+
+function Text:birth(stop)
+  self.alive = self.alive + 1
+  if stop.parent ~= 0 and not (self.style.quiet and self.style.quiet.attach) then
+    self.sink:message(("%s: Process %d attached\n"):format(self.name, stop.tid))
+  end
+end
 
 function Text:signal(stop, signal)
-  self:interrupt()
-  self:write(("%s--- %s {si_signo=%s, si_code=%d} ---\n"):format(self:prefix(stop.tid), signal.name, signal.name,
-    signal.info.code))
+  local shown = self.style.signals
+  if shown and not shown[signal.name] then return end
+  self:leader(stop.tid, tonumber(stop.time))
+  local out = self.out
+  out:put("--- ", signal.name, " ")
+  siginfo.put(out, signal.info.bytes)
+  out:put(" ---\n")
+  if self.style.stack then self:put_stack { stack = function()
+    return signal.session.tracer:stack(stop.tracee)
+  end } end
+  self.sink:ended(self.out)
 end
 
 function Text:group(stop, _)
-  self:interrupt()
-  self:write(("%s--- stopped by %s ---\n"):format(self:prefix(stop.tid), constants.signals.by_value[stop.signal]))
+  local name = constants.signals.by_value[stop.signal] or tostring(stop.signal)
+  local shown = self.style.signals
+  if shown and not shown[name] then return end
+  self:leader(stop.tid, tonumber(stop.time))
+  self.out:put("--- stopped by ", name, " ---\n")
+  self.sink:ended(self.out)
 end
 
-function Text:exec() end
+function Text.exec() end
+
+--- A call that its thread did not survive.
+function Text:cut_short(call, tid, time)
+  if not call or rawget(call, "untold") then return end
+  if self.staged then
+    local status = self.style.status
+    if not (status.unfinished or status.unavailable) then return end
+    self:leader(tid, time)
+    self.out:put(rawget(call, "entry_text") or "")
+  elseif self.open_call == call then
+    self.open_call = nil
+  else
+    self:leader(tid, time)
+    self.out:put("<... ", call.row.name, " resumed>")
+  end
+  local out = self.out
+  -- exit and exit_group were never meant to return; of any other call it is said that it did not.
+  if not rawget(call, "unfinished") and not call.row.name:find("^exit") then out:put(" <unfinished ...>") end
+  out:put(") ")
+  local length = self.sink:column(out)
+  if length < self.column then out:put((" "):rep(self.column - length)) end
+  out:put("= ?\n")
+  self.sink:ended(out)
+end
 
 function Text:exit_process(stop, thread, call)
-  if self.open then
-    if call and self.open == rawget(call, "text") then
-      self.open = nil
-      local line = rawget(call, "text").line .. ")"
-      self:write(("%s%s= ?\n"):format(line, (" "):rep(math.max(1, RESULT_COLUMN - #line))))
+  local time = tonumber(stop.time)
+  self:cut_short(call, thread.tid, time)
+  if not (self.style.quiet and self.style.quiet.exit) then
+    self:leader(thread.tid, time)
+    local status, out = stop.status, self.out
+    local low = bit.band(status, 0x7f)
+    if low == 0 then
+      out:put(("+++ exited with %d +++\n"):format(bit.band(bit.rshift(status, 8), 0xff)))
     else
-      self:interrupt()
+      out:put("+++ killed by ", constants.signals.by_value[low] or tostring(low),
+        bit.band(status, 0x80) ~= 0 and " (core dumped)" or "", " +++\n")
     end
+    self.sink:ended(self.out)
   end
-  local status = stop.status
-  local low = bit.band(status, 0x7f)
-  local prefix = self:prefix(thread.tid)
-  if low == 0 then
-    self:write(("%s+++ exited with %d +++\n"):format(prefix, bit.band(bit.rshift(status, 8), 0xff)))
-  else
-    self:write(("%s+++ killed by %s%s +++\n"):format(prefix, constants.signals.by_value[low] or low,
-      bit.band(status, 0x80) ~= 0 and " (core dumped)" or ""))
-  end
+  self.alive = self.alive - 1
 end
 
-function Text:superseded(stop, thread)
-  self:interrupt()
-  self:write(("%s+++ superseded by execve in pid %d +++\n"):format(self:prefix(thread.tid), tonumber(stop.message)))
+function Text:superseded(stop, thread, call)
+  self:cut_short(call, thread.tid, tonumber(stop.time))
+  self:leader(thread.tid, tonumber(stop.time))
+  self.out:put(("+++ superseded by execve in pid %d +++\n"):format(tonumber(stop.message)))
+  self.sink:ended(self.out)
+  self.alive = self.alive - 1
+end
+
+--- -P: has the program named this path, or does it use a descriptor that is open on it?
+---@param paths string[]
+function M.path_filter(paths)
+  local set = {}
+  for _, path in ipairs(paths) do set[path] = true end
+  local filter = {}
+  function filter.wants(_, call)
+    local row = call.row
+    for i = 1, #row do
+      local argument_type = row[i].type
+      if argument_type.role == "path" then
+        local path = call[row[i].name]
+        if type(path) == "string" then
+          local dirfd = argument_type.dirfd and call.raw[row.index[argument_type.dirfd]] or -100
+          if set[path] or set[call.process.fds:path_of(types.load.i32(nil, dirfd), path) or ""] then return true end
+        end
+      elseif argument_type.role == "fd" then
+        local fd = call[row[i].name]
+        if fd and set[fd.path or ""] then return true end
+      end
+    end
+    return false
+  end
+  return filter
 end
 
 function Text:finish()
-  local ok, message = self.file:flush()
-  if not ok then self.failed = self.failed or message end
+  if self.open_call then self.out:put(" <unfinished ...>\n") end
+  self.sink:close(self.out)
+  self.failed = self.failed or self.sink.failed
 end
 
 return M

@@ -1,0 +1,108 @@
+--- Where lines of text go: standard error, a file, a command, or a file a process (-ff).
+--
+-- A terminal and standard error get every piece at once, so that one sees what a program is blocked in; files and
+-- pipes get blocks. A sink remembers the first failure to write.
+
+local M = {}
+
+local BLOCK = 65536
+
+---@class luatrace.Sink
+local Sink = {}
+Sink.__index = Sink
+
+local function open_file(path, append)
+  local file, message = io.open(path, append and "ae" or "we")
+  if not file then return nil, ("cannot write to %s"):format(message) end
+  file:setvbuf("no")
+  return file
+end
+
+---@param options { path: string?, separate: boolean?, append: boolean? }
+---@return luatrace.Sink|nil, string? message
+function M.open(options)
+  local self = setmetatable({ written = 0 }, Sink)
+  local path = options.path
+  if not path then
+    self.file, self.at_once = io.stderr, true
+  elseif options.separate then
+    self.prefix, self.append, self.files = path, options.append, {}
+  elseif path:find("^[|!]") then
+    local pipe, message = io.popen(path:sub(2), "w")
+    if not pipe then return nil, ("cannot run %s: %s"):format(path:sub(2), message) end
+    self.file, self.is_pipe = pipe, true
+  else
+    local file, message = open_file(path, options.append)
+    if not file then return nil, message end
+    self.file = file
+  end
+  return self
+end
+
+function Sink:write(file, text)
+  local ok, message = file:write(text)
+  if not ok and not self.failed then self.failed = message end
+end
+
+--- With -ff: lines of this thread go into its own file.
+function Sink:select(tid, out)
+  if not self.files or self.tid == tid then return end
+  self:flush(out)
+  self.tid = tid
+  if not self.files[tid] then
+    local file, message = open_file(("%s.%d"):format(self.prefix, tid), self.append)
+    if not file then
+      self.failed = self.failed or message
+      file = io.stderr
+    end
+    self.files[tid] = file
+  end
+  self.file = self.files[tid]
+end
+
+function Sink:flush(out)
+  if #out > 0 and self.file then
+    self.written = self.written + #out
+    self:write(self.file, out:get())
+  end
+end
+
+--- A line begins at this place of the buffer.
+function Sink:begin(out)
+  self.line_start, self.line_written = #out, 0
+end
+
+--- How far the current line has come.
+function Sink:column(out) return #out - self.line_start + self.line_written end
+
+--- The begun line may be long in coming: where people look on, they see it.
+function Sink:partial(out)
+  if not self.at_once then return end
+  self.line_written = self.line_written + #out - self.line_start
+  self.line_start = 0
+  self:flush(out)
+end
+
+--- A line has ended.
+function Sink:ended(out)
+  if self.at_once or #out > BLOCK then
+    self:flush(out)
+    self.line_start = 0
+  end
+end
+
+--- A message that belongs to no line.
+function Sink.message(_, text) io.stderr:write(text) end
+
+function Sink:close(out)
+  self:flush(out)
+  local files = self.files or { self.file }
+  for _, file in pairs(files) do
+    if file ~= io.stderr then
+      local ok, message = file:close()
+      if not ok and not self.is_pipe and not self.failed then self.failed = message end
+    end
+  end
+end
+
+return M

@@ -1,0 +1,131 @@
+--- What -e says, as in strace: trace=, status=, signal=, quiet=, raw=, abbrev=, verbose=, read=, write=, decode-fds=.
+--
+--   local q, message = qualifiers.parse { "trace=%file,!openat", "status=failed", "openat" }
+--   q.trace      -- "%file,!openat": a set for luatrace.filter, or nil
+--   q.status     -- { failed = true }
+
+local constants = require "luatrace.constants"
+local filter = require "luatrace.filter"
+
+local M = {}
+
+--- strace's short keywords.
+local keywords = { trace = "trace", t = "trace", status = "status", signal = "signal", signals = "signal", s = "signal",
+  quiet = "quiet", silent = "quiet", silence = "quiet", q = "quiet", raw = "raw", x = "raw", abbrev = "abbrev",
+  a = "abbrev", verbose = "verbose", v = "verbose", read = "read", reads = "read", r = "read", write = "write",
+  writes = "write", w = "write", ["decode-fds"] = "decode_fds", ["decode-fd"] = "decode_fds" }
+
+local refused = {
+  kvm = "luatrace does not decode kvm exits",
+  inject = "fault injection by -e is not here yet: use a script (call:fail, call:kill, call:sleep)",
+  fault = "fault injection by -e is not here yet: use a script (call:fail)",
+  ["trace-fds"] = "use -P PATH", ["decode-pids"] = "use -Y",
+}
+
+local words = {
+  status = { "successful", "failed", "unfinished", "unavailable", "detached" },
+  quiet = { "attach", "exit", "path-resolution", "personality", "thread-execve" },
+  decode_fds = { "path", "socket", "dev", "pidfd", "signalfd" },
+}
+
+--- A set of known words: all, none, !x,y.
+local function word_set(keyword, text)
+  local known, set = words[keyword], {}
+  local negated = text:sub(1, 1) == "!"
+  if negated then text = text:sub(2) end
+  for word in text:gmatch("[^,]+") do
+    if word == "all" then
+      for _, each in ipairs(known) do set[each] = true end
+    elseif word ~= "none" then
+      local found
+      for _, each in ipairs(known) do found = found or each == word end
+      if not found then
+        return nil, ("-e %s= takes %s; not %q"):format(keyword:gsub("_", "-"), table.concat(known, ", "), word)
+      end
+      set[word] = true
+    end
+  end
+  if not negated then return set end
+  local others = {}
+  for _, each in ipairs(known) do
+    if not set[each] then others[each] = true end
+  end
+  return others
+end
+
+local function signal_set(text)
+  local set = {}
+  local negated = text:sub(1, 1) == "!"
+  if negated then text = text:sub(2) end
+  for word in text:gmatch("[^,]+") do
+    if word == "all" then
+      for number = 1, 64 do set[constants.signals.by_value[number] or number] = true end
+    elseif word ~= "none" then
+      local upper = word:upper()
+      local name = constants.signals.by_name[upper] and upper or constants.signals.by_name["SIG" .. upper] and
+        "SIG" .. upper or constants.signals.by_value[tonumber(word)]
+      if not name then return nil, ("-e signal=: there is no signal %q"):format(word) end
+      set[name] = true
+    end
+  end
+  if not negated then return set end
+  local others = {}
+  for number = 1, 64 do
+    local name = constants.signals.by_value[number]
+    if name and not set[name] then others[name] = true end
+  end
+  return others
+end
+
+local function number_set(keyword, text)
+  local set = {}
+  for word in text:gmatch("[^,]+") do
+    if word == "all" then
+      set.all = true
+    elseif word ~= "none" then
+      local number = tonumber(word)
+      if not number or number < 0 then return nil, ("-e %s= takes descriptors, not %q"):format(keyword, word) end
+      set[number] = true
+    end
+  end
+  return set
+end
+
+local function parse_one(result, text)
+  local keyword, value = text:match("^([%w-]+)=(.*)$")
+  if not keyword then keyword, value = "trace", text end
+  if refused[keyword] then return nil, ("-e %s=: %s"):format(keyword, refused[keyword]) end
+  local kind = keywords[keyword]
+  if not kind then return nil, ("-e %s=: there is no such keyword (luatrace --help lists them)"):format(keyword) end
+  local set, message
+  if kind == "trace" then
+    local ok, why = filter.check(value)
+    if not ok then return nil, ("-e trace=%s: %s"):format(value, why) end
+    set = value
+  elseif words[kind] then
+    set, message = word_set(kind, value)
+  elseif kind == "signal" then
+    set, message = signal_set(value)
+  elseif kind == "read" or kind == "write" then
+    set, message = number_set(keyword, value)
+  else
+    set, message = filter.calls(value, "x86_64")
+    if not set then message = ("-e %s=%s: %s"):format(keyword, value, message) end
+  end
+  if not set then return nil, message end
+  result[kind] = set
+  return true
+end
+
+---@param expressions string[]
+---@return table|nil qualifiers, string? message
+function M.parse(expressions)
+  local result = {}
+  for _, text in ipairs(expressions) do
+    local ok, message = parse_one(result, text)
+    if not ok then return nil, message end
+  end
+  return result
+end
+
+return M
