@@ -44,7 +44,9 @@ end
 function M.text_options(parsed)
   local q = qualifiers.parse(parsed.expressions or {}) or {}
   local fds = q.decode_fds and next(q.decode_fds) and 1 or nil
-  return { string_limit = parsed.string_limit, decode_fds = parsed.decode_fds or fds, verbose = parsed.verbose or (q.abbrev and next(q.abbrev) == nil) or nil,
+  local unabbreviated = q.abbrev and next(q.abbrev) == nil or nil
+  return { string_limit = parsed.string_limit, decode_fds = parsed.decode_fds or fds,
+    verbose = parsed.verbose or unabbreviated,
     hex_strings = parsed.hex_strings, constants_style = parsed.constants_style, decode_pids = parsed.decode_pids }
 end
 
