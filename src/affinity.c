@@ -6,8 +6,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Stops of a lone tracee before it is worth while; and how often we look whether others want the processor. */
-enum { STOPS_BEFORE_SHARING = 64, STOPS_BETWEEN_LOOKS = 256, LOOK_NANOSECONDS = 200000000 };
+/* Stops of a lone tracee before it is worth while. */
+enum { STOPS_BEFORE_SHARING = 64 };
+/* How often it is looked at whether others want the processor, and whether the tracees want two. */
+enum { LOOK_NANOSECONDS = 200000000, FAMILY_LOOK_NANOSECONDS = 20000000, STOPS_BETWEEN_CLOCKS = 16 };
+/* More tracees than this are taken to run side by side. Fewer stops a second than this, and computing counts more. */
+enum { FAMILY_MAX = 16, STOPS_A_SECOND = 8000 };
 
 enum { NR_X86_64_SETAFFINITY = 203, NR_X86_64_GETAFFINITY = 204, NR_I386_SETAFFINITY = 241, NR_I386_GETAFFINITY = 242 };
 
@@ -41,18 +45,57 @@ static uint64_t idle_time(int cpu) {
   return idle;
 }
 
-static struct affinity_look look(const struct affinity *affinity) {
+/* Nanoseconds that a thread has waited for a processor while it could have run. */
+static uint64_t waiting_time(pid_t tid) {
+  char path[64];
+  unsigned long long waited = 0;
+  snprintf(path, sizeof path, "/proc/%d/schedstat", tid);
+  FILE *file = fopen(path, "re");
+  if (!file) return 0;
+  if (fscanf(file, "%*u %llu", &waited) != 1) waited = 0;
+  fclose(file);
+  return waited;
+}
+
+static uint64_t family_waiting_time(const struct tracer *tracer) {
+  uint64_t sum = 0;
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++)
+    if (tracer->slots[slot]) sum += waiting_time(tracer->slots[slot]->tid);
+  return sum;
+}
+
+static uint64_t family_processor_time(const struct tracer *tracer) {
+  uint64_t sum = processor_time(0);
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++)
+    if (tracer->slots[slot]) sum += processor_time(tracer->slots[slot]->tid);
+  return sum;
+}
+
+static struct affinity_look look(const struct tracer *tracer) {
   return (struct affinity_look){
       .time = tracer_now(),
-      .ours = processor_time(0) + processor_time(affinity->shared_with),
-      .idle = idle_time(affinity->cpu),
+      .ours = family_processor_time(tracer),
+      .idle = idle_time(tracer->affinity.cpu),
   };
 }
 
-/* The processor was busy all the time, but not with us: somebody else needs it. */
+/* The processor was busy all the time, but not with us: somebody else needs it. (Tracees that have ended meanwhile
+ * take their time with them: then this look tells nothing.) */
 static bool crowded(const struct affinity_look *before, const struct affinity_look *now) {
   uint64_t time = now->time - before->time;
-  return now->idle - before->idle < time / 8 && now->ours - before->ours < time / 4 * 3;
+  return now->ours >= before->ours && now->idle - before->idle < time / 8 && now->ours - before->ours < time / 4 * 3;
+}
+
+/* Tracees wait for each other, and not because of stops: they would rather have two processors. */
+static bool wants_more(struct tracer *tracer, uint64_t now) {
+  struct affinity *affinity = &tracer->affinity;
+  uint64_t time = now - affinity->family_time, waited = family_waiting_time(tracer);
+  bool waits = waited > affinity->family_waited && waited - affinity->family_waited > time / 4;
+  bool computes = (uint64_t)affinity->stops * 1000000000u / time < STOPS_A_SECOND;
+  affinity->family_time = now;
+  affinity->family_waited = waited;
+  affinity->stops = 0;
+  return waits && computes;
 }
 
 static void share(struct tracer *tracer, struct tracee *tracee) {
@@ -72,41 +115,54 @@ static void share(struct tracer *tracer, struct tracee *tracee) {
     return;
   }
   affinity->over = false;
-  affinity->shared_with = tracee->tid;
+  affinity->shared = true;
   affinity->cpu = cpu;
-  affinity->look = look(affinity);
+  affinity->look = look(tracer);
+  affinity->family_time = affinity->look.time;
+  affinity->family_waited = family_waiting_time(tracer);
 }
 
 void affinity_release(struct tracer *tracer) {
   struct affinity *affinity = &tracer->affinity;
   affinity->over = true;
-  if (!affinity->shared_with) return;
-  sched_setaffinity(affinity->shared_with, sizeof affinity->tracee_mask, &affinity->tracee_mask);
+  if (!affinity->shared) return;
+  affinity->shared = false;
+  for (uint32_t slot = 0; slot < tracer->slots_size; slot++)
+    if (tracer->slots[slot])
+      sched_setaffinity(tracer->slots[slot]->tid, sizeof affinity->tracee_mask, &affinity->tracee_mask);
   sched_setaffinity(0, sizeof affinity->tracer_mask, &affinity->tracer_mask);
-  affinity->shared_with = 0;
 }
 
-void affinity_note_birth(struct tracer *tracer, pid_t child) {
+void affinity_note_birth(struct tracer *tracer) {
   struct affinity *affinity = &tracer->affinity;
-  bool inherited = affinity->shared_with != 0;
-  affinity_release(tracer);
-  if (inherited) sched_setaffinity(child, sizeof affinity->tracee_mask, &affinity->tracee_mask);
+  if (!affinity->shared) {
+    affinity->over = true;
+    return;
+  }
+  if (tracer->alive > FAMILY_MAX) affinity_release(tracer);
 }
 
 void affinity_note_stop(struct tracer *tracer, struct tracee *tracee) {
   struct affinity *affinity = &tracer->affinity;
-  if (affinity->over || ++affinity->stops < (affinity->shared_with ? STOPS_BETWEEN_LOOKS : STOPS_BEFORE_SHARING))
-    return;
-  affinity->stops = 0;
-  if (!affinity->shared_with) {
+  if (affinity->over) return;
+  affinity->stops++;
+  if (!affinity->shared) {
+    if (affinity->stops < STOPS_BEFORE_SHARING) return;
+    affinity->stops = 0;
     if (tracer->alive == 1 && !tracee->tree->attached)
       share(tracer, tracee);
     else
       affinity->over = true;
     return;
   }
-  if (tracee->stop.time - affinity->look.time < LOOK_NANOSECONDS) return;
-  struct affinity_look now = look(affinity);
-  if (crowded(&affinity->look, &now)) affinity_release(tracer);
-  affinity->look = now;
+  if (affinity->stops % STOPS_BETWEEN_CLOCKS && tracer->alive == 1) return;
+  uint64_t now = tracer_now();
+  if (tracer->alive > 1 && now - affinity->family_time > FAMILY_LOOK_NANOSECONDS && wants_more(tracer, now)) {
+    affinity_release(tracer);
+    return;
+  }
+  if (now - affinity->look.time < LOOK_NANOSECONDS) return;
+  struct affinity_look this_look = look(tracer);
+  if (crowded(&affinity->look, &this_look)) affinity_release(tracer);
+  affinity->look = this_look;
 }

@@ -332,7 +332,6 @@ static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *pa
   ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &message);
   uint64_t flags = clone_flags_of(parent, event);
   pid_t tid = (pid_t)message;
-  affinity_note_birth(tracer, tid);
   struct tracee *child = tid > 0 ? tracer_find_tid(tracer, tid) : NULL;
   const struct tracer_stop *birth = NULL;
   if (child && child->born) {
@@ -353,6 +352,7 @@ static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *pa
       child = tracees_add(tracer, parent->tree, tid, thread ? parent->process : NULL);
     }
     if (child) {
+      affinity_note_birth(tracer);
       child->is_thread = thread;
       inherit(child, parent);
       birth = birth_note(tracer, child, parent, flags);

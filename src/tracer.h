@@ -40,11 +40,12 @@ struct affinity_look {
 
 /* A lone tracee on the tracer's own processor: affinity.c. */
 struct affinity {
-  bool over;         /* not, or not any more */
-  pid_t shared_with; /* 0: nobody yet */
+  bool over;   /* not, or not any more */
+  bool shared; /* everybody runs on `cpu` */
   int cpu;
   uint32_t stops;
   struct affinity_look look;
+  uint64_t family_time, family_waited;
   cpu_set_t tracer_mask, tracee_mask; /* what they were */
 };
 
