@@ -5,6 +5,8 @@
 --   {"name", type, when = fn}       printed only when fn(values) holds
 --   t.hidden(type)                  padding, or what nobody wants to see
 --   brief = { name = true | fn }    the fields that are printed before ", ..."
+--   shown = { "name", ... }         the order of the text, where it is not that of the memory
+--   sized_by = "size", smallest =   the argument that says how much of it the caller knows, at least so many bytes
 --
 -- To add one: a table here (or a file of its own beside this one), named as the kernel names it.
 
@@ -24,33 +26,42 @@ local function is_no_device(stat) return not is_device(stat) end
 
 local hidden = t.hidden
 
+--- Times of files: their nanoseconds are fields of their own.
+local function dated(name, of) return { name, t.seconds_dated(name .. "_nsec", of) } end
+
+local stat_shown = { "st_dev", "st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_rdev", "st_blksize", "st_blocks",
+  "st_size", "st_atime", "st_atime_nsec", "st_mtime", "st_mtime_nsec", "st_ctime", "st_ctime_nsec" }
+
 local stat_64 = t.struct {
+  shown = stat_shown,
   { "st_dev", t.dev }, { "st_ino", t.ulong }, { "st_nlink", t.ulong }, { "st_mode", t.file_mode },
   { "st_uid", t.uid }, { "st_gid", t.uid }, { "pad0", hidden(t.u32) },
   { "st_rdev", t.dev, when = is_device }, { "st_size", t.i64, when = is_no_device }, { "st_blksize", t.long },
-  { "st_blocks", t.i64 }, { "st_atime", t.i64 }, { "st_atime_nsec", t.u64 }, { "st_mtime", t.i64 },
-  { "st_mtime_nsec", t.u64 }, { "st_ctime", t.i64 }, { "st_ctime_nsec", t.u64 },
+  { "st_blocks", t.i64 }, dated("st_atime", t.i64), { "st_atime_nsec", t.u64 }, dated("st_mtime", t.i64),
+  { "st_mtime_nsec", t.u64 }, dated("st_ctime", t.i64), { "st_ctime_nsec", t.u64 },
   { "unused1", hidden(t.i64) }, { "unused2", hidden(t.i64) }, { "unused3", hidden(t.i64) },
   brief = { st_mode = true, st_size = true, st_rdev = true },
 }
 
 --- i386: struct stat of the oldest calls, and stat64.
 local stat_32 = t.struct {
+  shown = stat_shown,
   { "st_dev", t.ulong }, { "st_ino", t.ulong }, { "st_mode", setmetatable({ size = 2, ctype = "const uint16_t *" },
     { __index = t.file_mode }) }, { "st_nlink", t.u16 }, { "st_uid", t.u16 }, { "st_gid", t.u16 },
   { "st_rdev", t.ulong, when = is_device }, { "st_size", t.ulong, when = is_no_device }, { "st_blksize", t.ulong },
-  { "st_blocks", t.ulong }, { "st_atime", t.ulong }, { "st_atime_nsec", t.ulong }, { "st_mtime", t.ulong },
-  { "st_mtime_nsec", t.ulong }, { "st_ctime", t.ulong }, { "st_ctime_nsec", t.ulong },
+  { "st_blocks", t.ulong }, dated("st_atime", t.ulong), { "st_atime_nsec", t.ulong }, dated("st_mtime", t.ulong),
+  { "st_mtime_nsec", t.ulong }, dated("st_ctime", t.ulong), { "st_ctime_nsec", t.ulong },
   { "unused4", hidden(t.ulong) }, { "unused5", hidden(t.ulong) },
   brief = { st_mode = true, st_size = true, st_rdev = true },
 }
 
 M.stat64 = t.struct {
-  { "st_dev", t.u64 }, { "pad0", hidden(t.u32) }, { "__st_ino", hidden(t.ulong) }, { "st_mode", t.file_mode },
-  { "st_nlink", t.u32 }, { "st_uid", t.uid }, { "st_gid", t.uid }, { "st_rdev", t.u64, when = is_device },
+  shown = stat_shown,
+  { "st_dev", t.dev64 }, { "pad0", hidden(t.u32) }, { "__st_ino", hidden(t.ulong) }, { "st_mode", t.file_mode },
+  { "st_nlink", t.u32 }, { "st_uid", t.uid }, { "st_gid", t.uid }, { "st_rdev", t.dev64, when = is_device },
   { "pad3", hidden(t.u32) }, { "st_size", t.i64, when = is_no_device }, { "st_blksize", t.ulong },
-  { "st_blocks", t.u64 }, { "st_atime", t.ulong }, { "st_atime_nsec", t.ulong }, { "st_mtime", t.ulong },
-  { "st_mtime_nsec", t.ulong }, { "st_ctime", t.ulong }, { "st_ctime_nsec", t.ulong }, { "st_ino", t.u64 },
+  { "st_blocks", t.u64 }, dated("st_atime", t.ulong), { "st_atime_nsec", t.ulong }, dated("st_mtime", t.ulong),
+  { "st_mtime_nsec", t.ulong }, dated("st_ctime", t.ulong), { "st_ctime_nsec", t.ulong }, { "st_ino", t.u64 },
   brief = { st_mode = true, st_size = true, st_rdev = true },
 }
 
@@ -77,7 +88,14 @@ M.stat = t.custom {
   variants = { [32] = stat_32, [64] = stat_64 },
 }
 
-M.statx_timestamp = t.struct { { "tv_sec", t.i64 }, { "tv_nsec", t.u32 }, { "reserved", hidden(t.i32) } }
+M.statx_timestamp = t.struct { { "tv_sec", t.i64 }, { "tv_nsec", t.u32 }, { "reserved", hidden(t.i32) },
+  text = function(out, _, value)
+    out:put("{tv_sec=", t.decimal(value.tv_sec), ", tv_nsec=", t.decimal(value.tv_nsec), "}")
+    t.put_date(out, value.tv_sec, value.tv_nsec, 9)
+  end }
+
+--- Fields of statx that are there only when the mask says so.
+local function has(bits) return function(value) return bit.band(value.stx_mask, bits) ~= 0 end end
 
 M.statx = t.struct {
   { "stx_mask", t.flags("statx_mask", { comment = "STATX_???" }) }, { "stx_blksize", t.u32 },
@@ -86,18 +104,33 @@ M.statx = t.struct {
   { "stx_mode", setmetatable({ size = 2, ctype = "const uint16_t *" }, { __index = t.file_mode }) },
   { "pad1", hidden(t.u16) }, { "stx_ino", t.u64 }, { "stx_size", t.u64 }, { "stx_blocks", t.u64 },
   { "stx_attributes_mask", t.flags("statx_attributes", { of = t.u64 }) },
-  { "stx_atime", M.statx_timestamp }, { "stx_btime", M.statx_timestamp }, { "stx_ctime", M.statx_timestamp },
-  { "stx_mtime", M.statx_timestamp }, { "stx_rdev_major", t.u32 }, { "stx_rdev_minor", t.u32 },
-  { "stx_dev_major", t.u32 }, { "stx_dev_minor", t.u32 }, { "stx_mnt_id", t.u64 },
-  { "stx_dio_mem_align", t.u32 }, { "stx_dio_offset_align", t.u32 },
+  { "stx_atime", M.statx_timestamp, when = has(0x20) },
+  { "stx_btime", M.statx_timestamp, when = has(0x800) }, { "stx_ctime", M.statx_timestamp, when = has(0x80) },
+  { "stx_mtime", M.statx_timestamp, when = has(0x40) }, { "stx_rdev_major", t.u32 }, { "stx_rdev_minor", t.u32 },
+  { "stx_dev_major", t.u32 }, { "stx_dev_minor", t.u32 }, { "stx_mnt_id", t.x64 },
+  { "stx_dio_mem_align", t.u32, when = has(0x2000) }, { "stx_dio_offset_align", t.u32, when = has(0x2000) },
   brief = { stx_mask = true, stx_attributes = true, stx_mode = true, stx_size = true },
 }
 
 --- Seconds and nanoseconds; UTIME_NOW and UTIME_OMIT are not numbers of nanoseconds.
-M.timespec = t.struct { { "tv_sec", t.long }, { "tv_nsec", t.long },
+M.timespec = t.struct { { "tv_sec", t.long }, { "tv_nsec", t.long_unsigned },
   also = { seconds = function(value) return tonumber(value.tv_sec) + tonumber(value.tv_nsec) / 1e9 end } }
 M.timespec64 = t.struct { { "tv_sec", t.i64 }, { "tv_nsec", t.i64 } }
-M.timeval = t.struct { { "tv_sec", t.long }, { "tv_usec", t.long } }
+M.timeval = t.struct { { "tv_sec", t.long }, { "tv_usec", t.long_unsigned } }
+--- The same as times of a file.
+M.timeval_utime = t.struct { { "tv_sec", t.long }, { "tv_usec", t.long }, text = function(out, call, value)
+  out:put("{tv_sec=", t.decimal(value.tv_sec), ", tv_usec=")
+  t.long_unsigned.text(out, call, value.tv_usec)
+  out:put("}")
+  t.put_date(out, value.tv_sec, value.tv_usec, 6)
+end }
+M.utimbuf = t.struct { { "actime", t.long }, { "modtime", t.long }, text = function(out, _, value)
+  out:put("{actime=", t.decimal(value.actime))
+  t.put_date(out, value.actime, 0, 9)
+  out:put(", modtime=", t.decimal(value.modtime))
+  t.put_date(out, value.modtime, 0, 9)
+  out:put("}")
+end }
 M.timezone = t.struct { { "tz_minuteswest", t.i32 }, { "tz_dsttime", t.i32 } }
 M.itimerval = t.struct { { "it_interval", M.timeval }, { "it_value", M.timeval } }
 M.itimerspec = t.struct { { "it_interval", M.timespec }, { "it_value", M.timespec } }
@@ -106,18 +139,21 @@ local utime = t.enum("utime_special", { of = t.long })
 M.timespec_utime = t.struct { { "tv_sec", t.long }, { "tv_nsec", t.long }, text = function(out, call, value)
   local name = constants.enums.utime_special.by_value[value.tv_nsec]
   if name then return utime.text(out, call, value.tv_nsec) end
-  out:put("{tv_sec=", t.decimal(value.tv_sec), ", tv_nsec=", t.decimal(value.tv_nsec), "}")
+  out:put("{tv_sec=", t.decimal(value.tv_sec), ", tv_nsec=")
+  t.long_unsigned.text(out, call, value.tv_nsec)
+  out:put("}")
+  t.put_date(out, value.tv_sec, value.tv_nsec, 9)
 end }
 
-local function rlim(out, _, value, name)
-  if value == 18446744073709551615ULL then return out:put(type(name) == "string" and name or "RLIM_INFINITY") end
+local function rlim(out, call, value)
+  if value == 18446744073709551615ULL then return out:put("RLIM64_INFINITY") end
+  if value == 4294967295 and call.arch.bits == 32 then return out:put("RLIM_INFINITY") end
   if type(value) == "number" and value > 1024 and value % 1024 == 0 then
     return out:put(("%d*1024"):format(value / 1024))
   end
   out:put(t.decimal(value))
 end
-local rlimit_value = setmetatable({ text = function(out, call, value) rlim(out, call, value, "RLIM64_INFINITY") end },
-  { __index = t.u64 })
+local rlimit_value = setmetatable({ text = rlim }, { __index = t.u64 })
 M.rlimit64 = t.struct { { "rlim_cur", rlimit_value }, { "rlim_max", rlimit_value } }
 M.rlimit = t.struct { { "rlim_cur", setmetatable({ text = rlim }, { __index = t.ulong }) },
   { "rlim_max", setmetatable({ text = rlim }, { __index = t.ulong }) } }
@@ -130,10 +166,19 @@ M.rusage = t.struct {
   brief = { ru_utime = true, ru_stime = true },
 }
 
-M.flock = t.struct {
-  { "l_type", t.enum("lock_type", { of = t.i16 }) }, { "l_whence", t.enum("whence", { of = t.i16 }) },
-  { "l_start", t.long }, { "l_len", t.long }, { "l_pid", t.pid },
-}
+local lock_type = t.enum("lock_type", { of = t.i16, comment = "F_???" })
+local lock_whence = t.enum("whence", { of = t.i16, comment = "SEEK_???" })
+local F_GETLK, F_GETLK64, F_OFD_GETLK = 5, 12, 36
+--- Whose lock it is is the kernel's answer, not a question.
+local function is_answer(_, call)
+  local command = t.load.i32(nil, call.raw[2])
+  return command == F_GETLK or command == F_GETLK64 or command == F_OFD_GETLK
+end
+M.flock = t.struct { { "l_type", lock_type }, { "l_whence", lock_whence }, { "l_start", t.long }, { "l_len", t.long },
+  { "l_pid", t.pid, when = is_answer } }
+M.flock64 = t.struct { { "l_type", lock_type }, { "l_whence", lock_whence }, { "l_start", t.i64 }, { "l_len", t.i64 },
+  { "l_pid", t.pid, when = is_answer } }
+M.f_owner_ex = t.struct { { "type", t.enum("owner_type", { comment = "F_OWNER_???" }) }, { "pid", t.pid } }
 
 M.pollfd = t.struct { { "fd", t.fd }, { "events", t.flags("poll_events", { of = t.i16 }) },
   { "revents", t.flags("poll_events", { of = t.i16 }) },
@@ -173,19 +218,22 @@ M.open_how = t.struct {
   { "flags", t.flags("open_flags", { enum = "open_access", mask = 3, of = t.u64 }) },
   { "mode", setmetatable({ size = 8, ctype = "const uint64_t *" }, { __index = t.mode }),
     when = function(how) return how.mode ~= 0 end },
-  { "resolve", t.flags("openat2_resolve", { of = t.u64 }) },
-  sized_by = "size",
+  { "resolve", t.flags("openat2_resolve", { of = t.u64, comment = "RESOLVE_???" }) },
+  sized_by = "size", smallest = 24,
 }
 
+--- What of clone_args counts depends on the flags.
+local function cloned(bits) return function(args) return bit.band(tonumber(args.flags), bits) ~= 0 end end
 M.clone_args = t.struct {
-  { "flags", t.flags("clone_flags", { of = t.u64 }) },
-  { "pidfd", t.xaddress64 }, { "child_tid", t.xaddress64 }, { "parent_tid", t.xaddress64 },
+  { "flags", t.flags("clone_flags", { of = t.u64, comment = "CLONE_???" }) },
+  { "pidfd", t.xaddress64, when = cloned(0x1000) }, { "child_tid", t.xaddress64, when = cloned(0x1200000) },
+  { "parent_tid", t.xaddress64, when = cloned(0x100000) },
   { "exit_signal", setmetatable({ size = 8, ctype = "const uint64_t *" }, { __index = t.signal }) },
-  { "stack", t.xaddress64 }, { "stack_size", t.x64 }, { "tls", t.xaddress64 },
+  { "stack", t.xaddress64 }, { "stack_size", t.x64 }, { "tls", t.xaddress64, when = cloned(0x80000) },
   { "set_tid", t.xaddress64, when = function(a) return a.set_tid ~= 0 end },
   { "set_tid_size", t.u64, when = function(a) return a.set_tid_size ~= 0 end },
   { "cgroup", t.u64, when = function(a) return a.cgroup ~= 0 end },
-  sized_by = "size",
+  sized_by = "size", smallest = 64,
 }
 
 local sigset8 = t.inline_sigset
@@ -224,6 +272,14 @@ M.statfs = t.struct {
   { "f_flags", t.flags("statfs_flags", { of = t.ulong }) },
 }
 
+M.sock_fprog = t.struct { { "len", t.u16 }, { "filter", t.address } }
+
 M.sockaddr = sockaddr
+
+--- Further subjects, each in a file of its own.
+for _, subject in ipairs { "system", "ipc", "trace", "old" } do
+  require("luatrace.structs." .. subject)(M)
+end
+M.siginfo = require "luatrace.structs.siginfo"
 
 return M

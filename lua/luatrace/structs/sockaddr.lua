@@ -3,7 +3,6 @@
 --   sockaddr("addrlen")          -- read at entry; as long as the argument says
 --   a script sees .family, and .ip .port, .path, or .bytes
 
-local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local quote = require "luatrace.quote"
@@ -51,6 +50,19 @@ local function ipv6_text(bytes)
   return text
 end
 
+--- The name of a network interface (of the tracer's network namespace, as strace has it).
+local function interface_name(index)
+  for line in io.lines("/proc/net/dev") do
+    local name = line:match("^%s*([^:%s]+):")
+    local file = name and io.open(("/sys/class/net/%s/ifindex"):format(name))
+    if file then
+      local number = file:read("*n")
+      file:close()
+      if number == index then return name end
+    end
+  end
+end
+
 --- Fields of each family, for scripts; text as strace prints.
 local families = {}
 
@@ -72,7 +84,7 @@ families[AF_UNIX] = {
 }
 
 families[AF_INET] = {
-  size = 8,
+  size = 16,
   fields = function(bytes)
     return { port = be16(bytes, 3), ip = ("%d.%d.%d.%d"):format(bytes:byte(5, 8)) }
   end,
@@ -97,7 +109,12 @@ families[AF_INET6] = {
     local flow = bytes:byte(5) * 16777216 + bytes:byte(6) * 65536 + be16(bytes, 7)
     out:put((", sin6_port=htons(%d), sin6_flowinfo=htonl(%d)"):format(be16(bytes, 3), flow))
     out:put((", inet_pton(AF_INET6, \"%s\", &sin6_addr)"):format(ipv6_text(bytes:sub(9, 24))))
-    out:put((", sin6_scope_id=%d"):format(#bytes >= 28 and le32(bytes, 25) or 0))
+    if #bytes < 28 then return end
+    -- Only an address of a link, or a multicast one of it, has an interface there.
+    local scope, first, second = le32(bytes, 25), bytes:byte(9, 10)
+    local is_local = (first == 0xfe and second >= 0x80 and second < 0xc0) or (first == 0xff and second % 16 == 2)
+    local name = is_local and scope ~= 0 and interface_name(scope)
+    out:put(", sin6_scope_id=", name and ("if_nametoindex(%s)"):format(quote.string(name)) or ("%d"):format(scope))
   end,
 }
 
@@ -105,7 +122,9 @@ families[AF_NETLINK] = {
   size = 12,
   fields = function(bytes) return { pid = le32(bytes, 5), groups = le32(bytes, 9) } end,
   text = function(out, bytes)
-    out:put((", nl_pid=%d, nl_groups=%08x"):format(le32(bytes, 5), le32(bytes, 9)))
+    local groups = le32(bytes, 9)
+    out:put((", nl_pid=%d, nl_groups="):format(le32(bytes, 5)), groups == 0 and "00000000" or
+      ("0x%06x"):format(groups))
   end,
 }
 
@@ -123,7 +142,34 @@ local function family_name(number)
   return constants.enums.socket_family.by_value[number] or ("%#x"):format(number)
 end
 
+local function family_text(number)
+  return constants.enums.socket_family.by_value[number] or ("%s /* AF_??? */"):format(t.hex(number))
+end
+
+local bytes_of
 local View = {}
+--- A field of what the call reads is changed in a copy, which the call then reads instead.
+View.__newindex = function(view, key, new)
+  local bytes = rawget(view, "bytes")
+  local number = #bytes >= 2 and bytes:byte(1) + bytes:byte(2) * 256 or -1
+  local family = families[number]
+  local fields = family and #bytes >= (family.size or 2) and family.fields(bytes) or {}
+  if fields[key] == nil then error(("there is no field %q in this address"):format(tostring(key)), 2) end
+  fields[key] = new
+  fields.family = family_name(number)
+  local call = view.call
+  local changed = bytes_of(call, fields, key)
+  if #changed > #bytes then
+    error(("%s is longer than this address: assign the whole address before call:run()"):format(key), 2)
+  end
+  changed = changed .. bytes:sub(#changed + 1)
+  local address = rawget(view, "argument") and t.move_argument(call, view.argument, view.address, #bytes) or
+    view.address
+  rawset(view, "address", address)
+  local ok, message, name = call.memory:write(address, changed)
+  if not ok then error(("%s cannot be written: %s (%s)"):format(key, message, name), 2) end
+  rawset(view, "bytes", changed)
+end
 View.__index = function(view, key)
   local bytes = rawget(view, "bytes")
   if #bytes < 2 then return nil end
@@ -137,7 +183,7 @@ end
 local function text(out, call, bytes)
   if #bytes < 2 then return out:put(t.hex(call.raw[2])) end
   local number = bytes:byte(1) + bytes:byte(2) * 256
-  out:put("{sa_family=", family_name(number))
+  out:put("{sa_family=", family_text(number))
   local family = families[number]
   if family and #bytes >= (family.size or 2) then
     family.text(out, bytes)
@@ -158,13 +204,51 @@ local function plain(_, bytes)
   return result
 end
 
-local function bytes_of(_, value, what)
+local function ipv6_bytes(ip, what)
+  local head, tail = ip:match("^(.-)::(.*)$")
+  local function groups(part)
+    local list = {}
+    for group in part:gmatch("[^:]+") do
+      local number = #group <= 4 and tonumber(group, 16)
+      if not number then error(("%s: %q is no IPv6 address"):format(what, ip), 0) end
+      list[#list + 1] = string.char(math.floor(number / 256), number % 256)
+    end
+    return list
+  end
+  local before, after = groups(head or ip), groups(tail or "")
+  local missing = 8 - #before - #after
+  if missing < 0 or (not head and missing ~= 0) then error(("%s: %q is no IPv6 address"):format(what, ip), 0) end
+  return table.concat(before) .. ("\0\0"):rep(missing) .. table.concat(after)
+end
+
+families[AF_INET6].encode = function(fields, what)
+  local port, flow, scope = fields.port or 0, fields.flowinfo or 0, fields.scope_id or 0
+  local function word(number)
+    return string.char(number % 256, math.floor(number / 256) % 256, math.floor(number / 65536) % 256,
+      math.floor(number / 16777216))
+  end
+  return string.char(math.floor(port / 256), port % 256) .. word(flow) .. ipv6_bytes(fields.ip or "::", what) ..
+    word(scope)
+end
+
+local takes_text = "%s takes { ip =, port = }, { path = }, another call's address, or the bytes"
+
+bytes_of = function(_, value, what)
   if type(value) == "string" then return value end
   if getmetatable(value) == View then return value.bytes end
-  if type(value) ~= "table" then error(what .. " takes { ip =, port = } or { path = }", 0) end
-  if value.path then return string.char(AF_UNIX, 0) .. value.path:gsub("^@", "\0") .. "\0" end
+  if type(value) ~= "table" then error(takes_text:format(what), 0) end
+  if value.port and (type(value.port) ~= "number" or value.port < 0 or value.port > 65535) then
+    error(("%s: port takes a number from 0 to 65535"):format(what), 0)
+  end
+  if value.path then
+    if #value.path > 107 then error(("%s: a path of a socket has at most 107 bytes"):format(what), 0) end
+    return string.char(AF_UNIX, 0) .. value.path:gsub("^@", "\0") .. (value.path:find("^@") and "" or "\0")
+  end
+  if value.ip and value.ip:find(":", 1, true) then
+    return string.char(AF_INET6, 0) .. families[AF_INET6].encode(value, what)
+  end
   if value.ip or value.port then return string.char(AF_INET, 0) .. families[AF_INET].encode(value) end
-  error(what .. " takes { ip =, port = } or { path = }", 0)
+  error(takes_text:format(what), 0)
 end
 
 --- A pointee: a socket address whose length another argument gives.
@@ -174,31 +258,35 @@ return function(length)
     local n = t.sibling(call, scope, length)
     local row_index = call.row.index[length]
     if row_index and call.row[row_index].type.direction and not (scope and scope[length]) then
-      -- Value-result: the kernel has written how long the address is.
+      -- Value-result: the kernel has written how long the address is, which may be more than there was room for.
       local bytes = call.memory:read(n, 4)
       if not bytes or #bytes < 4 then return 0 end
       n = ffi.cast("const int32_t *", bytes)[0]
+      local before = rawget(call, "length_before")
+      if before and before < n then n = before end
     end
     n = tonumber(n)
     return n < 0 and 0 or n > MAX and MAX or n
   end
   return t.custom {
+    siblings = { length },
     fetch = function(call, address, scope)
       local n = size(call, scope)
       if n < 2 then return nil end
       local bytes = call.memory:read(address, n)
-      return bytes and #bytes >= 2 and bytes or nil
+      if not bytes or #bytes < 2 then return nil end
+      return { bytes = bytes, address = address }
     end,
-    text = text,
-    plain = plain,
-    value = function(_, bytes) return setmetatable({ bytes = bytes }, View) end,
+    text = function(out, call, value) text(out, call, value.bytes) end,
+    plain = function(call, value) return plain(call, value.bytes) end,
+    value = function(call, value)
+      return setmetatable({ bytes = value.bytes, address = value.address, call = call }, View)
+    end,
     extents = function(call, address, scope, add)
       local n = size(call, scope)
       if n > 0 then add(address, n) end
     end,
     capacity = function(call) return size(call, nil) end,
     bytes_of = bytes_of,
-    sets_length = length,
-    family_of = bit.band,
   }
 end

@@ -16,6 +16,14 @@ local function creates_by(index)
   end
 end
 
+--- Only devices have a number.
+local function is_device(index)
+  return function(call)
+    local kind = bit.band(t.load.u32(nil, call.raw[index]), 0xf000)
+    return kind == 0x2000 or kind == 0x6000
+  end
+end
+
 local open_flags = t.flags("open_flags", { enum = "open_access", mask = 3, comment = "O_???" })
 local access = t.flags("access_modes", { comment = "?_OK" })
 local stat = t.ptr_out(structs.stat)
@@ -35,7 +43,7 @@ return {
   newfstatat = { returns = zero, classes = "fstat %stat", { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
     { "statbuf", stat }, { "flags", at "fstatat_flags" } },
   statx = { returns = zero, classes = "%stat", { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
-    { "flags", t.flags("statx_flags", { enum = "statx_sync", mask = 0x6000, comment = "AT_???" }) },
+    { "flags", t.flags("statx_flags", { enum = "statx_sync", mask = 0x6000, split = true, comment = "AT_???" }) },
     { "mask", t.flags("statx_mask", { comment = "STATX_???" }) }, { "statxbuf", t.ptr_out(structs.statx) } },
   access = { returns = zero, { "pathname", path }, { "mode", access } },
   faccessat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "mode", access } },
@@ -59,13 +67,13 @@ return {
     { "buf", t.ptr_out(t.bytes("bufsiz", "ret")) }, { "bufsiz", t.size } },
   mkdir = { returns = zero, { "pathname", path }, { "mode", t.mode } },
   mkdirat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "mode", t.mode } },
-  mknod = { returns = zero, { "pathname", path }, { "mode", t.file_mode }, { "dev", t.dev } },
+  mknod = { returns = zero, { "pathname", path }, { "mode", t.file_mode }, { "dev", t.dev, when = is_device(2) } },
   mknodat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "mode", t.file_mode },
-    { "dev", t.dev } },
+    { "dev", t.dev, when = is_device(3) } },
   rmdir = { returns = zero, { "pathname", path } },
   chdir = { returns = zero, { "path", path } },
   chroot = { returns = zero, { "path", path } },
-  getcwd = { returns = t.count, classes = "file", { "buf", t.ptr_out(t.cstring) }, { "size", t.size } },
+  getcwd = { returns = t.count, classes = "file", { "buf", t.ptr_out(t.string_out "size") }, { "size", t.size } },
   chmod = { returns = zero, { "pathname", path }, { "mode", t.mode } },
   fchmodat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "mode", t.mode } },
   fchmodat2 = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "mode", t.mode },
@@ -74,10 +82,13 @@ return {
   lchown = { returns = zero, { "pathname", path }, { "owner", t.uid }, { "group", t.uid } },
   fchownat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "owner", t.uid },
     { "group", t.uid }, { "flags", at "fchownat_flags" } },
-  truncate = { returns = zero, { "path", path }, { "length", t.long } },
+  truncate = { returns = zero, { "path", path }, { "length", t.long_unsigned } },
   utimensat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "times", times },
     { "flags", at "utimensat_flags" } },
-  utimes = { returns = zero, { "filename", path }, { "times", t.ptr_in(t.array(structs.timeval, 2)) } },
+  utimes = { returns = zero, { "filename", path }, { "times", t.ptr_in(t.array(structs.timeval_utime, 2)) } },
+  futimesat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
+    { "times", t.ptr_in(t.array(structs.timeval_utime, 2)) } },
+  utime = { returns = zero, { "filename", path }, { "times", t.ptr_in(structs.utimbuf) } },
   statfs = { returns = zero, classes = "statfs %statfs", { "path", path }, { "buf", t.ptr_out(structs.statfs) } },
   execve = { returns = zero, classes = "process", { "pathname", path },
     { "argv", t.ptr_in(t.strings()) }, { "envp", t.ptr_in(t.strings "count") } },

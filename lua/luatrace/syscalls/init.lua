@@ -6,8 +6,9 @@ local schema = require "luatrace.schema"
 
 local M = {}
 
-local rooms = { "file", "fd", "memory", "network", "process", "signal", "time", "poll" }
-local i386_rooms = { "i386" }
+local rooms = { "file", "fd", "memory", "network", "process", "signal", "time", "poll", "xattr", "ipc", "mount",
+  "system", "sched", "trace", "messages" }
+local i386_rooms = { "i386", "i386_old" }
 
 local function load_rooms(names)
   local rows = {}

@@ -5,7 +5,8 @@ local t = require "luatrace.types"
 
 local address, zero = t.address, t.i32
 local prot = t.flags("mmap_prot", { comment = "PROT_???" })
-local mmap_flags = t.flags("mmap_flags", { enum = "mmap_type", mask = 0x0f, comment = "MAP_???" })
+local mmap_flags = t.flags("mmap_flags", { enum = "mmap_type", mask = 0x0f, comment = "MAP_???",
+  shifted = { name = "MAP_HUGE_SHIFT", shift = 26, mask = 0x3f } })
 local MREMAP_FIXED = 2
 
 return {
