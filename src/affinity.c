@@ -166,3 +166,13 @@ void affinity_note_stop(struct tracer *tracer, struct tracee *tracee) {
   if (crowded(&affinity->look, &this_look)) affinity_release(tracer);
   affinity->look = this_look;
 }
+
+/* Tracees that compute side by side make no stops to be noticed by. */
+int64_t affinity_wait_limit(const struct tracer *tracer) {
+  return tracer->affinity.shared && tracer->alive > 1 ? FAMILY_LOOK_NANOSECONDS : -1;
+}
+
+void affinity_note_idle(struct tracer *tracer) {
+  if (!tracer->affinity.shared) return;
+  if (wants_more(tracer, tracer_now())) affinity_release(tracer);
+}

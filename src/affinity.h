@@ -14,6 +14,10 @@
 
 /* A stop of `tracee` is about to be reported: share a processor now if it pays. */
 void affinity_note_stop(struct tracer *tracer, struct tracee *tracee);
+/* How long to wait at the most before affinity_note_idle is called, in nanoseconds; -1: no limit. */
+int64_t affinity_wait_limit(const struct tracer *tracer);
+/* Nobody has stopped for that long. */
+void affinity_note_idle(struct tracer *tracer);
 /* Everybody gets the mask back that he had. Once released, never shared again by this tracer. */
 void affinity_release(struct tracer *tracer);
 /* A new tracee has inherited the shared mask of its parent. */

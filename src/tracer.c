@@ -182,7 +182,13 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
     /* Our host program may have children of its own, for whom wait4 would wait as well. */
     if (tracer->alive == 0 && backend_wait(tracer, 0) <= 0) return note(tracer, STOP_DONE, 0);
     if (tracer->pending_count) continue;
-    int got = backend_wait(tracer, left);
+    int64_t limit = affinity_wait_limit(tracer);
+    bool slice = limit >= 0 && (left < 0 || left > limit);
+    int got = backend_wait(tracer, slice ? limit : left);
+    if (got == 0 && slice) {
+      affinity_note_idle(tracer);
+      continue;
+    }
     if (got == 0) return note(tracer, STOP_NONE, 0);
     if (got == -ECHILD) {
       /* Whatever the books say, nobody is left. */

@@ -83,9 +83,11 @@ function Wanted:find(arch, nr)
   local by_nr = self[arch]
   local entry = by_nr[nr]
   if not entry then
-    entry = { row = decode.row(arch, nr), handlers = self.everything or {}, reasons = {} }
+    entry = { handlers = self.everything or {}, reasons = {} }
     by_nr[nr] = entry
   end
+  -- Rows are made when a call is first seen: most of a plan for all calls never is.
+  if not entry.row then entry.row = decode.row(arch, nr) end
   return entry
 end
 
@@ -94,7 +96,7 @@ local function new_wanted() return setmetatable({ x86_64 = {}, i386 = {}, x32 = 
 local function entry_for(wanted, arch, nr)
   local entry = wanted[arch][nr]
   if not entry then
-    entry = { row = decode.row(arch, nr), handlers = {}, reasons = {} }
+    entry = { handlers = {}, reasons = {} }
     wanted[arch][nr] = entry
   end
   return entry
@@ -120,10 +122,11 @@ M.matching = matching
 
 local function add_pattern(wanted, pattern, handler, reason, where)
   for arch, names in pairs(matching(pattern, where)) do
+    local numbers = decode.names(arch)
     for name in pairs(names) do
-      local row = decode.find(arch, name)
-      if row then
-        local entry = entry_for(wanted, arch, row.nr)
+      local nr = numbers[name]
+      if nr then
+        local entry = entry_for(wanted, arch, nr)
         if handler then entry.handlers[#entry.handlers + 1] = handler else entry.observed = true end
         entry.reasons[#entry.reasons + 1] = reason
       end
@@ -194,9 +197,9 @@ function M.build(registry, observers, options)
   local guarded = {}
   for _, arch in ipairs(arches) do
     for name, guard in pairs(guards) do
-      local row = decode.find(arch.name, name)
-      if row then
-        local entry = entry_for(self.wanted, arch.name, row.nr)
+      local nr = decode.names(arch.name)[name]
+      if nr then
+        local entry = entry_for(self.wanted, arch.name, nr)
         entry.guard = guard.run
         if #entry.reasons == 0 then
           entry.reasons[1] = guard.reason
@@ -209,7 +212,7 @@ function M.build(registry, observers, options)
     for nr, entry in pairs(self.wanted[arch.name]) do
       local guard = guarded[entry]
       local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism.stop, 0, guard and guard.tests)
-      if not ok then error(("trap plan: %s: %s"):format(entry.row.name, message), 0) end
+      if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
     end
   end
   self:note_fd_calls()
@@ -225,9 +228,9 @@ end
 function Plan:note_fd_calls()
   local entries = {}
   for _, name in ipairs(fd_table.changing_calls()) do
-    local row = decode.find("x86_64", name)
-    local entry = row and self.wanted.x86_64[row.nr]
-    if row and (not entry or #entry.reasons == 0 or #entry.handlers == 0 and not entry.observed) then return end
+    local nr = decode.names("x86_64")[name]
+    local entry = nr and self.wanted.x86_64[nr]
+    if nr and (not entry or #entry.reasons == 0 or #entry.handlers == 0 and not entry.observed) then return end
     entries[#entries + 1] = entry
   end
   for _, entry in ipairs(entries) do entry.changes_fds = true end
@@ -247,7 +250,7 @@ function Plan:explain()
   table.sort(rows, function(a, b) return a.nr < b.nr end)
   for _, item in ipairs(rows) do
     local entry = item.entry
-    lines[#lines + 1] = ("%-20s %-10s %s"):format(entry.row.name, "stop-entry", table.concat(entry.reasons, "; "))
+    lines[#lines + 1] = ("%-20s %-10s %s"):format(decode.row("x86_64", item.nr).name, "stop-entry", table.concat(entry.reasons, "; "))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines
