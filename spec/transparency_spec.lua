@@ -159,7 +159,8 @@ func main() {
   -- CPython's own tests say by their exit status what they think of the world they run in.
   for _, name in ipairs { "test_subprocess", "test_signal", "test_threading", "test_fork1", "test_socket" } do
     it("python3 -m test " .. name .. " #slow", function()
-      local test = { "/usr/bin/python3", "-m", "test", "-q", name }
+      -- Stream sockets to the hypervisor (vsock) hang in virtual machines, traced or not.
+      local test = { "/usr/bin/python3", "-m", "test", "-q", "-i", "*VSOCK*", name }
       local present = support.native { cmd = { "/usr/bin/python3", "-c", "import test." .. name } }
       if present.status ~= 0 then return pending("python3's tests are not installed (libpython3.11-testsuite)") end
       local directory = support.tempdir()
