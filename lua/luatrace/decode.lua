@@ -9,6 +9,7 @@
 -- and memory (read, write, cstring, alloc).
 
 local constants = require "luatrace.constants"
+local footprint = require "luatrace.footprint"
 local schema = require "luatrace.schema"
 local syscalls = require "luatrace.syscalls"
 local types = require "luatrace.types"
@@ -75,11 +76,34 @@ function M.names(arch) return tables(arch).numbers.by_name end
 
 local function is_used(call, argument) return not argument.when or argument.when(call) end
 
---- What a script gets for an argument.
+--- What a script gets for an argument: nil, message, "EAGAIN" for what is only there after the call.
+---@param i integer the argument's place
 ---@return any value, string? message, string? errno
 function M.value(call, i)
   local argument_type = call.row[i].type
-  return argument_type.read(call, argument_type.load(call, call.raw[i]))
+  local value, message, name = argument_type.read(call, argument_type.load(call, call.raw[i]))
+  -- A struct whose fields are assigned must know which argument to move.
+  if type(value) == "table" and getmetatable(value) and rawget(value, "call") then rawset(value, "argument", i) end
+  return value, message, name
+end
+
+--- The call's result as a script sees it: a number, an fd; nil, errno when it failed.
+---@return any value, string? errno
+function M.ret(call)
+  if call.failed then return nil, call.errno end
+  if call.raw_ret == nil then return nil end
+  local returns = call.row.returns
+  return returns.read(call, returns.load(call, call.raw_ret))
+end
+
+--- Notes at entry what the kernel overwrites: the length that accept(2) is given. Whoever wants the exit of a call
+-- whose row says `remembers` calls this before it runs; text does.
+function M.remember(call)
+  local row, raw = call.row, call.raw
+  for i = 1, #row do
+    local at_entry = row[i].type.at_entry
+    if at_entry then at_entry(call, row[i].type.load(call, raw[i])) end
+  end
 end
 
 --- For JSON.
@@ -119,7 +143,7 @@ function M.assign(call, i, value)
   if new == nil then return nil, message, name end
   if call.phase == "entry" then
     call:set_raw(i, new)
-  elseif not argument_type.direction or new ~= raw then
+  elseif new ~= raw or not (argument_type.chosen and argument_type.chosen(call) or argument_type).direction then
     return nil, "it can only be changed before call:run()", "EINVAL"
   end
   return true
@@ -127,42 +151,63 @@ end
 
 -- --- text -----------------------------------------------------------------------------------------------------------
 
---- The first argument that is known only when the call has returned; from it on, strace waits too.
-local function first_late(row)
-  local late = row.first_late
-  if late then return late end
-  late = #row + 1
-  for i = 1, #row do
-    if row[i].type.late then
-      late = i
-      break
-    end
+--- A row's arguments in the order of the text, with how each begins.
+local function text_plan(row)
+  local plan = row.text_plan
+  if plan then return plan end
+  plan = { always_late = nil }
+  for place = 1, #row do
+    local i = row.order and row.index[row.order[place]] or place
+    plan[place] = { i = i, type = row[i].type, when = row[i].when, label = row[i].label }
+    local late = row[i].type.late
+    if type(late) == "function" then plan.varies = true end
+    if late == true and not plan.late then plan.late = place end
   end
-  row.first_late = late
-  return late
+  row.text_plan = plan
+  return plan
+end
+
+--- The place of the first argument that is known only when the call has returned; from it on, strace waits too.
+local function first_late(call, plan)
+  if not plan.varies then return plan.late or #plan + 1 end
+  for place = 1, #plan do
+    local late = plan[place].type.late
+    if late and (late == true or late(call)) and is_used(call, plan[place]) then return place end
+  end
+  return #plan + 1
 end
 
 --- Appends the arguments that are known at this phase: at "entry" those before the first late one, at "exit" the rest.
 -- The comma before the first late one is there at entry already, as strace has it: "read(3, ".
+---@param out table string.buffer
+---@param phase "entry"|"exit"
 function M.text_args(call, out, phase)
-  local row = call.row
-  local late, from, to = first_late(row), 1, #row
+  local row, raw = call.row, call.raw
+  local plan = text_plan(row)
+  local late = first_late(call, plan)
+  local from, to = 1, #plan
   if phase == "entry" then to = late - 1 else from = late end
-  local raw = call.raw
-  for i = from, to do
-    local argument = row[i]
-    if is_used(call, argument) then
-      if i > from or (i > 1 and phase == "entry") then out:put(", ") end
-      argument.type.text(out, call, argument.type.load(call, raw[i]))
+  local first = phase == "entry" or late == 1
+  for place = from, to do
+    local argument = plan[place]
+    if not argument.when or argument.when(call) then
+      -- At exit the first comma is there already, but for labels (strace's clone) and what was begun at entry.
+      if first then
+        first = false
+      elseif place > late or phase == "entry" or argument.label then
+        out:put(", ")
+      end
+      if argument.label then out:put(argument.label, "=") end
+      argument.type.text(out, call, argument.type.load(call, raw[argument.i]))
     end
   end
-  if phase == "entry" then
-    if late <= #row and late > 1 then out:put(", ") end
-    for i = late, #row do
-      local at_entry = row[i].type.at_entry
-      if at_entry then at_entry(call, row[i].type.load(call, raw[i])) end
-    end
+  if phase ~= "entry" then return end
+  local waiting = plan[late]
+  if waiting then
+    if late > 1 and not waiting.label then out:put(", ") end
+    if waiting.type.early then waiting.type.early(out, call, waiting.type.load(call, raw[waiting.i])) end
   end
+  if row.remembers then M.remember(call) end
 end
 
 local restarts = { ERESTARTSYS = true, ERESTARTNOINTR = true, ERESTARTNOHAND = true, ERESTART_RESTARTBLOCK = true }
@@ -188,20 +233,9 @@ function M.text_result(call, out)
   end
 end
 
---- The memory that a call reads, and what it has written.
+--- The memory that a call reads, and what it has written: see footprint.lua.
 ---@return { argument: string, direction: "read"|"written", address: any, length: integer }[]
-function M.footprint(call)
-  local list = {}
-  for i = 1, #call.row do
-    local argument = call.row[i]
-    if argument.type.extents and is_used(call, argument) then
-      argument.type.extents(call, argument.type.load(call, call.raw[i]), nil, function(address, length, direction)
-        list[#list + 1] = { argument = argument.name, direction = direction, address = address, length = length }
-      end)
-    end
-  end
-  return list
-end
+function M.footprint(call) return footprint.of(call) end
 
 --- Names of a row's arguments, for messages.
 function M.argument_names(row)

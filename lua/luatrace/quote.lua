@@ -17,12 +17,12 @@ end
 escapes['"'], escapes["\\"] = '\\"', "\\\\"
 escapes["\n"], escapes["\t"], escapes["\r"], escapes["\v"], escapes["\f"] = "\\n", "\\t", "\\r", "\\v", "\\f"
 
---- An octal escape that a digit follows is written with all three digits.
+--- An octal escape that an octal digit follows is written with all three digits.
 local function escape(bytes)
   if not bytes:find('[%c"\\\127-\255]') then return bytes end
   return (bytes:gsub("()(.)", function(at, char)
     local text = escapes[char]
-    if #text > 1 and #text < 4 and text:find("^\\%d") and bytes:find("^%d", at + 1) then
+    if #text > 1 and #text < 4 and text:find("^\\%d") and bytes:find("^[0-7]", at + 1) then
       return ("\\%03o"):format(char:byte())
     end
     return text
@@ -48,6 +48,13 @@ function M.put(out, bytes, limit)
   else
     out:put('"', escape(bytes), '"')
   end
+end
+
+--- The same, every byte in hexadecimal: for what is never text.
+function M.put_hex(out, bytes, limit)
+  local shown = #bytes > limit and bytes:sub(1, limit) or bytes
+  out:put('"', (shown:gsub(".", function(char) return ("\\x%02x"):format(char:byte()) end)),
+    #bytes > limit and '"...' or '"')
 end
 
 --- The same for a NUL-terminated string, of which there may be more than was read.

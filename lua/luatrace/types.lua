@@ -9,8 +9,17 @@
 --   plain(call, value, scope)   for JSON: strings, numbers, lists; `types.empty_list` for an empty list
 --   encode(call, value, what)   a script's value as a raw number; an error says what the type takes
 --   extents(call, value, scope, add)  the memory it covers: add(address, length, direction)
---   late                        its value is there only when the call has returned
+--   late                        its value is there only when the call has returned: true, or a function of the call
+--   early(out, call, value)     of a late type: what is printed at entry already
+--   at_entry(call, value)       what must be remembered at entry because the kernel overwrites it
+--   siblings                    names of the arguments or fields it looks up; schema.lua checks that they exist
 --   role                        "fd" or "path": what classes and rules look for
+--
+-- What a pointer points to (a pointee: bytes, a struct, an array, M.custom) has instead of load and read:
+--
+--   fetch(call, address, scope, for_text)  the memory as a Lua value; nil when it cannot be read
+--   value(call, fetched, scope)   what a script gets
+--   bytes_of(call, value, what)   a script's value as bytes;  capacity(call, address)  how many may be written back
 --
 -- `scope` is where siblings ("count", "ret") are looked up: the innermost struct's fields, then the call.
 --
@@ -118,6 +127,26 @@ end
 
 local function same(_, value) return value end
 
+--- The names a type made of others looks up, but for those that it has itself.
+local function siblings_of(parts, own)
+  local names = {}
+  for _, part in ipairs(parts) do
+    for _, name in ipairs(part.siblings or {}) do
+      if not (own and own[name]) then names[#names + 1] = name end
+    end
+  end
+  return names
+end
+
+local function named_siblings(...)
+  local names = {}
+  for i = 1, select("#", ...) do
+    local name = select(i, ...)
+    if type(name) == "string" then names[#names + 1] = name end
+  end
+  return names
+end
+
 --- JSON keeps all bits: what no double holds becomes a string.
 local function plain_number(_, value)
   if type(value) == "number" then return value end
@@ -146,6 +175,9 @@ M.u32 = integer { load = load_u32, size = 4, ctype = "const uint32_t *" }
 M.i64 = integer { size = 8, ctype = "const int64_t *" }
 M.u64 = integer { load = load_u64, size = 8, ctype = "const uint64_t *" }
 M.long = integer { size = "long", signed = true }
+--- A long that is printed as if it had no sign (strace's habit for lengths and nanoseconds).
+M.long_unsigned = integer { size = "long", signed = true,
+  text = function(out, call, value) out:put(decimal(load_u64(call, value))) end }
 M.ulong = integer { load = load_u64, size = "long" }
 M.size = M.ulong
 M.count = integer { size = "long", signed = true }
@@ -169,11 +201,35 @@ M.address = integer { load = load_u64, text = text_pointer, size = "long", read 
     return number_of(what, value, "an address")
   end }
 
+--- The same, printed when the call has returned.
+M.address_late = setmetatable({ late = true }, { __index = M.address })
+
 --- A process or thread id, a user, a group.
 M.pid = integer { load = load_i32, size = 4, ctype = "const int32_t *" }
 M.uid = integer { load = load_i32, size = 4, ctype = "const int32_t *",
   text = function(out, _, value) out:put(value == -1 and "-1" or decimal(load_u32(nil, value))) end,
   read = function(_, value) return value == -1 and -1 or load_u32(nil, value) end }
+
+--- A time as strace comments it: " /* 2001-09-09T01:46:40.000000005+0000 */"; nothing for zero.
+---@param seconds number
+---@param part number nanoseconds, or microseconds
+---@param digits 9|6
+function M.put_date(out, seconds, part, digits)
+  seconds, part = tonumber(seconds), tonumber(part)
+  if part < 0 or part >= 10 ^ digits or (seconds == 0 and part == 0) then return end
+  if seconds > 67767976233532799 or seconds < -67768040609740800 then return end
+  local fraction = part ~= 0 and ("." .. ("%0" .. digits .. "d"):format(part)) or ""
+  out:put(" /* ", os.date("%Y-%m-%dT%H:%M:%S", seconds), fraction, os.date("%z", seconds), " */")
+end
+
+--- Seconds whose nanoseconds are in a field of their own.
+---@param nanoseconds string name of that field
+function M.seconds_dated(nanoseconds, of)
+  return setmetatable({ siblings = { nanoseconds }, text = function(out, _, value, scope)
+    out:put(decimal(value))
+    M.put_date(out, value, scope[nanoseconds], 9)
+  end }, { __index = of })
+end
 
 --- File permissions: octal.
 M.mode = integer { load = load_u32, size = 4, ctype = "const uint32_t *",
@@ -206,6 +262,7 @@ M.dev = integer { load = load_u64, size = "long", text = function(out, _, value)
   local major, minor = dev_numbers(value)
   out:put("makedev(", hex(major), ", ", hex(minor), ")")
 end }
+M.dev64 = setmetatable({ size = 8, ctype = "const uint64_t *", load = load_u64 }, { __index = M.dev })
 M.dev32 = setmetatable({ size = 4, ctype = "const uint32_t *", load = load_u32 }, { __index = M.dev })
 
 -- --- descriptors ----------------------------------------------------------------------------------------------------
@@ -267,7 +324,7 @@ end
 
 local function unknown_comment(set, comment) return " /* " .. (comment or set.prefix .. "???") .. " */" end
 
---- A value out of an enumeration; options: comment (strace's "F_???"), octal or decimal for unknown ones, by sign.
+--- A value out of an enumeration; options: comment (strace's "F_???"), style "decimal" for unknown ones (no comment).
 ---@param name string a set of luatrace.constants
 ---@param options { comment: string?, of: table?, style: "hex"|"decimal"? }|nil
 function M.enum(name, options)
@@ -285,8 +342,11 @@ function M.enum(name, options)
       if known then return out:put(known) end
       local number = value
       if of.size == 4 and type(value) == "number" and value < 0 then number = value + 4294967296 end
-      out:put(options.style == "decimal" and decimal(value) or ("0x%x"):format(number))
-      out:put(unknown_comment(set, options.comment))
+      if options.style == "decimal" then
+        out:put(decimal(value))
+      else
+        out:put(hex(number), unknown_comment(set, options.comment))
+      end
     end,
     read = function(_, value) return names().by_value[value] or value end,
     plain = function(_, value) return names().by_value[value] or value end,
@@ -335,9 +395,10 @@ function Flags:without(name) return setmetatable({ type = self.type, value = ban
 local function unsigned(value) return value < 0 and value + 4294967296 or value end
 
 --- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
--- print for 0 instead of "0"), of (integer type).
+-- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }).
+-- Where the enumeration has no name: strict makes all of it flags, split takes the enumeration's own bits as flags.
 ---@param name string a set of luatrace.constants
----@param options { enum: string?, mask: number?, comment: string?, of: table?, zero: string? }|nil
+---@param options table|nil enum, mask, comment, of, zero, strict, split, shifted
 function M.flags(name, options)
   options = options or {}
   local of = options.of or M.u32
@@ -350,43 +411,71 @@ function M.flags(name, options)
       enum_set = options.enum and set_named(options.enum)
     end
   end
-  local function build(value)
-    load_sets()
-    local parts, left = {}, value
-    if type(value) ~= "number" or value >= 4294967296 then
-      -- Flags above bit 31: by whole numbers.
-      local wide = u64(value)
-      for i = 1, #set do
-        local bits = u64(set[i][2])
-        if bits ~= 0 and band(wide, bits) == bits then
-          parts[#parts + 1] = set[i][1]
-          wide = band(wide, bnot(bits))
-        end
-      end
-      if wide ~= 0 then parts[#parts + 1] = hex(wide) end
-      return table.concat(parts, "|")
-    end
-    if enum_set then
-      local chosen = band(value, options.mask)
-      parts[1] = enum_set.by_value[unsigned(chosen)] or hex(unsigned(chosen))
-      left = band(value, bnot(options.mask))
-    end
-    if left == 0 and not enum_set then return set.by_value[0] or options.zero or "0" end
-    for i = 1, #set do
-      local bits = set[i][2]
+  --- The names of the bits of `set` in `left`, appended to `parts`; what is left then.
+  local function take(parts, from, left)
+    for i = 1, #from do
+      local bits = from[i][2]
       if type(bits) == "number" and bits < 4294967296 and bits ~= 0 then
         local wanted = tobit(bits)
-        if band(left, wanted) == wanted and left ~= 0 then
-          parts[#parts + 1] = set[i][1]
+        if left ~= 0 and band(left, wanted) == wanted then
+          parts[#parts + 1] = from[i][1]
           left = band(left, bnot(wanted))
         end
       end
     end
-    if left ~= 0 then
-      local rest = hex(unsigned(left))
-      parts[#parts + 1] = #parts == 0 and rest .. unknown_comment(set, options.comment) or rest
+    return left
+  end
+  --- Flags above bit 31: as 64-bit numbers.
+  local function build_wide(value)
+    local parts, wide = {}, u64(value)
+    if enum_set then
+      local chosen = tonumber(band(wide, u64(options.mask)))
+      parts[1] = enum_set.by_value[chosen] or hex(chosen)
+      wide = band(wide, bnot(u64(options.mask)))
+    end
+    for i = 1, #set do
+      local bits = u64(set[i][2])
+      if bits ~= 0 and band(wide, bits) == bits then
+        parts[#parts + 1] = set[i][1]
+        wide = band(wide, bnot(bits))
+      end
+    end
+    if wide ~= 0 then
+      parts[#parts + 1] = #parts == 0 and hex(wide) .. unknown_comment(set, options.comment) or hex(wide)
     end
     return table.concat(parts, "|")
+  end
+  local function build(value)
+    load_sets()
+    if type(value) ~= "number" or value >= 4294967296 then return build_wide(value) end
+    local parts, left = {}, value
+    local shifted, number = options.shifted, nil
+    if shifted then
+      number = band(bit.rshift(value, shifted.shift), shifted.mask)
+      left = band(left, bnot(bit.lshift(shifted.mask, shifted.shift)))
+    end
+    if enum_set then
+      local chosen = band(left, options.mask)
+      local known = enum_set.by_value[unsigned(chosen)]
+      if known or not (options.strict or options.split) then
+        parts[1] = known or hex(unsigned(chosen))
+        left = band(left, bnot(options.mask))
+      elseif options.split then
+        left = take(parts, enum_set, left)
+      end
+    end
+    local from_enum = #parts
+    if left == 0 and #parts == 0 and not number then return set.by_value[0] or options.zero or "0" end
+    left = take(parts, set, left)
+    if left ~= 0 then
+      local rest = hex(unsigned(left))
+      if #parts == 0 or options.strict and #parts == from_enum then
+        rest = rest .. unknown_comment(set, options.comment)
+      end
+      parts[#parts + 1] = rest
+    end
+    if number and number ~= 0 then parts[#parts + 1] = ("%d<<%s"):format(number, shifted.name) end
+    return #parts == 0 and "0" or table.concat(parts, "|")
   end
   function self.string(value)
     local text = type(value) == "number" and cache[value]
@@ -457,7 +546,8 @@ local function fetchable(call, direction)
 end
 
 local function pointer(direction, inner)
-  local self = { load = load_u64, size = "long", direction = direction, inner = inner, role = inner.role }
+  local self = { load = load_u64, size = "long", direction = direction, inner = inner, role = inner.role,
+    siblings = siblings_of { inner }, path_limit = inner.path_limit }
   self.late = direction ~= IN
   function self.read(call, address, scope)
     if address == 0 then return M.NULL end
@@ -471,7 +561,10 @@ local function pointer(direction, inner)
   end
   function self.text(out, call, address, scope)
     if address == 0 then return out:put("NULL") end
-    if not is_there(call, direction) then return out:put(hex(address)) end
+    if not is_there(call, direction) then
+      if call.failed and inner.text_failed then return inner.text_failed(out, call, address, scope) end
+      return out:put(hex(address))
+    end
     local value = inner.fetch(call, address, scope, true)
     if value == nil then return out:put(hex(address)) end
     return inner.text(out, call, value, scope)
@@ -483,20 +576,25 @@ local function pointer(direction, inner)
     if value == nil then return hex(address) end
     return inner.plain(call, value, scope)
   end
+  --- Memory that no other pointer inside says otherwise of has this pointer's direction.
   function self.extents(call, address, scope, add)
     if address == 0 then return end
-    if direction ~= OUT then
-      inner.extents(call, address, scope, function(a, n) add(a, n, "read") end)
-    end
-    if direction ~= IN and is_there(call, OUT) then
-      inner.extents(call, address, scope, function(a, n) add(a, n, "written") end)
-    end
+    local written = direction ~= IN and is_there(call, OUT)
+    inner.extents(call, address, scope, function(at, length, way)
+      if way then return add(at, length, way) end
+      if direction ~= OUT then add(at, length, "read") end
+      if written then add(at, length, "written") end
+    end)
   end
   --- Before the call a new value goes into scratch memory; after it, into the program's own.
   function self.assign(call, address, value, what)
     if value == M.NULL or value == nil then return 0 end
     if type(value) == "number" or type(value) == "cdata" then return value end
-    local bytes = inner.bytes_of(call, value, what)
+    if call.phase ~= "entry" and direction == IN then error(what .. " can only be changed before call:run()", 0) end
+    if call.phase ~= "entry" and address == 0 then error(what .. " is NULL: there is nowhere to write to", 0) end
+    if inner.store and call.phase ~= "entry" then return inner.store(call, address, value, what) end
+    local bytes, problem, problem_name = inner.bytes_of(call, value, what)
+    if not bytes then return nil, problem, problem_name end
     if call.phase == "entry" then
       local target, message, name = call.memory:alloc(#bytes)
       if not target then return nil, message, name end
@@ -504,7 +602,6 @@ local function pointer(direction, inner)
       if not ok then return nil, failure, code end
       return target
     end
-    if direction == IN then error(what .. " can only be changed before call:run()", 0) end
     local room = inner.capacity(call, address)
     if #bytes > room then bytes = bytes:sub(1, room) end
     local ok, failure, code = call.memory:write(address, bytes)
@@ -515,12 +612,32 @@ local function pointer(direction, inner)
   return self
 end
 
----@param inner table what it points to; read when the call is entered
+--- A pointer of the caller's that is read when the call is entered.
+---@param inner table what it points to
 function M.ptr_in(inner) return pointer(IN, inner) end
 --- Filled by the kernel; read when the call has succeeded.
 function M.ptr_out(inner) return pointer(OUT, inner) end
---- Both.
+--- Both: printed as the call leaves it.
 function M.ptr_inout(inner) return pointer(INOUT, inner) end
+--- Both, where strace prints it before and after: "[0] => [10]" when `changed(call)`.
+---@param changed fun(call: table): boolean
+function M.ptr_change(inner, changed)
+  local self = pointer(INOUT, inner)
+  function self.early(out, call, address, scope)
+    if address == 0 then return out:put("NULL") end
+    local value = inner.fetch(call, address, scope, true)
+    if value == nil then return out:put(hex(address)) end
+    inner.text(out, call, value, scope)
+  end
+  function self.text(out, call, address, scope)
+    if address == 0 or call.failed or not changed(call) then return end
+    local value = inner.fetch(call, address, scope, true)
+    if value == nil then return out:put(" => ", hex(address)) end
+    out:put(" => ")
+    inner.text(out, call, value, scope)
+  end
+  return self
+end
 
 --- Nobody believes a length that a program gives.
 local MAX_BUFFER = 256 * 1024 * 1024
@@ -537,7 +654,8 @@ end
 --- Bytes, as many as the sibling says: `length` for how many there may be, `valid` for how many there are.
 ---@param length string|integer name of a sibling, or a number
 ---@param valid string|nil usually "ret"
-function M.bytes(length, valid)
+---@param style "hex"|nil how they are printed: "\\x1f" for every byte
+function M.bytes(length, valid, style)
   local function size(call, scope)
     local n = type(length) == "number" and length or clamp(sibling(call, scope, length))
     if valid and call.phase ~= "entry" then
@@ -546,20 +664,21 @@ function M.bytes(length, valid)
     end
     return n
   end
-  local self = {}
+  local self = { siblings = named_siblings(length, valid) }
   function self.fetch(call, address, scope, for_text)
     local n = size(call, scope)
     if n == 0 then return "" end
     local limit = shown(call)
     if for_text and n > limit then
       local bytes = call.memory:read(address, limit + 1)
-      return bytes and #bytes > limit and bytes or bytes and #bytes == 0 and nil or bytes
+      return bytes and #bytes > limit and bytes or nil
     end
     local bytes = call.memory:read(address, n)
     if bytes and (#bytes == n or not for_text) then return bytes end
     return nil
   end
-  function self.text(out, call, bytes) quote.put(out, bytes, shown(call)) end
+  local put = style == "hex" and quote.put_hex or quote.put
+  function self.text(out, call, bytes) put(out, bytes, shown(call)) end
   function self.plain(_, bytes) return bytes end
   function self.extents(call, address, scope, add)
     local n = size(call, scope)
@@ -577,8 +696,8 @@ local PATH_MAX = 4096
 
 local function string_type(limit_of, fields)
   local self = fields or {}
-  function self.fetch(call, address)
-    local bytes, truncated = call.memory:cstring(address, PATH_MAX)
+  function self.fetch(call, address, _, for_text)
+    local bytes, truncated = call.memory:cstring(address, for_text and limit_of(call) + 1 or PATH_MAX)
     if not bytes then return nil end
     return { bytes = bytes, truncated = truncated == true }
   end
@@ -589,7 +708,7 @@ local function string_type(limit_of, fields)
     local bytes = call.memory:cstring(address, PATH_MAX)
     if bytes then add(address, #bytes + 1) end
   end
-  function self.capacity() return 0 end
+  self.capacity = self.capacity or function() return 0 end
   function self.bytes_of(_, value, what)
     if type(value) ~= "string" then takes(what, "a string", value) end
     if value:find("%z") then takes(what, "a string without NUL", value) end
@@ -600,11 +719,18 @@ end
 
 --- A string ended by NUL.
 M.cstring = string_type(shown)
+--- The same where the kernel writes it: into so many bytes.
+---@param room string|integer name of the argument, or a number
+function M.string_out(room)
+  return string_type(shown, { siblings = named_siblings(room), capacity = function(call)
+    return type(room) == "number" and room or clamp(sibling(call, nil, room))
+  end })
+end
 --- A path in the file system, relative to the working directory or to a descriptor argument.
-M.path = M.ptr_in(string_type(function() return PATH_MAX end, { role = "path" }))
+M.path = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
 ---@param dirfd string name of the descriptor argument
 function M.path_at(dirfd)
-  local self = M.ptr_in(string_type(function() return PATH_MAX end, { role = "path" }))
+  local self = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
   self.dirfd = dirfd
   return self
 end
@@ -642,12 +768,52 @@ end
 
 local store_types = { [1] = "uint8_t *", [2] = "uint16_t *", [4] = "uint32_t *", [8] = "uint64_t *" }
 
+--- Before the call: gives an in-argument memory of its own, once, and says where. What the program has there stays.
+---@param call table
+---@param i integer the argument
+---@param address any where it is now
+---@param length integer
+---@return any address
+function M.move_argument(call, i, address, length)
+  local argument_type = call.row[i].type
+  if argument_type.chosen then argument_type = argument_type.chosen(call) end
+  if call.phase ~= "entry" or argument_type.direction ~= IN then return address end
+  local moved = call.moved_arguments
+  if moved and moved[i] == address then return address end
+  local bytes = call.memory:read(address, length) or ""
+  local target, message, name = call.memory:alloc(length)
+  if not target then error(("no scratch memory: %s (%s)"):format(message, name), 3) end
+  call.memory:write(target, bytes)
+  moved = moved or {}
+  moved[i] = target
+  call.moved_arguments = moved
+  call:set_raw(i, target)
+  return target
+end
+
 --- A struct: fields in memory order, laid out as the ABI of the call's architecture says.
--- definition: list of {"name", type, when =, default =, hide =}; `brief`: names printed before ", ..."
+-- definition: list of {"name", type, when =}; `brief`: names printed before ", ..."; `shown`: names in the order of
+-- the text; `sized_by`: the sibling that says how many bytes the caller knows of, at least `smallest`; `text`: prints
+-- it all
 ---@param definition table
 function M.struct(definition)
   local layouts = {}
   local self = { definition = definition }
+  local by_name, types_of_fields = {}, {}
+  for i, field in ipairs(definition) do
+    by_name[field[1]] = field
+    types_of_fields[i] = field[2]
+  end
+  self.siblings = siblings_of(types_of_fields, by_name)
+  if definition.sized_by then self.siblings[#self.siblings + 1] = definition.sized_by end
+  --- In the order of the text, which is not always that of the memory.
+  local in_text = definition
+  if definition.shown then
+    in_text = {}
+    for i, name in ipairs(definition.shown) do
+      in_text[i] = by_name[name] or error(("struct: there is no field %s to show"):format(name), 2)
+    end
+  end
   local function layout(arch)
     local known = layouts[arch.bits]
     if known then return known end
@@ -667,9 +833,9 @@ function M.struct(definition)
   function self.align(arch) return layout(arch).align end
   --- The offset of each field, for the ABI spec.
   function self.offsets(arch)
-    local by_name = {}
-    for i, field in ipairs(definition) do by_name[field[1]] = layout(arch).offsets[i] end
-    return by_name
+    local found = {}
+    for i, field in ipairs(definition) do found[field[1]] = layout(arch).offsets[i] end
+    return found
   end
   function self.load_from(call, bytes_pointer, outer, available)
     local places = layout(call.arch).offsets
@@ -686,13 +852,28 @@ function M.struct(definition)
     local known = size
     -- A struct that says its own size: as much of it as both sides know.
     if definition.sized_by then
-      known = math.min(size, clamp(sibling(call, scope, definition.sized_by)))
+      local given = clamp(sibling(call, scope, definition.sized_by))
+      if given < (definition.smallest or 0) then return nil end
+      known = math.min(size, given)
     end
     local bytes = call.memory:read(address, known)
     if not bytes or #bytes < known then return nil end
     local value = self.load_from(call, cast("const uint8_t *", bytes), scope, known)
     value.address = address
     return value
+  end
+  --- What a newer caller has put behind the fields that are known here.
+  local function put_rest(out, call, value, scope)
+    local size = layout(call.arch).size
+    local given = clamp(sibling(call, scope, definition.sized_by))
+    if given <= size then return end
+    local limit = math.min(given - size, 4096)
+    local bytes = call.memory:read(value.address + size, limit)
+    if not bytes or #bytes < limit then return out:put(", ???") end
+    if bytes:find("[^%z]") then
+      out:put((", /* bytes %d..%d */ "):format(size, given - 1))
+      quote.put_hex(out, bytes, shown(call))
+    end
   end
   local function put_field(out, call, field, value)
     out:put(field[1], "=")
@@ -704,7 +885,8 @@ function M.struct(definition)
     out:put("{")
     local first = true
     local brief = definition.brief and not (call.text_options and call.text_options.verbose)
-    for _, field in ipairs(definition) do
+    for i = 1, #in_text do
+      local field = in_text[i]
       local wanted = not field[2].is_hidden and value[field[1]] ~= nil
       if wanted and brief then wanted = definition.brief[field[1]] end
       if wanted and field.when then wanted = field.when(value, call) end
@@ -716,44 +898,43 @@ function M.struct(definition)
       end
     end
     if brief then out:put(", ...") end
+    if definition.sized_by and value.address then put_rest(out, call, value, scope) end
     out:put("}")
   end
   --- Fields are read when they are asked for; those of nested structs too.
   local View = {}
   View.__index = function(view, key)
-    local loaded = rawget(view, "loaded")
-    for _, field in ipairs(definition) do
-      if field[1] == key then
-        local raw = loaded[key]
-        if raw == nil then return nil end
-        local field_type = field[2]
-        local result
-        if field_type.value then
-          result = field_type.value(view.call, raw, loaded)
-        else
-          result = field_type.read(view.call, raw, loaded)
-        end
-        rawset(view, key, result)
-        return result
-      end
+    local loaded, field = rawget(view, "loaded"), by_name[key]
+    if field then
+      local raw = loaded[key]
+      if raw == nil then return nil end
+      local field_type = field[2]
+      local result = (field_type.value or field_type.read)(view.call, raw, loaded)
+      rawset(view, key, result)
+      return result
     end
     local extra = definition.also and definition.also[key]
     return extra and extra(loaded, view.call) or nil
   end
+  --- A field of what the call reads is changed in a copy, which the call then reads instead; the program's own stays.
   View.__newindex = function(view, key, new)
-    local places = layout(view.call.arch).offsets
-    for i, field in ipairs(definition) do
-      if field[1] == key then
-        local encoded = field[2].encode(view.call, new, key)
-        local size = field_size(field[2], view.call.arch)
-        local box = ffi.new("uint8_t[8]")
-        cast(store_types[size], box)[0] = type(encoded) == "number" and cast("int64_t", encoded) or encoded
-        view.loaded[key] = encoded
-        view.call.memory:write(view.loaded.address + places[i], ffi.string(box, size))
-        return
-      end
+    local field = by_name[key]
+    if not field then error(("there is no field %q here"):format(tostring(key)), 2) end
+    local call, loaded = view.call, view.loaded
+    local encoded = field[2].encode(call, new, key)
+    local size, places = field_size(field[2], call.arch), layout(call.arch)
+    local box = ffi.new("uint8_t[8]")
+    cast(store_types[size], box)[0] = type(encoded) == "number" and cast("int64_t", encoded) or encoded
+    local offset
+    for i = 1, #definition do
+      if definition[i] == field then offset = places.offsets[i] end
     end
-    error(("there is no field %q here"):format(tostring(key)), 2)
+    local argument = rawget(view, "argument")
+    if argument then loaded.address = M.move_argument(call, argument, loaded.address, places.size) end
+    local ok, message, name = call.memory:write(loaded.address + offset, ffi.string(box, size))
+    if not ok then error(("%s cannot be written: %s (%s)"):format(key, message, name), 2) end
+    loaded[key] = field[2].load and field[2].load(call, encoded) or encoded
+    rawset(view, key, nil)
   end
   function self.value(call, value, scope)
     value.outer = scope
@@ -771,14 +952,25 @@ function M.struct(definition)
     end
     return result
   end
+  for _, field in ipairs(definition) do
+    if field[2].direction or field[2].has_pointers then self.has_pointers = true end
+  end
   function self.extents(call, address, scope, add)
-    add(address, layout(call.arch).size)
-    local value = self.fetch(call, address, scope)
+    local size = layout(call.arch).size
+    if definition.sized_by then size = math.min(size, clamp(sibling(call, scope, definition.sized_by))) end
+    if size > 0 then add(address, size) end
+    if self.has_pointers then self.extents_inside(call, self.fetch(call, address, scope), add) end
+  end
+  --- What its fields point to.
+  function self.extents_inside(call, value, add)
     if not value then return end
     for _, field in ipairs(definition) do
-      local inner = field[2].extents
-      if inner and value[field[1]] ~= nil then
-        inner(call, value[field[1]], value, function(a, n) add(a, n) end)
+      local raw, field_type = value[field[1]], field[2]
+      if raw ~= nil and field_type.has_pointers then
+        raw.outer = value
+        field_type.extents_inside(call, raw, add)
+      elseif raw ~= nil and field_type.direction then
+        field_type.extents(call, raw, value, add)
       end
     end
   end
@@ -817,7 +1009,8 @@ local MAX_ELEMENTS = 1024
 ---@param count string|integer
 ---@param options { limit: integer? }|nil
 function M.array(element, count)
-  local self = {}
+  local self = { siblings = siblings_of({ element }, nil) }
+  if type(count) == "string" then self.siblings[#self.siblings + 1] = count end
   local function elements(call, scope)
     return type(count) == "number" and count or clamp(sibling(call, scope, count))
   end
@@ -851,7 +1044,7 @@ function M.array(element, count)
         out:put("...")
         break
       end
-      element.text(out, call, list[i], type(list[i]) == "table" and scope or scope)
+      element.text(out, call, list[i], scope)
     end
     if list.at_fault and list.n <= limit then
       out:put(", ... /* ", hex(list.address + list.n * element_size(call)), " */")
@@ -877,16 +1070,9 @@ function M.array(element, count)
     local n = elements(call, scope)
     if n == 0 then return end
     add(address, n * element_size(call))
-    if not element.extents then return end
+    if not element.has_pointers then return end
     local list = self.fetch(call, address, scope)
-    for i = 1, list and list.n or 0 do
-      local value = list[i]
-      if type(value) == "table" and element.definition then
-        for _, field in ipairs(element.definition) do
-          if field[2].extents then field[2].extents(call, value[field[1]], value, add) end
-        end
-      end
-    end
+    for i = 1, list and list.n or 0 do element.extents_inside(call, list[i], add) end
   end
   function self.capacity(call) return clamp(sibling(call, nil, count)) * element_size(call) end
   function self.bytes_of(call, value, what)
@@ -940,8 +1126,9 @@ end
 
 --- A type whose kind depends on the call: choose(call, scope) gives the type.
 ---@param choose fun(call: table, scope: table|nil): table
----@param late boolean|nil may it be late?
-function M.by(choose, late)
+---@param late boolean|nil may it be late? Then it is where the chosen type is
+---@param siblings string[]|nil
+function M.by(choose, late, siblings)
   local function delegate(method)
     return function(a, b, c, d)
       -- text(out, call, value, scope); all others (call, value, scope)
@@ -949,12 +1136,19 @@ function M.by(choose, late)
       return choose(a, c)[method](a, b, c, d)
     end
   end
-  local self = { late = late, size = "long" }
+  local self = { size = "long", siblings = siblings }
+  self.late = late and function(call)
+    local chosen = choose(call)
+    if type(chosen.late) == "function" then return chosen.late(call) end
+    return chosen.late
+  end
   for _, method in ipairs { "load", "read", "plain", "text", "encode" } do self[method] = delegate(method) end
   function self.extents(call, value, scope, add)
     local chosen = choose(call, scope)
     if chosen.extents then return chosen.extents(call, value, scope, add) end
   end
+  --- Where the memory is that a direction gives: only the chosen type knows.
+  function self.chosen(call) return choose(call) end
   function self.assign(call, raw, value, what)
     local chosen = choose(call)
     if chosen.assign then return chosen.assign(call, raw, value, what) end
@@ -1076,9 +1270,10 @@ M.inline_sigset = inline(8, { align = 4, text = function(out, _, bytes) out:put(
 ---@param length string name of the argument
 function M.sigset(length)
   return M.custom {
+    siblings = { length },
     fetch = function(call, address, scope)
       local n = clamp(sibling(call, scope, length))
-      if n == 0 or n > 128 then return nil end
+      if n == 0 or n > 128 or n % call.arch.pointer_size ~= 0 then return nil end
       local bytes = call.memory:read(address, math.min(n, 8))
       return bytes and #bytes == math.min(n, 8) and bytes or nil
     end,
@@ -1092,8 +1287,36 @@ function M.sigset(length)
       add(address, math.min(clamp(sibling(call, scope, length)), 8))
     end,
     capacity = function(call) return math.min(clamp(sibling(call, nil, length)), 8) end,
+    bytes_of = function(_, value, what)
+      if type(value) == "string" then return value end
+      if type(value) ~= "table" then takes(what, "a list of signals such as { \"SIGINT\" } or the bytes", value) end
+      local bytes = { 0, 0, 0, 0, 0, 0, 0, 0 }
+      for _, name in ipairs(value) do
+        local signal = M.signal.encode(nil, name, what)
+        local at = math.floor((signal - 1) / 8) + 1
+        bytes[at] = bor(bytes[at] or 0, bit.lshift(1, (signal - 1) % 8))
+      end
+      return string.char(unpack(bytes, 1, 8))
+    end,
   }
 end
+
+--- What rt_sigreturn restores: not an argument but the frame on the stack, with the mask that was.
+M.signal_frame = {
+  load = function(call) return call.sp or (call.stop and exact(call.stop.sp)) or 0 end,
+  read = function(call, address)
+    local bytes = call.arch.bits == 64 and call.memory:read(address + 296, 8)
+    return bytes and #bytes == 8 and { mask = sigset_names(bytes) } or address
+  end,
+  text = function(out, call, address)
+    -- The mask is behind uc_flags, uc_link, uc_stack and uc_mcontext (asm/ucontext.h).
+    local bytes = call.arch.bits == 64 and address ~= 0 and call.memory:read(address + 296, 8)
+    if not bytes or #bytes < 8 then return end
+    out:put("{mask=", (sigset_text(bytes)), "}")
+  end,
+  plain = function(call, address) return M.signal_frame.read(call, address) end,
+  encode = function(_, _, what) error(what .. " cannot be assigned", 0) end,
+}
 
 -- --- shapes that few calls have --------------------------------------------------------------------------------------
 
@@ -1214,7 +1437,7 @@ function M.iovec(count, valid)
     if not bytes or #bytes < size * 2 then return nil end
     local list = { n = math.floor(#bytes / (size * 2)), total = n, address = address }
     local words = cast(size == 8 and "const uint64_t *" or "const uint32_t *", bytes)
-    local budget = valid and clamp(sibling(call, scope, valid)) or nil
+    local budget = valid and call.phase ~= "entry" and clamp(sibling(call, scope, valid)) or nil
     for i = 1, list.n do
       local base, length = exact(words[i * 2 - 2]), exact(words[i * 2 - 1])
       local there = clamp(length)
@@ -1232,34 +1455,40 @@ function M.iovec(count, valid)
     local bytes = call.memory:read(item.base, wanted)
     return bytes and #bytes == wanted and bytes or nil
   end
-  return M.custom {
+  local function text(out, call, list, addresses_only)
+    local limit = shown(call)
+    out:put("[")
+    for i = 1, list.n do
+      if i > 1 then out:put(", ") end
+      if i > limit then
+        out:put("...")
+        break
+      end
+      local item = list[i]
+      out:put("{iov_base=")
+      local bytes = not addresses_only and content(call, item, limit)
+      if item.base == 0 then
+        out:put("NULL")
+      elseif bytes then
+        quote.put(out, bytes, limit)
+      else
+        out:put(hex(item.base))
+      end
+      out:put(", iov_len=", decimal(item.length), "}")
+    end
+    if list.n < list.total and list.n <= limit then
+      out:put(", ... /* ", hex(list.address + list.n * call.arch.pointer_size * 2), " */")
+    end
+    out:put("]")
+  end
+  local function given(value, what)
+    if type(value) ~= "string" then takes(what, "a string of bytes: they are spread over the buffers", value) end
+    return value
+  end
+  local self = M.custom {
+    siblings = named_siblings(count, valid),
     fetch = fetch,
-    text = function(out, call, list)
-      local limit = shown(call)
-      out:put("[")
-      for i = 1, list.n do
-        if i > 1 then out:put(", ") end
-        if i > limit then
-          out:put("...")
-          break
-        end
-        local item = list[i]
-        out:put("{iov_base=")
-        local bytes = content(call, item, limit)
-        if item.base == 0 then
-          out:put("NULL")
-        elseif bytes then
-          quote.put(out, bytes, limit)
-        else
-          out:put(hex(item.base))
-        end
-        out:put(", iov_len=", decimal(item.length), "}")
-      end
-      if list.n < list.total and list.n <= limit then
-        out:put(", ... /* ", hex(list.address + list.n * call.arch.pointer_size * 2), " */")
-      end
-      out:put("]")
-    end,
+    text = function(out, call, list) text(out, call, list, false) end,
     --- All of it as one string, as the program meant it.
     value = function(call, list)
       local parts = {}
@@ -1277,13 +1506,49 @@ function M.iovec(count, valid)
     end,
     extents = function(call, address, scope, add)
       local list = fetch(call, address, scope)
-      if not list then return end
+      if not list or list.n == 0 then return end
       add(address, list.n * call.arch.pointer_size * 2, "read")
       for i = 1, list.n do
         if list[i].valid > 0 then add(list[i].base, list[i].valid) end
       end
     end,
+    --- Before the call: other buffers, as many, the first with all the bytes.
+    bytes_of = function(call, value, what)
+      local n = clamp(sibling(call, nil, count))
+      if n < 1 or n > MAX_IOVECS then error(("%s: there are %d buffers"):format(what, n), 0) end
+      local data, message, name = call.memory:alloc(math.max(#given(value, what), 1))
+      if not data then return nil, message, name end
+      local ok
+      ok, message, name = call.memory:write(data, value)
+      if not ok then return nil, message, name end
+      local size = call.arch.pointer_size
+      local words = ffi.new(size == 8 and "uint64_t[?]" or "uint32_t[?]", n * 2)
+      words[0], words[1] = data, #value
+      return ffi.string(words, n * 2 * size)
+    end,
+    --- After it: the program's own buffers, filled from the first on, never more than they hold.
+    store = function(call, address, value, what)
+      local list, at = fetch(call, address, nil), 1
+      if not list then return nil, "Bad address", "EFAULT" end
+      for i = 1, list.n do
+        local part = given(value, what):sub(at, at + clamp(list[i].length) - 1)
+        if part == "" then break end
+        local ok, message, name = call.memory:write(list[i].base, part)
+        if not ok then return nil, message, name end
+        at = at + #part
+      end
+      return address
+    end,
   }
+  if valid then
+    --- A failed readv prints where the buffers are.
+    function self.text_failed(out, call, address, scope)
+      local list = fetch(call, address, scope)
+      if not list then return out:put(hex(address)) end
+      text(out, call, list, true)
+    end
+  end
+  return self
 end
 
 --- Directory entries (getdents64): strace prints how many.
@@ -1382,6 +1647,7 @@ function M.fd_set(highest)
     return list
   end
   return M.custom {
+    siblings = { highest },
     fetch = fetch,
     text = function(out, call, list)
       out:put("[")
@@ -1402,6 +1668,7 @@ end
 ---@param length string name of the argument: bytes
 function M.cpu_mask(length)
   return M.custom {
+    siblings = named_siblings(length),
     fetch = function(call, address, scope)
       local n = math.min(clamp(sibling(call, scope, length)), 1024)
       local bytes = call.memory:read(address, n)
@@ -1437,7 +1704,7 @@ M.value_result = (function()
     end
   end
   function self.at_entry(call, address)
-    if address ~= 0 then call.length_before = inner.fetch(call, address) end
+    if address ~= 0 then rawset(call, "length_before", inner.fetch(call, address)) end
   end
   return self
 end)()
