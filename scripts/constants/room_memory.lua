@@ -20,7 +20,7 @@ return {
   { "flags", "memfd_flags", "MFD_", "linux/memfd.h",
     "MFD_CLOEXEC MFD_ALLOW_SEALING MFD_HUGETLB MFD_NOEXEC_SEAL=0x8 MFD_EXEC=0x10" },
   { "enum", "memfd_hugetlb_size", "MFD_HUGE_", "linux/memfd.h", "MFD_HUGE_*" },
-  { "flags", "pkey_access", "PKEY_", "asm/mman.h", "PKEY_DISABLE_ACCESS PKEY_DISABLE_WRITE" },
+  { "flags", "pkey_access", "PKEY_", "asm/mman.h", "PKEY_DISABLE_ACCESS PKEY_DISABLE_WRITE PKEY_DISABLE_EXECUTE=4" },
   { "flags", "map_shadow_stack_flags", "SHADOW_STACK_", "asm/mman.h", [[
     SHADOW_STACK_SET_TOKEN=1 SHADOW_STACK_SET_MARKER=2 ]] },
   { "flags", "remap_file_pages_flags", "MAP_", "linux/mman.h asm/mman.h", "MAP_NONBLOCK" },
@@ -46,7 +46,7 @@ return {
   { "flags", "semget_flags", "IPC_", "linux/ipc.h", "IPC_CREAT IPC_EXCL" },
   { "enum", "msgctl_cmd", "", "linux/msg.h linux/ipc.h", [[
     IPC_RMID IPC_SET IPC_STAT IPC_INFO MSG_STAT MSG_INFO MSG_STAT_ANY ]] },
-  { "flags", "msgrcv_flags", "", "linux/msg.h linux/ipc.h", "IPC_NOWAIT MSG_NOERROR MSG_EXCEPT MSG_COPY" },
+  { "flags", "msgrcv_flags", "", "linux/msg.h linux/ipc.h", "MSG_NOERROR MSG_EXCEPT MSG_COPY IPC_NOWAIT" },
   { "flags", "msgget_flags", "IPC_", "linux/ipc.h", "IPC_CREAT IPC_EXCL" },
   { "enum", "shmctl_cmd", "", "linux/shm.h linux/ipc.h", [[
     IPC_RMID IPC_SET IPC_STAT IPC_INFO SHM_LOCK SHM_UNLOCK SHM_STAT SHM_INFO SHM_STAT_ANY ]] },

@@ -118,7 +118,7 @@ function M.node_mask(maxnode)
   return t.custom {
     fetch = function(call, address)
       local n = words(call)
-      if n == 0 then return nil end
+      if n == 0 then return {} end
       local size = call.arch.pointer_size
       local bytes = call.memory:read(address, n * size)
       if not bytes or #bytes < n * size then return nil end
@@ -137,7 +137,9 @@ function M.node_mask(maxnode)
           break
         end
         local digits = t.hex(list[i]):gsub("^0x", "")
-        out:put("0x", ("0"):rep(call.arch.pointer_size * 2 - #digits), digits)
+        -- C's %#0*lx: the prefix is part of the width, and zero has none.
+        local width = call.arch.pointer_size * 2
+        out:put(digits == "0" and ("0"):rep(width) or "0x" .. ("0"):rep(width - 2 - #digits) .. digits)
       end
       out:put("]")
     end,

@@ -29,8 +29,8 @@ local hidden = t.hidden
 --- Times of files: their nanoseconds are fields of their own.
 local function dated(name, of) return { name, t.seconds_dated(name .. "_nsec", of) } end
 
-local stat_shown = { "st_dev", "st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_rdev", "st_blksize", "st_blocks",
-  "st_size", "st_atime", "st_atime_nsec", "st_mtime", "st_mtime_nsec", "st_ctime", "st_ctime_nsec" }
+local stat_shown = { "st_dev", "st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_rdev", "st_blksize",
+  "st_blocks", "st_size", "st_atime", "st_atime_nsec", "st_mtime", "st_mtime_nsec", "st_ctime", "st_ctime_nsec" }
 
 local stat_64 = t.struct {
   shown = stat_shown,

@@ -32,6 +32,23 @@ return function(M)
     return t.struct(definition)
   end
 
+  --- What IPC_SET takes out of them.
+  local function setting(layout, ...)
+    local names = { ... }
+    return setmetatable({ text = function(out, call, value)
+      local perm = value[names[1]]
+      out:put("{", names[1], "={uid=")
+      t.uid.text(out, call, perm.uid)
+      out:put(", gid=")
+      t.uid.text(out, call, perm.gid)
+      out:put(", mode=")
+      t.mode.text(out, call, perm.mode)
+      out:put("}")
+      for i = 2, #names do out:put(", ", names[i], "=", t.decimal(value[names[i]])) end
+      out:put("}")
+    end }, { __index = layout })
+  end
+
   local function shmid_fields()
     return { { "shm_perm", M.ipc_perm }, { "shm_segsz", t.size }, { "shm_cpid", t.pid }, { "shm_lpid", t.pid },
       { "shm_nattch", t.ulong }, { "unused4", hidden(t.ulong) }, { "unused5", hidden(t.ulong) },
@@ -40,6 +57,7 @@ return function(M)
   local shm_times = { "shm_atime", "shm_dtime", "shm_ctime" }
   M.shmid64_ds_64, M.shmid64_ds_32 = times(shmid_fields(), 3, shm_times), times32(shmid_fields(), 3, shm_times)
   M.shmid64_ds = f.by_bits(M.shmid64_ds_64, M.shmid64_ds_32)
+  M.shmid64_ds_set = setting(M.shmid64_ds, "shm_perm")
 
   local function msqid_fields()
     return { { "msg_perm", M.ipc_perm }, { "msg_cbytes", t.ulong }, { "msg_qnum", t.ulong }, { "msg_qbytes", t.ulong },
@@ -50,10 +68,13 @@ return function(M)
   local msg_times = { "msg_stime", "msg_rtime", "msg_ctime" }
   M.msqid64_ds_64, M.msqid64_ds_32 = times(msqid_fields(), 2, msg_times), times32(msqid_fields(), 2, msg_times)
   M.msqid64_ds = f.by_bits(M.msqid64_ds_64, M.msqid64_ds_32)
+  M.msqid64_ds_set = setting(M.msqid64_ds, "msg_perm", "msg_qbytes")
 
   M.semid64_ds = t.struct { { "sem_perm", M.ipc_perm }, { "sem_otime", t.long }, { "unused1", hidden(t.ulong) },
     { "sem_ctime", t.long }, { "unused2", hidden(t.ulong) }, { "sem_nsems", t.ulong }, { "unused3", hidden(t.ulong) },
     { "unused4", hidden(t.ulong) } }
+
+  M.semid64_ds_set = setting(M.semid64_ds, "sem_perm")
 
   M.sembuf = t.struct { { "sem_num", t.u16 }, { "sem_op", t.i16 },
     { "sem_flg", t.flags("sem_flags", { of = t.u16, comment = "SEM_???" }) } }
@@ -66,7 +87,7 @@ return function(M)
     { "semmsl", t.i32 }, { "semopm", t.i32 }, { "semume", t.i32 }, { "semusz", t.i32 }, { "semvmx", t.i32 },
     { "semaem", t.i32 } }
   M.msginfo = t.struct { { "msgpool", t.i32 }, { "msgmap", t.i32 }, { "msgmax", t.i32 }, { "msgmnb", t.i32 },
-    { "msgmni", t.i32 }, { "msgssz", t.i32 }, { "msgtql", t.i32 }, { "msgseg", hidden(t.u16) } }
+    { "msgmni", t.i32 }, { "msgssz", t.i32 }, { "msgtql", t.i32 }, { "msgseg", t.u16 } }
 
   --- A message: its type, then so many bytes of text.
   ---@param length string name of the argument

@@ -39,7 +39,8 @@ local function fields(call, bytes)
   end
   local function add_value(at)
     local low, wide = i32(at), pointer(at)
-    add("si_value", ("{int=%d, ptr=%s}"):format(low, wide == 0 and "NULL" or t.hex(wide)), low)
+    add("si_int", tostring(low), low)
+    add("si_ptr", wide == 0 and "NULL" or t.hex(wide))
   end
   local number, code, err = i32(0), i32(8), i32(4)
   local signal = constants.signals.by_value[number]

@@ -45,16 +45,34 @@ return function(M)
 
   -- --- scheduling ---------------------------------------------------------------------------------------------------
 
-  local SCHED_FLAGS_CLAMP = 0x60
+  --- Strace's name for what the kernel calls SCHED_NORMAL.
+  function M.sched_policy(of)
+    local names = t.enum("sched_policy", { of = of, comment = "SCHED_???" })
+    return setmetatable({ text = function(out, call, value)
+      if value == 0 then return out:put "SCHED_OTHER" end
+      return names.text(out, call, value)
+    end }, { __index = names })
+  end
+  M.memfd_secret_flags = f.described(t.u32, function(value)
+    return (t.flags("dup3_flags").string(value):gsub(" /%*.*", ""))
+  end)
+
+  local KEEP_POLICY, KEEP_PARAMS, SCHED_FLAGS_CLAMP = 8, 16, 0x60
+  local function flagged(mask)
+    return function(a) return bit.band(tonumber(a.sched_flags) % 4294967296, mask) ~= 0 end
+  end
+  local function sets(mask)
+    return function(a, call) return call.row.name ~= "sched_setattr" or not flagged(mask)(a) end
+  end
+  local function clamps(a, call) return call.row.name ~= "sched_setattr" or flagged(SCHED_FLAGS_CLAMP)(a) end
+  local parameters = sets(KEEP_PARAMS)
   M.sched_attr = t.struct {
-    { "size", t.u32 }, { "sched_policy", t.enum("sched_policy", { of = t.u32, comment = "SCHED_???" }) },
+    { "size", t.u32 }, { "sched_policy", M.sched_policy(t.u32), when = sets(KEEP_POLICY) },
     { "sched_flags", t.flags("sched_attr_flags", { of = t.u64, comment = "SCHED_FLAG_???" }) },
-    { "sched_nice", t.i32 }, { "sched_priority", t.u32 }, { "sched_runtime", t.u64 }, { "sched_deadline", t.u64 },
-    { "sched_period", t.u64 },
-    { "sched_util_min", t.u32, when = function(a) return bit.band(tonumber(a.sched_flags) % 4294967296,
-      SCHED_FLAGS_CLAMP) ~= 0 end },
-    { "sched_util_max", t.u32, when = function(a) return bit.band(tonumber(a.sched_flags) % 4294967296,
-      SCHED_FLAGS_CLAMP) ~= 0 end },
+    { "sched_nice", t.i32, when = parameters }, { "sched_priority", t.u32, when = parameters },
+    { "sched_runtime", t.u64, when = parameters }, { "sched_deadline", t.u64, when = parameters },
+    { "sched_period", t.u64, when = parameters },
+    { "sched_util_min", t.u32, when = clamps }, { "sched_util_max", t.u32, when = clamps },
   }
 
   -- --- signals as notifications --------------------------------------------------------------------------------------
@@ -109,8 +127,8 @@ return function(M)
   M.mount_attr = t.struct {
     { "attr_set", t.flags("mount_attr", { of = t.u64, comment = "MOUNT_ATTR_???" }) },
     { "attr_clr", t.flags("mount_attr", { of = t.u64, comment = "MOUNT_ATTR_???" }) },
-    { "propagation", t.flags("mount_propagation", { of = t.u64, comment = "MS_???" }) }, { "userns_fd", t.u64 },
-    sized_by = "size",
+    { "propagation", t.enum("mount_propagation", { of = t.u64, comment = "MS_???" }) }, { "userns_fd", t.u64 },
+    sized_by = "size", smallest = 32,
   }
 
   --- struct file_attr (file_getattr(2), Linux 6.17).
@@ -249,8 +267,8 @@ return function(M)
     local entry = words[0]
     out:put("{entry_number=", entry == 4294967295 and "-1" or t.decimal(tonumber(entry)), ", base_addr=")
     local base = tonumber(words[1])
-    out:put(base == 0 and "0" or t.hex(base))
-    out:put((", limit=0x%05x, seg_32bit=%d, contents=%d, read_exec_only=%d, limit_in_pages=%d, seg_not_present=%d, "
+    out:put(("%#08x"):format(base))
+    out:put((", limit=%#08x, seg_32bit=%d, contents=%d, read_exec_only=%d, limit_in_pages=%d, seg_not_present=%d, "
       .. "useable=%d"):format(tonumber(words[2]), part(0, 1), part(1, 3), part(3, 1), part(4, 1), part(5, 1),
         part(6, 1)))
     if call.arch.bits == 64 then out:put((", lm=%d"):format(part(7, 1))) end
@@ -262,7 +280,7 @@ return function(M)
   M.landlock_ruleset_attr = t.struct {
     { "handled_access_fs", t.flags("landlock_access_fs", { of = t.u64, comment = "LANDLOCK_ACCESS_FS_???" }) },
     { "handled_access_net", t.flags("landlock_access_net", { of = t.u64, comment = "LANDLOCK_ACCESS_NET_???" }) },
-    { "scoped", t.flags("landlock_scope", { of = t.u64, comment = "LANDLOCK_SCOPE_???" }) }, sized_by = "size",
+    { "scoped", t.flags("landlock_scope", { of = t.u64, comment = "LANDLOCK_SCOPE_???" }) }, sized_by = "size", smallest = 8,
   }
   M.landlock_path_beneath_attr = t.struct { packed = true,
     { "allowed_access", t.flags("landlock_access_fs", { of = t.u64, comment = "LANDLOCK_ACCESS_FS_???" }) },
@@ -298,7 +316,7 @@ return function(M)
       if not (returned and call.failed) then
         out:put(", handle_type=", tostring(value.handle_type), ", f_handle=")
         if value.f_handle and value.f_handle ~= "" then
-          out:put("0x", (value.f_handle:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+          quote.put_hex(out, value.f_handle, 256)
         else
           out:put(value.f_handle and "" or "???")
         end

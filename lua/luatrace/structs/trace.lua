@@ -45,6 +45,27 @@ return function(M)
   --- What keyctl writes: as much as there is room for, its result says how much there would be.
   function M.key_text(size) return t.bytes(size, "ret") end
 
+  --- KEYCTL_CAPABILITIES: bits of the first two bytes.
+  local capabilities = { { "CAPABILITIES", "PERSISTENT_KEYRINGS", "DIFFIE_HELLMAN", "PUBLIC_KEY", "BIG_KEY",
+    "INVALIDATE", "RESTRICT_KEYRING", "MOVE" }, { "NS_KEYRING_NAME", "NS_KEY_TAG", "NOTIFICATIONS" } }
+  local capability_bytes = t.bytes("arg3", "ret")
+  M.key_capabilities = setmetatable({ text = function(out, _, bytes)
+    local words = {}
+    for i = 1, #bytes do
+      local names, left = {}, bytes:byte(i)
+      for k, name in ipairs(capabilities[i] or {}) do
+        local mask = bit.lshift(1, k - 1)
+        if bit.band(left, mask) ~= 0 then
+          names[#names + 1] = ("KEYCTL_CAPS%d_%s"):format(i - 1, name)
+          left = left - mask
+        end
+      end
+      if left ~= 0 or #names == 0 then names[#names + 1] = t.hex(left) end
+      words[i] = table.concat(names, "|")
+    end
+    out:put("[", table.concat(words, ", "), "]")
+  end }, { __index = capability_bytes })
+
   -- --- files ---------------------------------------------------------------------------------------------------------
 
   local FAN_NOFD = -1
@@ -136,12 +157,13 @@ return function(M)
         if not head or #head < 4 then return nil end
         size = tonumber(ffi.cast("const uint32_t *", head)[0])
       end
-      return size == 0 and 48 or size < 48 and (given and size or 0) or size
+      return size == 0 and 48 or size
     end
     return setmetatable({
       fetch = function(call, address, scope)
         local size = known(call, address)
-        if not size or size < 48 then return nil end
+        if not size or given and size < 48 then return nil end
+        if size < 48 then return { size = size } end
         local bytes = call.memory:read(address, math.min(size, 56))
         if not bytes or #bytes < math.min(size, 56) then return nil end
         local value = M.sched_attr.load_from(call, ffi.cast("const uint8_t *", bytes), scope, #bytes)

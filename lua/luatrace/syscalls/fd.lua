@@ -9,7 +9,7 @@ local in_bytes = t.ptr_in(t.bytes "count")
 local out_bytes = t.ptr_out(t.bytes("count", "ret"))
 local stat = t.ptr_out(structs.stat)
 --- dup3 and pipe2 take any flag of open, says strace.
-local new_fd_flags = t.flags("open_flags", { comment = "O_???" })
+local new_fd_flags = t.flags("open_flags", { except = 3, comment = "O_???" })
 
 --- fcntl's third argument depends on the command (fcntl(2)).
 local F_DUPFD, F_SETFD, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN = 0, 2, 4, 5, 6, 7, 8
@@ -24,7 +24,8 @@ local fcntl_arguments = {
   [F_OFD_GETLK] = t.ptr_inout(structs.flock), [F_OFD_SETLK] = t.ptr_in(structs.flock),
   [F_OFD_SETLKW] = t.ptr_in(structs.flock), [F_SETPIPE_SZ] = t.i32,
   [F_ADD_SEALS] = t.flags("seals", { comment = "F_SEAL_???" }),
-  [F_SETLEASE] = t.enum("lock_type", { comment = "F_???" }), [F_NOTIFY] = t.flags("notify_flags", { comment = "DN_???" }),
+  [F_SETLEASE] = t.enum("lock_type", { comment = "F_???" }),
+  [F_NOTIFY] = t.flags("notify_flags", { comment = "DN_???" }),
   [F_SETOWN_EX] = t.ptr_in(structs.f_owner_ex), [F_GETOWN_EX] = t.ptr_out(structs.f_owner_ex),
   [F_GETLK64] = t.ptr_inout(structs.flock64), [F_SETLK64] = t.ptr_in(structs.flock64),
   [F_SETLKW64] = t.ptr_in(structs.flock64),

@@ -14,12 +14,20 @@ local function low(index) return t.pair(index) end
 local high = t.hidden(t.u32)
 local never = function() return false end
 
+--- The same arguments under another name; the row may have been checked already.
 local function arguments(row)
-  local copy = { returns = row.returns, comment = row.comment }
-  local names = {}
-  for class in pairs(row.classes or {}) do names[#names + 1] = class end
-  copy.classes = table.concat(names, " ")
-  for i = 1, #row do copy[i] = { row[i].name, row[i].type, when = row[i].when } end
+  local copy = {}
+  for key, value in pairs(row) do copy[key] = value end
+  copy.name, copy.index = nil, nil
+  if type(row.classes) == "table" then
+    local names = {}
+    for class in pairs(row.classes) do names[#names + 1] = class end
+    copy.classes = table.concat(names, " ")
+  end
+  for i = 1, #row do
+    local argument = row[i]
+    copy[i] = { argument.name or argument[1], argument.type or argument[2], when = argument.when }
+  end
   return copy
 end
 
@@ -29,7 +37,7 @@ return {
   lstat64 = { returns = zero, classes = "lstat %stat", { "pathname", path }, { "statbuf", t.ptr_out(structs.stat64) } },
   fstat64 = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", t.ptr_out(structs.stat64) } },
   fstatat64 = { returns = zero, classes = "fstat %stat", { "dirfd", t.dirfd }, { "pathname", t.path_at "dirfd" },
-    { "statbuf", t.ptr_out(structs.stat64) }, { "flags", file.newfstatat[4].type } },
+    { "statbuf", t.ptr_out(structs.stat64) }, { "flags", file.newfstatat[4].type or file.newfstatat[4][2] } },
   fcntl64 = arguments(fd_rows.fcntl),
   _llseek = { returns = zero, { "fd", fd }, { "offset_high", t.u32 }, { "offset_low", t.u32 },
     { "result", t.ptr_out(t.cell(t.i64)) }, { "whence", t.enum "whence" } },

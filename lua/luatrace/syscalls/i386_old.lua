@@ -50,7 +50,7 @@ local uid16_out = t.ptr_out(t.cell(uid16))
 
 local rows = {
   -- 64-bit times
-  clock_adjtime64 = like("system", "clock_adjtime", { buf = t.ptr_inout(structs.timex64) }),
+  clock_adjtime64 = like("system", "clock_adjtime", { buf = t.ptr_out(structs.timex64) }),
   clock_getres_time64 = like("time", "clock_getres", { res = t.ptr_out(structs.timespec64) }),
   clock_settime64 = like("time", "clock_settime", { tp = timespec64 }),
   io_pgetevents_time64 = like("trace", "io_pgetevents", { timeout = timespec64 }),

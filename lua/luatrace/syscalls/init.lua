@@ -6,34 +6,49 @@ local schema = require "luatrace.schema"
 
 local M = {}
 
+--- In the order of how often they are needed: a room is loaded only when all rooms before it lack the call.
 local rooms = { "file", "fd", "memory", "network", "process", "signal", "time", "poll", "xattr", "ipc", "mount",
   "system", "sched", "trace", "messages" }
 local i386_rooms = { "i386", "i386_old" }
 
-local function load_rooms(names)
-  local rows = {}
-  for _, room in ipairs(names) do
-    for name, row in pairs(require("luatrace.syscalls." .. room)) do
-      if rows[name] then error(("table of calls: %s stands in two rooms"):format(name)) end
-      rows[name] = schema.check(name, row)
+--- Rooms that are loaded already, in order; each call is checked once, when its room is loaded.
+local loaded = { x86_64 = {}, i386 = {} }
+local lists = { x86_64 = rooms, i386 = i386_rooms }
+
+local function room(arch, index)
+  local known = loaded[arch][index]
+  if not known then
+    known = require("luatrace.syscalls." .. lists[arch][index])
+    for name, row in pairs(known) do
+      if not row.name then schema.check(name, row) end
     end
+    loaded[arch][index] = known
   end
-  return rows
+  return known
 end
 
-local common, i386
+local function search(arch, name)
+  for index = 1, #lists[arch] do
+    local row = room(arch, index)[name]
+    if row then return row end
+  end
+end
 
 --- The row of a call on an architecture; nil when there is none.
 ---@param arch "x86_64"|"i386"
 ---@param name string
 ---@return table|nil
 function M.find(arch, name)
-  common = common or load_rooms(rooms)
-  if arch == "i386" then
-    i386 = i386 or load_rooms(i386_rooms)
-    if i386[name] then return i386[name] end
-  end
-  return common[name]
+  return arch == "i386" and search("i386", name) or search("x86_64", name)
+end
+
+--- All rooms of an architecture's own calls, for the spec that looks for calls which stand in two.
+---@param arch "x86_64"|"i386"
+---@return table<string, table>[]
+function M.rooms(arch)
+  local list = {}
+  for index = 1, #lists[arch] do list[index] = room(arch, index) end
+  return list
 end
 
 return M

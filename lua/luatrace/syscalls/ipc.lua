@@ -12,10 +12,7 @@ local function get_flags(set)
   return setmetatable({ text = function(out, call, value)
     local mode = bit.band(value, 0x1ff)
     local rest = value - mode
-    if rest ~= 0 then
-      names.text(out, call, rest)
-      out:put("|")
-    end
+    if rest ~= 0 then out:put((names.string(rest):gsub(" /%*.*", "")), "|") end
     out:put(("%#03o"):format(mode))
   end }, { __index = names })
 end
@@ -27,20 +24,18 @@ local function command_of(index)
 end
 
 --- What the command's pointer points to.
-local function control(index, stat, info, own)
+local function control(index, stat, set_what, info, own)
   local of = command_of(index)
-  local set, get = t.ptr_in(stat), t.ptr_out(stat)
+  local set, get = t.ptr_in(set_what), t.ptr_out(stat)
   local kinds = { [IPC_SET] = set, [IPC_STAT] = get, [IPC_INFO] = t.ptr_out(info), [IPC_RMID] = t.address }
   for command, kind in pairs(own or {}) do kinds[command] = kind end
   return t.by(function(call) return kinds[of(call)] or t.address end, true)
 end
 
 local semctl_command = command_of(3)
-local SEM_GETVAL, SEM_SETVAL, SEM_GETPID, SEM_GETNCNT, SEM_GETZCNT = 12, 16, 11, 14, 15
+local SEM_SETVAL = 16
 local SEM_STAT, SEM_INFO, SEM_STAT_ANY, MSG_STAT, MSG_INFO, MSG_STAT_ANY = 18, 19, 20, 11, 12, 13
 local SHM_STAT, SHM_INFO, SHM_STAT_ANY, SHM_LOCK, SHM_UNLOCK = 13, 14, 15, 11, 12
-local semctl_bare = { [IPC_RMID] = true, [SEM_GETVAL] = true, [SEM_GETPID] = true, [SEM_GETNCNT] = true,
-  [SEM_GETZCNT] = true }
 
 local timespec = t.ptr_in(structs.timespec)
 local sembufs = t.ptr_in(t.array(structs.sembuf, "nsops"))
@@ -53,7 +48,7 @@ local rows = {
   shmdt = { returns = zero, classes = "ipc memory", { "shmaddr", t.address } },
   shmctl = { returns = zero, classes = "ipc", { "shmid", t.i32 },
     { "cmd", structs.ipc_command("shmctl_cmd", "SHM_???") },
-    { "buf", control(2, structs.shmid64_ds, structs.shminfo, { [SHM_STAT] = t.ptr_out(structs.shmid64_ds),
+    { "buf", control(2, structs.shmid64_ds, structs.shmid64_ds_set, structs.shminfo, { [SHM_STAT] = t.ptr_out(structs.shmid64_ds),
       [SHM_STAT_ANY] = t.ptr_out(structs.shmid64_ds), [SHM_INFO] = t.ptr_out(structs.shm_info),
       [SHM_LOCK] = t.address, [SHM_UNLOCK] = t.address }) } },
   semget = { returns = t.i32, classes = "ipc", { "key", key }, { "nsems", t.i32 },
@@ -69,19 +64,19 @@ local rows = {
       if command == IPC_STAT or command == SEM_STAT or command == SEM_STAT_ANY then
         return t.ptr_out(structs.semid64_ds)
       end
-      if command == IPC_SET then return t.ptr_in(structs.semid64_ds) end
+      if command == IPC_SET then return t.ptr_in(structs.semid64_ds_set) end
       if command == IPC_INFO or command == SEM_INFO then return t.ptr_out(structs.seminfo) end
       return t.address
-    end, true), when = function(call) return not semctl_bare[semctl_command(call)] end } },
+    end, true) } },
   msgget = { returns = t.i32, classes = "ipc", { "key", key }, { "msgflg", get_flags "msgget_flags" } },
   msgsnd = { returns = zero, classes = "ipc", { "msqid", t.i32 }, { "msgp", t.ptr_in(structs.msgbuf("msgsz")) },
-    { "msgsz", t.size }, { "msgflg", t.flags("ipc_flags", { comment = "IPC_???" }) } },
+    { "msgsz", t.size }, { "msgflg", t.flags("msgrcv_flags", { comment = "MSG_???" }) } },
   msgrcv = { returns = t.count, classes = "ipc", { "msqid", t.i32 },
-    { "msgp", t.ptr_out(structs.msgbuf("msgsz", "ret")) }, { "msgsz", t.size }, { "msgtyp", t.long },
+    { "msgp", t.ptr_out(structs.msgbuf("msgsz")) }, { "msgsz", t.size }, { "msgtyp", t.long },
     { "msgflg", t.flags("msgrcv_flags", { comment = "MSG_???" }) } },
   msgctl = { returns = zero, classes = "ipc", { "msqid", t.i32 },
     { "cmd", structs.ipc_command("msgctl_cmd", "MSG_???") },
-    { "buf", control(2, structs.msqid64_ds, structs.msginfo, { [MSG_STAT] = t.ptr_out(structs.msqid64_ds),
+    { "buf", control(2, structs.msqid64_ds, structs.msqid64_ds_set, structs.msginfo, { [MSG_STAT] = t.ptr_out(structs.msqid64_ds),
       [MSG_STAT_ANY] = t.ptr_out(structs.msqid64_ds), [MSG_INFO] = t.ptr_out(structs.msginfo) }) } },
 }
 

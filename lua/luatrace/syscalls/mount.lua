@@ -21,16 +21,16 @@ local mount_flags = setmetatable({ text = function(out, call, value)
   if rest ~= 0 or not magic then mount_names.text(out, call, rest) end
 end }, { __index = mount_names })
 
-local function mount_bits(call) return t.load.i32(nil, call.raw[4]) end
+local function mount_bits(call)
+  local low = t.load.i32(nil, call.raw[4])
+  return bit.band(low, MS_MGC_MASK) == bit.tobit(MS_MGC_VAL) and bit.band(low, 0xffff) or low
+end
 --- The type and the data of a bind mount, a move or a change of propagation are not looked at.
 local mount_type = t.by(function(call)
   return bit.band(mount_bits(call), MS_NOTHING_TO_READ + MS_REMOUNT) ~= 0 and t.address or string
 end)
 local mount_data = t.by(function(call)
   return bit.band(mount_bits(call), MS_NOTHING_TO_READ) ~= 0 and t.address or string
-end)
-local mount_source = t.by(function(call)
-  return bit.band(mount_bits(call), 0x20 + 0x100000 + 0x80000 + 0x40000 + 0x20000) ~= 0 and t.address or string
 end)
 
 -- --- fsconfig(2) ----------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ local handle_out = (function()
 end)()
 
 return {
-  mount = { returns = zero, classes = "file", { "source", mount_source }, { "target", path },
+  mount = { returns = zero, classes = "file", { "source", string }, { "target", path },
     { "filesystemtype", mount_type }, { "mountflags", mount_flags }, { "data", mount_data } },
   umount2 = { returns = zero, { "target", path }, { "flags", t.flags("umount_flags", { comment = "MNT_???" }) } },
   pivot_root = { returns = zero, { "new_root", path }, { "put_old", path } },
@@ -128,7 +128,7 @@ return {
     { "value", t.by(function(call) return fsconfig_values[fsconfig(call)] or t.address end) },
     { "aux", t.by(function(call) return fsconfig_aux[fsconfig(call)] or t.i32 end) } },
   fsmount = { returns = fd, { "fs_fd", fd }, { "flags", t.flags("fsmount_flags", { comment = "FSMOUNT_???" }) },
-    { "attr_flags", t.flags("mount_attr", { enum = "mount_attr_atime", mask = 0x70, comment = "MOUNT_ATTR_???" }) } },
+    { "attr_flags", t.flags("mount_attr", { comment = "MOUNT_ATTR_???" }) } },
   fspick = { returns = fd, { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
     { "flags", t.flags("fspick_flags", { comment = "FSPICK_???" }) } },
   mount_setattr = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
@@ -145,11 +145,8 @@ return {
     quota_id_row, quota_addr_row },
   quotactl_fd = { returns = zero, { "fd", fd }, { "op", quota_command }, quota_fd_id_row, quota_fd_addr_row },
   acct = { returns = zero, { "filename", path } },
-  ustat = { returns = zero, { "dev", t.dev }, { "ubuf", t.ptr_out(structs.ustat) } },
-  sysfs = { returns = t.i32, { "option", t.i32 },
-    { "arg1", t.by(function(call) return t.load.i32(nil, call.raw[1]) == 1 and string or t.u32 end),
-      when = function(call) return t.load.i32(nil, call.raw[1]) ~= 3 end },
-    { "arg2", t.ptr_out(t.cstring), when = function(call) return t.load.i32(nil, call.raw[1]) == 2 end } },
+  ustat = { returns = zero, { "dev", t.dev }, { "ubuf", t.address_late } },
+  sysfs = { returns = t.i32, { "option", t.xlong }, { "arg1", t.xlong }, { "arg2", t.xlong } },
   cachestat = { returns = zero, { "fd", fd }, { "cstat_range", t.ptr_in(structs.cachestat_range) },
     { "cstat", t.ptr_out(structs.cachestat) }, { "flags", t.x32 } },
   fanotify_init = { returns = fd, classes = "desc", { "flags", t.flags("fanotify_init_flags",
@@ -164,7 +161,7 @@ return {
   name_to_handle_at = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
     { "handle", handle_out }, { "mount_id", t.ptr_out(t.cell(t.i32)) },
     { "flags", t.flags("name_to_handle_at_flags", { comment = "AT_???" }) } },
-  open_by_handle_at = { returns = fd, { "mount_fd", dirfd }, { "handle", t.ptr_in(structs.file_handle) },
+  open_by_handle_at = { returns = fd, { "mount_fd", fd }, { "handle", t.ptr_in(structs.file_handle) },
     { "flags", t.flags("open_flags", { enum = "open_access", mask = 3, comment = "O_???" }) } },
   lookup_dcookie = { returns = t.count, { "cookie", t.u64 }, { "buf", t.ptr_out(t.bytes("len", "ret")) },
     { "len", t.size } },

@@ -3,6 +3,7 @@
 local bit = require "bit"
 local t = require "luatrace.types"
 local structs = require "luatrace.structs"
+local constants = require "luatrace.constants"
 
 local zero, pid, uid = t.i32, t.pid, t.uid
 local uid_out = t.ptr_out(t.cell(uid))
@@ -10,7 +11,7 @@ local wait_options = t.flags("wait4_options", { comment = "W???" })
 local resource = t.enum("rlimit_resource", { comment = "RLIMIT_???" })
 local rusage_out = t.ptr_out(structs.rusage)
 
-local CLONE_PARENT_SETTID, CLONE_CHILD_BITS, CLONE_SETTLS = 0x100000, 0x1200000, 0x80000
+local CLONE_PARENT_SETTID_PIDFD, CLONE_CHILD_BITS, CLONE_SETTLS = 0x101000, 0x1200000, 0x80000
 
 local function clone_has(mask)
   return function(call) return bit.band(t.load.u32(nil, call.raw[1]), mask) ~= 0 end
@@ -32,29 +33,111 @@ local clone_flags = setmetatable({
   end,
 }, { __index = clone_bits })
 
---- futex: which operation decides what the rest means.
+--- futex: which operation decides what the rest means (futex(2)).
 local FUTEX_OPERATION = 0x7f
 local function futex_op(call) return bit.band(t.load.i32(nil, call.raw[2]), FUTEX_OPERATION) end
-local futex_timed = { [0] = true, [6] = true, [9] = true, [11] = true, [13] = true }
-local futex_second = { [3] = true, [4] = true, [5] = true, [11] = true, [12] = true, [9] = true }
-local futex_bitset = { [9] = true, [10] = true }
 local futex_names = t.enum("futex_op", { comment = "FUTEX_???" })
+--- The arguments of each operation, by their places: 3 val, 4 timeout or val2, 5 uaddr2, 6 val3.
+local futex_arguments = { [0] = "34", "3", "3", "345", "3456", "3456", "4", "", "", "346", "36", "345", "3456", "4" }
+local futex_timed = { [0] = true, [6] = true, [9] = true, [11] = true, [13] = true }
+local futex_bitset = { [9] = true, [10] = true }
+local FUTEX_WAKE_OP, FUTEX_LAST = 5, 13
+local function futex_has(place)
+  return function(call) return (futex_arguments[futex_op(call)] or "3456"):find(place, 1, true) ~= nil end
+end
+local futex_timeout = t.ptr_in(structs.timespec)
+local wake_names, wake_compare = t.enum("futex_wake_op", { comment = "FUTEX_OP_???" }),
+  t.enum("futex_wake_cmp", { comment = "FUTEX_OP_CMP_???" })
+--- FUTEX_OP_ADD<<28|0x5<<12|FUTEX_OP_CMP_GT<<24|0x7
+local wake_op = setmetatable({ text = function(out, call, value)
+  local op = bit.rshift(value, 28)
+  if bit.band(op, 8) ~= 0 then out:put("FUTEX_OP_OPARG_SHIFT<<28|") end
+  wake_names.text(out, call, bit.band(op, 7))
+  out:put("<<28|", t.hex(bit.band(bit.rshift(value, 12), 0xfff)), "<<12|")
+  wake_compare.text(out, call, bit.band(bit.rshift(value, 24), 0xf))
+  out:put("<<24|", t.hex(bit.band(value, 0xfff)))
+end }, { __index = t.u32 })
+local bitset = setmetatable({ text = function(out, _, value)
+  out:put(value == 0xffffffff and "FUTEX_BITSET_MATCH_ANY" or t.hex(value))
+end }, { __index = t.u32 })
+
+--- personality: a type and flags; 0xffffffff only asks.
+local personality_type = t.enum("personality_type", { of = t.u32, comment = "PER_???" })
+local personality_flags = t.flags("personality_flags")
+local personality = setmetatable({ text = function(out, call, value)
+  if value == 0xffffffff then return out:put("0xffffffff") end
+  personality_type.text(out, call, value % 256)
+  local rest = value - value % 256
+  if rest ~= 0 then out:put("|", (personality_flags.string(rest):gsub(" /%*.*", ""))) end
+end }, { __index = t.u32 })
+local function personality_meaning(call, value)
+  local text = require("string.buffer").new()
+  personality.text(text, call, value)
+  return text:tostring()
+end
 
 local prctl_option = t.enum("prctl_option", { comment = "PR_???" })
-local PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG = 15, 16, 1
-local prctl_second = {
-  [PR_SET_NAME] = t.ptr_in(t.cstring), [PR_GET_NAME] = t.ptr_out(t.cstring), [PR_SET_PDEATHSIG] = t.signal,
+--- What each operation of prctl takes (prctl(2)); one that is not here takes four numbers.
+local function pr(set, comment) return t.enum(set, { of = t.ulong, comment = comment }) end
+local function int_out(of) return t.ptr_out(t.cell(of or t.i32)) end
+local x, ulong = t.xlong, t.ulong
+local prctl_signal = setmetatable({ text = function(out, _, value)
+  out:put(constants.signals.by_value[value] or t.decimal(value))
+end }, { __index = t.ulong })
+local capability, speculation = pr("capability", "CAP_???"), pr("prctl_spec", "PR_SPEC_???")
+local securebits = t.flags("securebits", { of = t.ulong, comment = "SECBIT_???" })
+local unalign = t.flags("prctl_unalign", { comment = "PR_UNALIGN_???" })
+local prctl_arguments = {
+  [1] = { prctl_signal }, [2] = { int_out(t.signal) }, [3] = {}, [4] = { pr("prctl_dumpable", "SUID_DUMP_???") },
+  [5] = { int_out(unalign) }, [6] = { unalign }, [7] = {}, [8] = { ulong }, [9] = { int_out() }, [10] = { ulong },
+  [11] = { int_out() }, [12] = { ulong }, [13] = {}, [14] = { ulong }, [15] = { t.ptr_in(t.comm) },
+  [16] = { t.ptr_out(t.string_out(16)) }, [19] = { int_out() }, [20] = { ulong }, [21] = {},
+  [22] = { pr("seccomp_mode", "SECCOMP_MODE_???"), x, x, x }, [23] = { capability }, [24] = { capability },
+  [25] = { int_out(t.enum("prctl_tsc", { of = t.u32, comment = "PR_TSC_???" })) },
+  [26] = { t.enum("prctl_tsc", { of = t.u32, comment = "PR_TSC_???" }) }, [27] = {}, [28] = { securebits },
+  [29] = { t.long }, [30] = {}, [31] = {}, [32] = {},
+  [33] = { pr("prctl_mce_kill", "PR_MCE_KILL_???"), pr("prctl_mce_kill_policy", "PR_MCE_KILL_???"), x, x },
+  [35] = { t.enum("prctl_set_mm", { of = t.u32, comment = "PR_SET_MM_???" }), x, x, x }, [36] = { ulong },
+  [37] = { int_out() }, [38] = { ulong, x, x, x }, [40] = { t.ptr_out(t.cell(t.address)) }, [41] = { ulong, x, x, x },
+  [46] = {}, [47] = { pr("prctl_cap_ambient", "PR_CAP_AMBIENT_???"), capability, x, x }, [51] = {},
+  [52] = { speculation }, [53] = { speculation, pr("prctl_spec_flags", "PR_SPEC_???") }, [57] = { ulong, x, x, x },
+  [0x53564d41] = { pr("prctl_set_vma", "PR_SET_VMA_???"), x, x, t.ptr_in(t.cstring) },
 }
-local prctl_plain = { [38] = true, [4] = true, [8] = true, [23] = true, [24] = true, [36] = true }
 local function prctl_of(call) return t.load.i32(nil, call.raw[1]) end
+local function prctl_has(place)
+  return function(call)
+    local list = prctl_arguments[prctl_of(call)]
+    return not list or list[place] ~= nil
+  end
+end
+local function prctl_argument(place)
+  return t.by(function(call)
+    local list = prctl_arguments[prctl_of(call)]
+    return list and list[place] or x
+  end, true)
+end
+local speculation_state = t.flags("prctl_spec_flags")
+local prctl_meaning = {
+  [3] = function(value) return constants.enums.prctl_dumpable.by_value[value] end,
+  [27] = function(value) return value ~= 0 and securebits.string(value) or nil end,
+  [34] = function(value) return constants.enums.prctl_mce_kill_policy.by_value[value] end,
+  [52] = function(value) return speculation_state.string(value) end,
+}
+local prctl_hex = { [27] = true, [52] = true }
+
+--- arch_prctl: GET_FS and GET_GS write an address.
+local ARCH_GET_FS, ARCH_GET_GS, ARCH_GET_CPUID = 0x1003, 0x1004, 0x1011
+local address_out = t.ptr_out(t.cell(t.address))
+local function arch_prctl_of(call) return t.load.u32(nil, call.raw[1]) end
 
 local function get(class) return { returns = t.i32, classes = class } end
 
 return {
-  clone = { returns = pid, classes = "process", { "flags", clone_flags }, { "stack", t.address },
-    { "parent_tid", t.address, when = clone_has(CLONE_PARENT_SETTID) },
-    { "child_tid", t.address, when = clone_has(CLONE_CHILD_BITS) },
-    { "tls", t.xlong, when = clone_has(CLONE_SETTLS) } },
+  clone = { returns = pid, classes = "process", order = { "stack", "flags", "parent_tid", "tls", "child_tid" },
+    { "flags", clone_flags, label = "flags" }, { "stack", t.address, label = "child_stack" },
+    { "parent_tid", t.ptr_out(t.cell(pid)), label = "parent_tid", when = clone_has(CLONE_PARENT_SETTID_PIDFD) },
+    { "child_tid", t.address_late, label = "child_tidptr", when = clone_has(CLONE_CHILD_BITS) },
+    { "tls", t.xlong_late, label = "tls", when = clone_has(CLONE_SETTLS) } },
   clone3 = { returns = pid, classes = "process", { "cl_args", t.ptr_in(structs.clone_args) }, { "size", t.size } },
   fork = { returns = pid, classes = "process" },
   vfork = { returns = pid, classes = "process" },
@@ -63,8 +146,8 @@ return {
   wait4 = { returns = pid, classes = "process", { "pid", pid }, { "wstatus", t.ptr_out(t.wait_status) },
     { "options", wait_options }, { "rusage", rusage_out } },
   waitid = { returns = zero, classes = "process", { "idtype", t.enum("waitid_type", { comment = "P_???" }) },
-    { "id", pid }, { "infop", t.address }, { "options", t.flags("wait_options", { comment = "W???" }) },
-    { "rusage", rusage_out } },
+    { "id", pid }, { "infop", t.ptr_out(structs.siginfo) },
+    { "options", t.flags("wait_options", { comment = "W???" }) }, { "rusage", rusage_out } },
   getpid = get "pure", gettid = get "pure", getppid = get "pure", getpgrp = get "pure",
   getuid = get "creds pure", geteuid = get "creds pure", getgid = get "creds pure", getegid = get "creds pure",
   setuid = { returns = zero, classes = "creds", { "uid", uid } },
@@ -91,13 +174,19 @@ return {
     { "mask", t.ptr_out(t.cpu_mask "ret") } },
   sched_setaffinity = { returns = zero, { "pid", pid }, { "cpusetsize", t.size },
     { "mask", t.ptr_in(t.cpu_mask "cpusetsize") } },
-  prctl = { returns = t.i32, { "option", prctl_option },
-    { "arg2", t.by(function(call) return prctl_second[prctl_of(call)] or
-      (prctl_plain[prctl_of(call)] and t.long) or t.xlong end, true) },
-    { "arg3", t.xlong, when = function(call) return not prctl_second[prctl_of(call)] end },
-    { "arg4", t.xlong, when = function(call) return not prctl_second[prctl_of(call)] end },
-    { "arg5", t.xlong, when = function(call) return not prctl_second[prctl_of(call)] end } },
-  arch_prctl = { returns = zero, { "code", t.enum("arch_prctl", { comment = "ARCH_???" }) }, { "addr", t.xlong } },
+  prctl = { returns = t.by(function(call) return prctl_hex[prctl_of(call)] and t.xlong or t.i32 end),
+    comment = function(call, value)
+      local meaning = prctl_meaning[prctl_of(call)]
+      return meaning and meaning(value)
+    end,
+    { "option", prctl_option }, { "arg2", prctl_argument(1), when = prctl_has(1) },
+    { "arg3", prctl_argument(2), when = prctl_has(2) }, { "arg4", prctl_argument(3), when = prctl_has(3) },
+    { "arg5", prctl_argument(4), when = prctl_has(4) } },
+  arch_prctl = { returns = zero, { "code", t.enum("arch_prctl", { comment = "ARCH_???" }) },
+    { "addr", t.by(function(call)
+      local code = arch_prctl_of(call)
+      return (code == ARCH_GET_FS or code == ARCH_GET_GS) and address_out or t.xlong
+    end, true), when = function(call) return arch_prctl_of(call) ~= ARCH_GET_CPUID end } },
   prlimit64 = { returns = zero, { "pid", pid }, { "resource", resource }, { "new_limit", t.ptr_in(structs.rlimit64) },
     { "old_limit", t.ptr_out(structs.rlimit64) } },
   getrlimit = { returns = zero, { "resource", resource }, { "rlim", t.ptr_out(structs.rlimit) } },
@@ -109,19 +198,23 @@ return {
   uname = { returns = zero, { "buf", t.ptr_out(structs.utsname) } },
   sysinfo = { returns = zero, { "info", t.ptr_out(structs.sysinfo) } },
   umask = { returns = t.mode, { "mask", t.mode } },
-  getrandom = { returns = t.count, { "buf", t.ptr_out(t.bytes("buflen", "ret")) }, { "buflen", t.size },
+  getrandom = { returns = t.count, { "buf", t.ptr_out(t.bytes("buflen", "ret", "hex")) }, { "buflen", t.size },
     { "flags", t.flags("getrandom_flags", { comment = "GRND_???" }) } },
-  futex = { returns = t.i32, { "uaddr", t.address }, { "futex_op", t.futex_op(futex_names) }, { "val", t.u32 },
+  futex = { returns = t.i32, { "uaddr", t.address }, { "futex_op", t.futex_op(futex_names) },
+    { "val", t.u32, when = futex_has "3" },
     { "timeout", t.by(function(call)
-      return futex_timed[futex_op(call)] and t.ptr_in(structs.timespec) or t.u32
-    end), when = function(call) return futex_timed[futex_op(call)] or futex_second[futex_op(call)] end },
-    { "uaddr2", t.address, when = function(call)
-      return futex_second[futex_op(call)] and futex_op(call) ~= 9
-    end },
-    { "val3", t.x32, when = function(call) return futex_second[futex_op(call)] or futex_bitset[futex_op(call)] end } },
+      local op = futex_op(call)
+      return futex_timed[op] and futex_timeout or op > FUTEX_LAST and t.xlong or t.u32
+    end), when = futex_has "4" },
+    { "uaddr2", t.by(function(call) return futex_op(call) > FUTEX_LAST and t.xlong or t.address end),
+      when = futex_has "5" },
+    { "val3", t.by(function(call)
+      local op = futex_op(call)
+      return futex_bitset[op] and bitset or op == FUTEX_WAKE_OP and wake_op or op > FUTEX_LAST and t.x32 or t.u32
+    end), when = futex_has "6" } },
   pidfd_open = { returns = t.fd, classes = "desc", { "pid", pid }, { "flags", t.flags "pidfd_open_flags" } },
   getcpu = { returns = zero, { "cpu", t.ptr_out(t.cell(t.u32)) }, { "node", t.ptr_out(t.cell(t.u32)) },
     { "tcache", t.address } },
-  personality = { returns = t.x32, { "persona", t.x32 } },
+  personality = { returns = t.x32, comment = personality_meaning, { "persona", personality } },
   unshare = { returns = zero, classes = "process", { "flags", t.flags("unshare_flags", { comment = "CLONE_???" }) } },
 }

@@ -12,10 +12,9 @@ local zero, pid, fd = t.i32, t.pid, t.fd
 -- --- policies -------------------------------------------------------------------------------------------------------
 
 local function policy_name(value)
-  return constants.enums.sched_policy.by_value[value]
+  return value == 0 and "SCHED_OTHER" or constants.enums.sched_policy.by_value[value]
 end
-local policy = t.flags("sched_policy_flags", { enum = "sched_policy", mask = 0x0fffffff, comment = "SCHED_???" })
-local priority_policy = t.enum("sched_policy", { comment = "SCHED_???" })
+local policy = structs.sched_policy(t.i32)
 local parameter = t.cell(t.i32)
 
 local ioprio_classes = constants.enums.ioprio_class
@@ -28,7 +27,7 @@ local ioprio = f.described(t.i32, ioprio_text)
 
 -- --- policies of memory ---------------------------------------------------------------------------------------------
 
-local mode = t.flags("mempolicy_mode_flags", { enum = "mempolicy_mode", mask = 0xffff1fff, comment = "MPOL_???" })
+local mode = t.flags("mempolicy_mode_flags", { enum = "mempolicy_mode", mask = 0xffff1fff, strict = true, comment = "MPOL_???" })
 local mask_in, mask_out = t.ptr_in(f.node_mask "maxnode"), t.ptr_out(f.node_mask "maxnode")
 local mbind_flags = t.flags("mbind_flags", { comment = "MPOL_MF_???" })
 
@@ -54,13 +53,9 @@ local status = setmetatable({ text = function(out, _, value)
 end }, { __index = t.i32 })
 
 return {
-  sched_get_priority_max = { returns = t.i32, { "policy", priority_policy } },
-  sched_get_priority_min = { returns = t.i32, { "policy", priority_policy } },
-  sched_getscheduler = { returns = t.i32, comment = function(_, value)
-    local name = policy_name(bit.band(value, 0x0fffffff))
-    if not name then return nil end
-    return bit.band(value, 0x40000000) ~= 0 and name .. "|SCHED_RESET_ON_FORK" or name
-  end, { "pid", pid } },
+  sched_get_priority_max = { returns = t.i32, { "policy", policy } },
+  sched_get_priority_min = { returns = t.i32, { "policy", policy } },
+  sched_getscheduler = { returns = t.i32, comment = function(_, value) return policy_name(value) end, { "pid", pid } },
   sched_setscheduler = { returns = zero, { "pid", pid }, { "policy", policy }, { "param", t.ptr_in(parameter) } },
   sched_getparam = { returns = zero, { "pid", pid }, { "param", t.ptr_out(parameter) } },
   sched_setparam = { returns = zero, { "pid", pid }, { "param", t.ptr_in(parameter) } },
@@ -68,13 +63,13 @@ return {
   sched_getattr = { returns = zero, { "pid", pid }, { "attr", t.ptr_out(structs.sched_attr_out) }, { "size", t.u32 },
     { "flags", t.u32 } },
   sched_setattr = { returns = zero, { "pid", pid }, { "attr", t.ptr_in(structs.sched_attr_in) }, { "flags", t.u32 } },
-  ioprio_get = { returns = t.x32, comment = function(_, value) return ioprio_text(value) end,
+  ioprio_get = { returns = t.i32, comment = function(_, value) return ioprio_text(value) end,
     { "which", t.enum("ioprio_who", { comment = "IOPRIO_WHO_???" }) }, { "who", t.i32 } },
   ioprio_set = { returns = zero, { "which", t.enum("ioprio_who", { comment = "IOPRIO_WHO_???" }) }, { "who", t.i32 },
     { "ioprio", ioprio } },
 
   get_mempolicy = { returns = zero, classes = "memory", { "mode", t.ptr_out(t.cell(mode)) }, { "nodemask", mask_out },
-    { "maxnode", t.ulong }, { "addr", t.xlong },
+    { "maxnode", t.ulong }, { "addr", t.address },
     { "flags", t.flags("get_mempolicy_flags", { of = t.ulong, comment = "MPOL_F_???" }) } },
   set_mempolicy = { returns = zero, classes = "memory", { "mode", mode }, { "nodemask", mask_in },
     { "maxnode", t.ulong } },
@@ -94,7 +89,7 @@ return {
   remap_file_pages = { returns = zero, classes = "memory", { "addr", t.xlong }, { "size", t.size },
     { "prot", t.flags("mmap_prot", { of = t.ulong, comment = "PROT_???" }) }, { "pgoff", t.size },
     { "flags", t.flags("mmap_flags", { enum = "mmap_type", mask = 0x0f, comment = "MAP_???" }) } },
-  memfd_secret = { returns = fd, classes = "desc", { "flags", t.flags("dup3_flags", { comment = "O_???" }) } },
+  memfd_secret = { returns = fd, classes = "desc", { "flags", structs.memfd_secret_flags } },
   mseal = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size }, { "flags", t.xlong } },
   map_shadow_stack = { returns = t.address, classes = "memory", { "addr", t.xlong }, { "size", t.size },
     { "flags", t.flags("map_shadow_stack_flags", { comment = "SHADOW_STACK_???" }) } },
@@ -107,9 +102,9 @@ return {
     { "vlen", t.size }, { "advice", t.enum("madvise", { comment = "MADV_???" }) }, { "flags", t.x32 } },
   process_mrelease = { returns = zero, { "pidfd", fd }, { "flags", t.x32 } },
   process_vm_readv = { returns = t.count, { "pid", pid }, { "local_iov", t.ptr_out(t.iovec("liovcnt", "ret")) },
-    { "liovcnt", t.size }, { "remote_iov", remote "riovcnt" }, { "riovcnt", t.size }, { "flags", t.xlong } },
+    { "liovcnt", t.size }, { "remote_iov", remote "riovcnt" }, { "riovcnt", t.size }, { "flags", t.ulong } },
   process_vm_writev = { returns = t.count, { "pid", pid }, { "local_iov", t.ptr_in(t.iovec "liovcnt") },
-    { "liovcnt", t.size }, { "remote_iov", remote "riovcnt" }, { "riovcnt", t.size }, { "flags", t.xlong } },
+    { "liovcnt", t.size }, { "remote_iov", remote "riovcnt" }, { "riovcnt", t.size }, { "flags", t.ulong } },
 
   futex_wait = { returns = t.i32, { "uaddr", t.address }, { "val", t.xlong }, { "mask", t.xlong }, { "flags", futex2 },
     { "timeout", t.ptr_in(structs.timespec64) }, { "clockid", clock } },

@@ -1,5 +1,6 @@
 --- The machine: modules, keys, clocks' adjustment, logs, names, reboots, ports, and calls that Linux no longer has.
 
+local constants = require "luatrace.constants"
 local t = require "luatrace.types"
 local structs = require "luatrace.structs"
 local f = require "luatrace.structs.fields"
@@ -10,23 +11,33 @@ local string = t.ptr_in(t.cstring)
 -- --- keys (keyrings(7)) ---------------------------------------------------------------------------------------------
 
 local key = f.described(t.i32, function(value)
-  local name = require("luatrace.constants").enums.key_spec.by_value[value]
+  local name = constants.enums.key_spec.by_value[value]
   return name or t.decimal(value)
 end)
 local keyctl_op = t.enum("keyctl_op", { comment = "KEYCTL_???" })
 local perms = t.flags("key_perms", { comment = "KEY_???" })
-local reqkey = t.enum("key_reqkey", { comment = "KEY_REQKEY_DEFL_???" })
-local bytes_of_3 = t.ptr_out(structs.key_text "arg4")
+local reqkey = f.described(t.i32, function(value)
+  return constants.enums.key_reqkey.by_value[value] or
+    ("%d /* KEY_REQKEY_DEFL_??? */"):format(value)
+end)
+local error_number = f.described(t.u32, function(value)
+  return constants.errno.by_value[value] or t.decimal(value)
+end)
+local bytes_of_3, text_of_3 = t.ptr_out(structs.key_text "arg4"), t.ptr_out(structs.xattr_value("arg4", "ret"))
 
 --- Types of the arguments after the operation; what is not there is not printed.
 local keyctl = {
   [0] = { key, t.i32 }, { string }, { key, t.ptr_in(t.bytes "arg4"), t.size }, { key }, { key, t.uid, t.uid },
-  { key, perms }, { key, bytes_of_3, t.size }, { key }, { key, key }, { key, key },
+  { key, perms }, { key, text_of_3, t.size }, { key }, { key, key }, { key, key },
   { key, string, string, key }, { key, bytes_of_3, t.size }, { key, t.ptr_in(t.bytes "arg4"), t.size, key },
-  { key, t.u32, key }, { reqkey }, { key, t.u32 }, { key }, { key, bytes_of_3, t.size }, {},
-  { key, t.u32, t.u32, key }, { key, t.ptr_in(t.iovec "arg4"), t.size, key }, { key }, { t.uid, key },
-  { t.address, t.address, t.size, t.address }, { key, string, t.address, t.xlong },
+  { key, t.u32, key }, { reqkey }, { key, t.u32 }, { key }, { key, text_of_3, t.size }, {},
+  { key, t.u32, error_number, key }, { key, t.ptr_in(t.iovec "arg4"), t.size, key }, { key }, { t.uid, key },
+  { t.address, t.address, t.size, t.address },
 }
+keyctl[29], keyctl[30] = { key, string, string }, { key, key, key, f.described(t.u32, function(value)
+  return value == 1 and "KEYCTL_MOVE_EXCL" or value == 0 and "0" or t.hex(value) .. " /* KEYCTL_MOVE_??? */"
+end) }
+keyctl[31] = { t.ptr_out(structs.key_capabilities), t.size }
 local function keyctl_types(call) return keyctl[t.load.i32(nil, call.raw[1])] end
 local function keyctl_argument(i)
   return { "arg" .. i + 1, t.by(function(call)
@@ -42,11 +53,32 @@ end
 
 local RESTART2 = 0xa1b2c3d4
 
-local syslog_action = t.enum("syslog_action", { comment = "SYSLOG_ACTION_???" })
+--- No name is longer than 64 bytes; the kernel does not look at more.
+local name_bytes, NAME_MAX = t.ptr_in(t.bytes "len"), 64
+local host_name = t.by(function(call) return t.load.u32(nil, call.raw[2]) <= NAME_MAX and name_bytes or t.address end)
+
+--- Numbers, with their names as a comment.
+local function commented(set, unknown)
+  return f.described(t.i32, function(value)
+    local names = type(set) == "table" and set or constants.enums[set].by_value
+    return ("%d /* %s */"):format(value, names[value] or unknown)
+  end)
+end
+local syslog_action = commented("syslog_action", "SYSLOG_ACTION_???")
+local log_level = commented({ [0] = "LOGLEVEL_EMERG", "LOGLEVEL_ALERT", "LOGLEVEL_CRIT", "LOGLEVEL_ERR",
+  "LOGLEVEL_WARNING", "LOGLEVEL_NOTICE", "LOGLEVEL_INFO", "LOGLEVEL_DEBUG" }, "LOGLEVEL_???")
+local syslog_bare = { [0] = true, [1] = true, [5] = true, [6] = true, [7] = true, [9] = true, [10] = true }
 local syslog_reads = { [2] = true, [3] = true, [4] = true }
 local function syslog_type(call) return t.load.i32(nil, call.raw[1]) end
 
-local timex_comment = function(_, value) return require("luatrace.constants").enums.adjtimex_state.by_value[value] end
+local timex_comment = function(_, value) return constants.enums.adjtimex_state.by_value[value] end
+
+--- The kernel's result is 32 bits wide: its errors look like large numbers.
+local ldt_result = f.described(t.u32, function(value)
+  local name = value > 4294963200 and constants.errno.by_value[4294967296 - value]
+  if not name then return t.decimal(value) end
+  return ("%d %s (%s)"):format(value, name, constants.errno.text[name])
+end)
 
 local function bare(n)
   local row = { returns = t.long }
@@ -75,12 +107,12 @@ return {
     { "cmdline_len", t.size }, { "cmdline", t.ptr_in(t.bytes "cmdline_len") },
     { "flags", t.flags("kexec_file_load_flags", { of = t.ulong, comment = "KEXEC_FILE_???" }) } },
 
-  adjtimex = { returns = t.i32, classes = "clock", comment = timex_comment, { "buf", t.ptr_inout(structs.timex) } },
+  adjtimex = { returns = t.i32, classes = "clock", comment = timex_comment, { "buf", t.ptr_out(structs.timex) } },
   clock_adjtime = { returns = t.i32, classes = "clock", comment = timex_comment,
-    { "clk_id", t.enum("clock_id", { comment = "CLOCK_???" }) }, { "buf", t.ptr_inout(structs.timex) } },
+    { "clk_id", t.enum("clock_id", { comment = "CLOCK_???" }) }, { "buf", t.ptr_out(structs.timex) } },
 
-  sethostname = { returns = zero, { "name", t.ptr_in(t.bytes "len") }, { "len", t.size } },
-  setdomainname = { returns = zero, { "name", t.ptr_in(t.bytes "len") }, { "len", t.size } },
+  sethostname = { returns = zero, { "name", host_name }, { "len", t.u32 } },
+  setdomainname = { returns = zero, { "name", host_name }, { "len", t.u32 } },
   reboot = { returns = zero, { "magic", t.enum("reboot_magic1", { of = t.u32, comment = "LINUX_REBOOT_MAGIC_???" }) },
     { "magic2", t.enum("reboot_magic2", { of = t.u32, comment = "LINUX_REBOOT_MAGIC_???" }) },
     { "op", t.enum("reboot_cmd", { of = t.u32, comment = "LINUX_REBOOT_CMD_???" }) },
@@ -88,14 +120,17 @@ return {
   syslog = { returns = t.i32, { "type", syslog_action },
     { "bufp", t.by(function(call)
       return syslog_reads[syslog_type(call)] and t.ptr_out(t.bytes("len", "ret")) or t.address
-    end, true) }, { "len", t.i32 } },
+    end, true), when = function(call) return not syslog_bare[syslog_type(call)] end },
+    { "len", t.by(function(call) return syslog_type(call) == 8 and log_level or t.i32 end),
+      when = function(call) return not syslog_bare[syslog_type(call)] end } },
   ioperm = { returns = zero, { "from", t.xlong }, { "num", t.xlong }, { "turn_on", t.i32 } },
   iopl = { returns = zero, { "level", t.i32 } },
-  modify_ldt = { returns = t.i32, { "func", t.i32 }, { "ptr", t.by(function(call)
+  modify_ldt = { returns = ldt_result, { "func", t.i32 }, { "ptr", t.by(function(call)
     local func = t.load.i32(nil, call.raw[1])
     if (func == 1 or func == 0x11) and t.load.i32(nil, call.raw[3]) == 16 then return t.ptr_in(structs.user_desc) end
+    if func == 0 and t.load.i32(nil, call.raw[3]) == 16 then return t.ptr_out(structs.user_desc) end
     return t.address
-  end) }, { "bytecount", t.ulong } },
+  end, true) }, { "bytecount", t.ulong } },
   set_thread_area = { returns = zero, { "u_info", t.ptr_in(structs.user_desc) } },
   get_thread_area = { returns = zero, { "u_info", t.ptr_out(structs.user_desc) } },
   times = { returns = t.long, { "buf", t.ptr_out(structs.tms) } },
