@@ -1,11 +1,40 @@
 --- The shape of a row, checked when the tables are loaded: a mistake in a table is found at start, with its name.
 --
--- A row: { returns = TYPE, {"argument", TYPE, when = fn(call)}, ..., classes = "file desc", errors = {...} }
+-- HOW TO ADD A CALL. Put a row into the room of lua/luatrace/syscalls that fits (a new room is named in
+-- syscalls/init.lua). All the rest follows from it: text, JSON, fields for scripts, assignment, footprint, classes.
 --
---   - arguments are in the order of the registers, named as in the manual page; at most six
---   - `when`: the argument counts only if this holds (open's mode); it is then left out of text
---   - siblings that a type names must be arguments of the row, "ret", or fields of the struct around it
---   - `classes`: what strace calls %file, %desc, ...; paths and descriptors bring %file and %desc by themselves
+--   pwritev2 = { returns = t.count, { "fd", t.fd }, { "iov", t.ptr_in(t.iovec "iovcnt") }, { "iovcnt", t.size },
+--     { "offset", t.i64 }, { "offset_high", t.ulong, when = never }, { "flags", t.flags("rwf_flags") } },
+--
+--   - `returns`: the type of the result: t.i32 for 0, t.fd for a descriptor, t.count for a number of bytes, ...
+--   - the arguments, at most six, in the order of the registers, named as in the manual page: { name, type }
+--     when = fn(call)   the argument counts only if this holds (open's mode): otherwise it is not printed, not in JSON
+--     label = "flags"   printed before it, as in clone(child_stack=NULL, flags=...)
+--   - `order`: names of the arguments in the order of the text, where that is not the registers'
+--   - `comment = fn(call, result)`: what is printed behind the result in brackets, or nil
+--   - `classes = "network desc"`: strace's %network, ...; paths bring %file and descriptors %desc by themselves
+--   - `errors = "EACCES ENOSPC"`: errors that can really happen, most likely first, for fault injection
+--
+-- TYPES are in types.lua; structs in structs/init.lua and the files beside it. The usual ones:
+--
+--   t.i32 t.u32 t.i64 t.u64 t.long t.size   decimal        t.x32 t.xlong   hexadecimal        t.mode   octal
+--   t.fd t.fd_socket t.dirfd t.pid t.uid t.signal t.dev t.address (an address that nobody looks behind)
+--   t.path, t.path_at "dirfd"               a path, relative to the working directory or to that argument
+--   t.flags("open_flags", {comment = "O_???"}), t.enum(...)   names of luatrace.constants; `comment` for what has none
+--   t.ptr_in(X) t.ptr_out(X) t.ptr_inout(X) a pointer, read at entry, at exit on success, both; X is one of
+--     t.bytes("count") t.bytes("count", "ret")   as many bytes as that argument says, or as the call has returned
+--     t.cstring t.string_out "size" t.strings()  NUL-terminated, the kernel's, a list of them (argv)
+--     structs.NAME, structs.sockaddr "addrlen", t.array(X, "count"), t.cell(t.i32), t.iovec("iovcnt", "ret"),
+--     t.sigset "sigsetsize"
+--   t.by(function(call) return TYPE end)    the type depends on the call (fcntl's third argument); add `true` where one
+--                                           of them is an out-pointer. Make the types once, not in the function
+--   t.hidden(X)                             padding of a struct
+--
+-- Names that a type looks up ("count") must be arguments of the row, "ret", or fields of the struct around it: that is
+-- checked here. 32-bit programs use the same row by its name; what only they have, or pass otherwise, is in
+-- syscalls/i386.lua. Rows do not know the architecture: t.long and t.address have its size.
+
+local constants = require "luatrace.constants"
 
 local M = {}
 
@@ -36,9 +65,30 @@ function M.check(name, row)
     if argument_type.role == "fd" then classes.desc = true end
   end
   for i, argument in ipairs(row) do
-    local dirfd = argument[2].dirfd
-    if dirfd and not index[dirfd] then fail(name, ("%s: there is no argument %s"):format(row[i][1], dirfd)) end
-    row[i] = { name = argument[1], type = argument[2], when = argument.when }
+    local argument_type = argument[2]
+    local dirfd = argument_type.dirfd
+    if dirfd and not index[dirfd] then fail(name, ("%s: there is no argument %s"):format(argument[1], dirfd)) end
+    for _, sibling in ipairs(argument_type.siblings or {}) do
+      if sibling ~= "ret" and not index[sibling] then
+        fail(name, ("%s looks for %q: there is no such argument"):format(argument[1], sibling))
+      end
+    end
+    if argument_type.at_entry then row.remembers = true end
+    row[i] = { name = argument[1], type = argument_type, when = argument.when, label = argument.label }
+  end
+  if row.order then
+    if #row.order ~= #row then fail(name, "`order` must name every argument") end
+    for _, argument_name in ipairs(row.order) do
+      if not index[argument_name] then fail(name, ("order: there is no argument %s"):format(argument_name)) end
+    end
+  end
+  if type(row.errors) == "string" then
+    local errors = {}
+    for error_name in row.errors:gmatch("%S+") do
+      if not constants.errno.by_name[error_name] then fail(name, ("errors: there is no %s"):format(error_name)) end
+      errors[#errors + 1] = error_name
+    end
+    row.errors = errors
   end
   if row.returns.role == "fd" then classes.desc = true end
   row.name, row.index, row.classes = name, index, classes

@@ -184,6 +184,8 @@ M.count = integer { size = "long", signed = true }
 M.x32 = integer { load = load_u32, text = text_hex, size = 4, ctype = "const uint32_t *" }
 M.x64 = integer { load = load_u64, text = text_hex, size = 8, ctype = "const uint64_t *" }
 M.xlong = integer { load = load_u64, text = text_hex, size = "long" }
+--- The same, printed when the call has returned.
+M.xlong_late = integer { load = load_u64, text = text_hex, size = "long", late = true }
 M.octal = integer { load = load_u32, text = text_octal, size = 4, ctype = "const uint32_t *" }
 --- Padding and what nobody wants to see.
 M.hidden = function(of) return setmetatable({ is_hidden = true }, { __index = of }) end
@@ -395,7 +397,8 @@ function Flags:without(name) return setmetatable({ type = self.type, value = ban
 local function unsigned(value) return value < 0 and value + 4294967296 or value end
 
 --- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
--- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }).
+-- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }),
+-- except (names of these bits do not count).
 -- Where the enumeration has no name: strict makes all of it flags, split takes the enumeration's own bits as flags.
 ---@param name string a set of luatrace.constants
 ---@param options table|nil enum, mask, comment, of, zero, strict, split, shifted
@@ -412,10 +415,11 @@ function M.flags(name, options)
     end
   end
   --- The names of the bits of `set` in `left`, appended to `parts`; what is left then.
+  local except = options.except or 0
   local function take(parts, from, left)
     for i = 1, #from do
       local bits = from[i][2]
-      if type(bits) == "number" and bits < 4294967296 and bits ~= 0 then
+      if type(bits) == "number" and bits < 4294967296 and bits ~= 0 and band(bits, except) == 0 then
         local wanted = tobit(bits)
         if left ~= 0 and band(left, wanted) == wanted then
           parts[#parts + 1] = from[i][1]
@@ -465,7 +469,9 @@ function M.flags(name, options)
       end
     end
     local from_enum = #parts
-    if left == 0 and #parts == 0 and not number then return set.by_value[0] or options.zero or "0" end
+    if left == 0 and #parts == 0 and not number then
+      return not options.except and set.by_value[0] or options.zero or "0"
+    end
     left = take(parts, set, left)
     if left ~= 0 then
       local rest = hex(unsigned(left))
@@ -537,11 +543,11 @@ local IN, OUT, INOUT = "in", "out", "inout"
 --- Out-memory is there when the call has succeeded.
 local function is_there(call, direction)
   if direction == IN then return true end
-  return call.phase == "exit" and (direction == INOUT or not call.failed)
+  return call.phase == "exit" and not call.failed
 end
 
 local function fetchable(call, direction)
-  if direction == INOUT and call.phase == "entry" then return true end
+  if direction == INOUT then return true end
   return is_there(call, direction)
 end
 
@@ -652,12 +658,13 @@ local function clamp(length)
 end
 
 --- Bytes, as many as the sibling says: `length` for how many there may be, `valid` for how many there are.
----@param length string|integer name of a sibling, or a number
+---@param length string|integer|fun(call: table): integer name of a sibling, or a number
 ---@param valid string|nil usually "ret"
 ---@param style "hex"|nil how they are printed: "\\x1f" for every byte
 function M.bytes(length, valid, style)
   local function size(call, scope)
-    local n = type(length) == "number" and length or clamp(sibling(call, scope, length))
+    local n = type(length) == "number" and length or clamp(type(length) == "function" and length(call) or
+      sibling(call, scope, length))
     if valid and call.phase ~= "entry" then
       local got = clamp(sibling(call, scope, valid))
       if got < n then n = got end
@@ -684,7 +691,10 @@ function M.bytes(length, valid, style)
     local n = size(call, scope)
     if n > 0 then add(address, n) end
   end
-  function self.capacity(call) return type(length) == "number" and length or clamp(sibling(call, nil, length)) end
+  function self.capacity(call)
+    if type(length) == "number" then return length end
+    return clamp(type(length) == "function" and length(call) or sibling(call, nil, length))
+  end
   function self.bytes_of(_, value, what)
     if type(value) ~= "string" then takes(what, "a string of bytes", value) end
     return value
@@ -719,6 +729,8 @@ end
 
 --- A string ended by NUL.
 M.cstring = string_type(shown)
+--- The name of a thread: the kernel takes 15 bytes.
+M.comm = string_type(function() return 15 end)
 --- The same where the kernel writes it: into so many bytes.
 ---@param room string|integer name of the argument, or a number
 function M.string_out(room)
