@@ -553,6 +553,7 @@ end
 
 local function pointer(direction, inner)
   local self = { load = load_u64, size = "long", direction = direction, inner = inner, role = inner.role,
+    at_entry = inner.at_entry,
     siblings = siblings_of { inner }, path_limit = inner.path_limit }
   self.late = direction ~= IN
   function self.read(call, address, scope)
@@ -1644,13 +1645,17 @@ function M.ptr_when(inner, when)
   return self
 end
 
+local MAX_FDS = 1024 * 1024
+
 --- Descriptors as bits, up to the highest that the call names.
 ---@param highest string name of the argument
 function M.fd_set(highest)
   local function fetch(call, address, scope)
-    local n = math.min(clamp(sibling(call, scope, highest)), 1024)
-    local bytes = call.memory:read(address, math.ceil(n / 64) * 8)
-    if not bytes then return nil end
+    local n = math.min(clamp(sibling(call, scope, highest)), MAX_FDS)
+    local bits = call.arch.bits
+    local length = math.ceil(n / bits) * bits / 8
+    local bytes = length > 0 and call.memory:read(address, length) or ""
+    if not bytes or #bytes < length then return nil end
     local list = {}
     for num = 0, n - 1 do
       local byte = bytes:byte(math.floor(num / 8) + 1)
@@ -1671,7 +1676,8 @@ function M.fd_set(highest)
     end,
     plain = function(_, list) return #list > 0 and list or M.empty_list end,
     extents = function(call, address, scope, add)
-      add(address, math.ceil(math.min(clamp(sibling(call, scope, highest)), 1024) / 64) * 8)
+      add(address, math.ceil(math.min(clamp(sibling(call, scope, highest)), MAX_FDS) / call.arch.bits) *
+        call.arch.bits / 8)
     end,
   }
 end
@@ -1743,7 +1749,10 @@ function M.msghdr(sockaddr, received)
     { "msg_name", name }, { "msg_namelen", M.i32 }, { "msg_iov", iov }, { "msg_iovlen", M.ulong },
     { "msg_control", M.address }, { "msg_controllen", M.ulong }, { "msg_flags", M.flags("msg_flags") },
   }
-  local SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS = 1, 1, 2
+  local SOL_SOCKET, SOL_IP, SCM_RIGHTS, SCM_CREDENTIALS = 1, 0, 1, 2
+  local SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, IP_TTL, IP_TOS = 29, 35, 37, 2, 1
+  local timestamps = { [SO_TIMESTAMP] = "SO_TIMESTAMP_OLD", [SO_TIMESTAMPNS] = "SO_TIMESTAMPNS_OLD",
+    [SO_TIMESTAMPING] = "SO_TIMESTAMPING_OLD" }
   local function control(call, value)
     local messages, length = {}, clamp(value.msg_controllen)
     if length == 0 or value.msg_control == 0 then return messages end
@@ -1762,28 +1771,51 @@ function M.msghdr(sockaddr, received)
     end
     return messages
   end
+  local function control_type(message)
+    local kind, enums = message.type, constants.enums
+    if message.level == SOL_SOCKET then
+      return enums.scm_type.by_value[kind] or timestamps[kind] or hex(unsigned(kind)) .. " /* SCM_??? */"
+    elseif message.level == SOL_IP then
+      return enums.ip_cmsg.by_value[kind] or hex(unsigned(kind)) .. " /* IP_??? */"
+    end
+    return hex(unsigned(kind))
+  end
+  local function put_control_data(out, call, message)
+    local data, kind = message.data, message.type
+    if #data == 0 then return end
+    out:put(", cmsg_data=")
+    local numbers = cast("const int32_t *", data)
+    local word = call.arch.pointer_size
+    if message.level == SOL_SOCKET and kind == SCM_RIGHTS and #data >= 4 then
+      out:put("[")
+      for k = 0, math.floor(#data / 4) - 1 do
+        if k > 0 then out:put(", ") end
+        M.fd.text(out, call, numbers[k])
+      end
+      out:put("]")
+    elseif message.level == SOL_SOCKET and kind == SCM_CREDENTIALS and #data >= 12 then
+      out:put(("{pid=%d, uid=%d, gid=%d}"):format(numbers[0], numbers[1], numbers[2]))
+    elseif message.level == SOL_SOCKET and (kind == SO_TIMESTAMP or kind == SO_TIMESTAMPNS) and #data >= 2 * word then
+      local longs = cast(word == 8 and "const int64_t *" or "const int32_t *", data)
+      out:put("{tv_sec=", decimal(exact(longs[0])), kind == SO_TIMESTAMP and ", tv_usec=" or ", tv_nsec=",
+        decimal(exact(longs[1])), "}")
+    elseif message.level == SOL_IP and (kind == IP_TTL or kind == IP_TOS) then
+      if #data >= 4 and kind == IP_TTL then out:put("[", tostring(numbers[0]), "]") else
+        out:put("[", hex(data:byte(1)), "]") end
+    else
+      quote.put(out, data, shown(call))
+    end
+  end
   local function put_control(out, call, value)
     local messages = control(call, value)
     if not messages then return out:put(hex(value.msg_control)) end
     out:put("[")
     for i, message in ipairs(messages) do
       if i > 1 then out:put(", ") end
-      local level = constants.enums.socket_level.by_value[message.level] or hex(message.level)
-      local kind = message.level == SOL_SOCKET and constants.enums.scm_type.by_value[message.type] or hex(message.type)
-      out:put("{cmsg_len=", tostring(message.length), ", cmsg_level=", level, ", cmsg_type=", kind)
-      if message.level == SOL_SOCKET and message.type == SCM_RIGHTS then
-        local numbers = {}
-        for k = 0, math.floor(#message.data / 4) - 1 do
-          numbers[#numbers + 1] = tostring(cast("const int32_t *", message.data)[k])
-        end
-        out:put(", cmsg_data=[", table.concat(numbers, ", "), "]")
-      elseif message.level == SOL_SOCKET and message.type == SCM_CREDENTIALS and #message.data >= 12 then
-        local numbers = cast("const int32_t *", message.data)
-        out:put((", cmsg_data={pid=%d, uid=%d, gid=%d}"):format(numbers[0], numbers[1], numbers[2]))
-      elseif #message.data > 0 then
-        out:put(", cmsg_data=")
-        quote.put(out, message.data, shown(call))
-      end
+      local level = constants.enums.socket_level.by_value[message.level] or hex(message.level) .. " /* SOL_??? */"
+      out:put("{cmsg_len=", tostring(message.length), ", cmsg_level=", level, ", cmsg_type=")
+      out:put(control_type(message))
+      put_control_data(out, call, message)
       out:put("}")
     end
     out:put("]")
@@ -1792,7 +1824,10 @@ function M.msghdr(sockaddr, received)
     value.outer = scope
     out:put("{msg_name=")
     name.text(out, call, value.msg_name, value)
-    out:put(", msg_namelen=", tostring(value.msg_namelen), ", msg_iov=")
+    local before = received and rawget(call, "namelen_before")
+    out:put(", msg_namelen=")
+    if before and before ~= value.msg_namelen then out:put(tostring(before), " => ") end
+    out:put(tostring(value.msg_namelen), ", msg_iov=")
     iov.text(out, call, value.msg_iov, value)
     out:put(", msg_iovlen=", decimal(value.msg_iovlen))
     if value.msg_control ~= 0 then
@@ -1802,6 +1837,17 @@ function M.msghdr(sockaddr, received)
     out:put(", msg_controllen=", decimal(value.msg_controllen), ", msg_flags=")
     layout.definition[7][2].text(out, call, value.msg_flags)
     out:put("}")
+  end
+  if received then
+    --- How long the name may be is overwritten with how long it is.
+    function layout.at_entry(call, address)
+      local value = address ~= 0 and layout.fetch(call, address)
+      if value then rawset(call, "namelen_before", value.msg_namelen) end
+    end
+    function layout.text_failed(out, call, address)
+      local before = rawget(call, "namelen_before")
+      if before then out:put("{msg_namelen=", tostring(before), "}") else out:put(hex(address)) end
+    end
   end
   layout.definition.also = { control = function(value, call) return control(call, value) end,
     data = function(value, call) return iov.read(call, value.msg_iov, value) end }

@@ -264,6 +264,8 @@ return function(length)
       n = ffi.cast("const int32_t *", bytes)[0]
       local before = rawget(call, "length_before")
       if before and before < n then n = before end
+    elseif scope and rawget(call, "namelen_before") and rawget(call, "namelen_before") < n then
+      n = rawget(call, "namelen_before")
     end
     n = tonumber(n)
     return n < 0 and 0 or n > MAX and MAX or n
