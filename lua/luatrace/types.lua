@@ -1331,6 +1331,18 @@ M.signal_frame = {
   encode = function(_, _, what) error(what .. " cannot be assigned", 0) end,
 }
 
+--- i386's sigreturn: struct sigcontext is on the stack, the mask's first word in it, the rest behind the FPU's state.
+M.old_signal_frame = setmetatable({
+  text = function(out, call, address)
+    local bytes = address ~= 0 and call.memory:read(address + 80, 4)
+    if not bytes or #bytes < 4 then return end
+    local rest = call.memory:read(address + 88 + 624, 4)
+    out:put("{mask=", (sigset_text(bytes .. (rest and #rest == 4 and rest or ("\0"):rep(4)))), "}")
+  end,
+  plain = function(_, address) return hex(address) end,
+  read = function(_, address) return address end,
+}, { __index = M.signal_frame })
+
 -- --- shapes that few calls have --------------------------------------------------------------------------------------
 
 --- A number with names that a function knows (ioctl requests).
@@ -1733,6 +1745,17 @@ function M.pair(index)
   return setmetatable({
     load = function(call, raw)
       return exact(cast("int64_t", load_u32(nil, raw)) + cast("int64_t", load_i32(nil, call.raw[index + 1])) *
+        4294967296LL)
+    end,
+  }, { __index = M.i64 })
+end
+
+--- The same, high half first; an argument of the low half's place.
+---@param index integer of the high half among the arguments
+function M.pair_high_low(index)
+  return setmetatable({
+    load = function(call, raw)
+      return exact(cast("int64_t", load_u32(nil, raw)) + cast("int64_t", load_i32(nil, call.raw[index])) *
         4294967296LL)
     end,
   }, { __index = M.i64 })

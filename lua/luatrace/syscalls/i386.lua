@@ -26,21 +26,39 @@ local function arguments(row)
   end
   for i = 1, #row do
     local argument = row[i]
-    copy[i] = { argument.name or argument[1], argument.type or argument[2], when = argument.when }
+    copy[i] = { argument.name or argument[1], argument.type or argument[2], when = argument.when,
+      label = argument.label }
   end
   return copy
 end
 
+--- The offset is in pages; strace, and a script, see bytes.
+local mmap2 = arguments(memory.mmap)
+local PAGE = 4096
+mmap2[6] = { "offset", setmetatable({
+  load = function(call, raw) return t.load.u32(call, raw) * PAGE end,
+  encode = function(_, value, what)
+    if type(value) ~= "number" or value % PAGE ~= 0 then error(what .. " takes a multiple of 4096", 0) end
+    return value / PAGE
+  end,
+}, { __index = t.xlong }) }
+
+--- clone has tls before child_tid here.
+local clone = arguments(require("luatrace.syscalls.process").clone)
+clone[4], clone[5] = clone[5], clone[4]
+
 return {
-  mmap2 = arguments(memory.mmap),
+  mmap2 = mmap2,
+  clone = clone,
   stat64 = { returns = zero, classes = "stat %stat", { "pathname", path }, { "statbuf", t.ptr_out(structs.stat64) } },
   lstat64 = { returns = zero, classes = "lstat %stat", { "pathname", path }, { "statbuf", t.ptr_out(structs.stat64) } },
   fstat64 = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", t.ptr_out(structs.stat64) } },
   fstatat64 = { returns = zero, classes = "fstat %stat", { "dirfd", t.dirfd }, { "pathname", t.path_at "dirfd" },
     { "statbuf", t.ptr_out(structs.stat64) }, { "flags", file.newfstatat[4].type or file.newfstatat[4][2] } },
   fcntl64 = arguments(fd_rows.fcntl),
-  _llseek = { returns = zero, { "fd", fd }, { "offset_high", t.u32 }, { "offset_low", t.u32 },
-    { "result", t.ptr_out(t.cell(t.i64)) }, { "whence", t.enum "whence" } },
+  _llseek = { returns = zero, { "fd", fd }, { "offset_high", t.u32, when = never },
+    { "offset_low", t.pair_high_low(2) }, { "result", t.ptr_out(t.cell(t.i64)) },
+    { "whence", t.enum("whence", { comment = "SEEK_???" }) } },
   pread64 = { returns = t.count, { "fd", fd }, { "buf", t.ptr_out(t.bytes("count", "ret")) }, { "count", t.size },
     { "offset", low(4) }, { "offset_high", high, when = never } },
   pwrite64 = { returns = t.count, { "fd", fd }, { "buf", t.ptr_in(t.bytes "count") }, { "count", t.size },
@@ -60,5 +78,5 @@ return {
     { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.address } },
   ugetrlimit = { returns = zero, { "resource", t.enum "rlimit_resource" }, { "rlim", t.ptr_out(structs.rlimit) } },
   futex_time64 = arguments(require("luatrace.syscalls.process").futex),
-  sigreturn = { returns = t.long, classes = "signal" },
+  sigreturn = { returns = t.long, classes = "signal", { "frame", t.old_signal_frame } },
 }
