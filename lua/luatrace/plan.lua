@@ -249,8 +249,8 @@ function Plan:explain()
   end
   table.sort(rows, function(a, b) return a.nr < b.nr end)
   for _, item in ipairs(rows) do
-    local entry = item.entry
-    lines[#lines + 1] = ("%-20s %-10s %s"):format(decode.row("x86_64", item.nr).name, "stop-entry", table.concat(entry.reasons, "; "))
+    local name = decode.row("x86_64", item.nr).name
+    lines[#lines + 1] = ("%-20s %-10s %s"):format(name, "stop-entry", table.concat(item.entry.reasons, "; "))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines
