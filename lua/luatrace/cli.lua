@@ -215,6 +215,9 @@ end
 ---@param argv string[] without the program's name
 ---@return integer exit code
 function M.main(argv)
+  -- Most runs are short, and a stop leaves the compiled code anyway: compile only what is hot indeed (measured on
+  -- python3, git and tar: a fifth faster than with LuaJIT's default of 56).
+  jit.opt.start("hotloop=2000")
   local parsed, message = options.parse(argv)
   if not parsed then
     complain(message)
