@@ -213,9 +213,13 @@ return function(M)
   -- --- aio -----------------------------------------------------------------------------------------------------------
 
   local IOCB_RW = { [0] = true, [1] = true }
+  local IOCB_FSYNC, IOCB_FDSYNC, IOCB_POLL, IOCB_PREADV, IOCB_PWRITEV = 2, 3, 5, 7, 8
+  local poll_events = t.flags("poll_events", { comment = "POLL???" })
+  local iocb_written = t.ptr_in(t.iovec "aio_nbytes")
+  local iocb_places = t.ptr_in(t.array(t.struct { { "iov_base", t.address }, { "iov_len", t.size } }, "aio_nbytes"))
   local opcode = t.enum("aio_cmd", { of = t.u16, comment = "IOCB_CMD_???" })
   M.iocb = t.struct {
-    { "aio_data", t.x64, when = nonzero "aio_data" }, { "aio_key", t.u32, when = nonzero "aio_key" },
+    { "aio_data", t.x64 }, { "aio_key", t.u32, when = nonzero "aio_key" },
     { "aio_rw_flags", t.flags("rwf_flags", { comment = "RWF_???" }), when = nonzero "aio_rw_flags" },
     { "aio_lio_opcode", opcode }, { "aio_reqprio", t.i16, when = nonzero "aio_reqprio" },
     { "aio_fildes", setmetatable({ size = 4, ctype = "const int32_t *" }, { __index = t.fd }) },
@@ -234,7 +238,34 @@ return function(M)
         field[2].text(out, call, value[field[1]], value)
       end
       out:put("{")
+      if call.row.name == "io_cancel" then
+        put(1)
+        put(4)
+        put(6)
+        return out:put("}")
+      end
       for i = 1, 6 do put(i) end
+      local code = value.aio_lio_opcode
+      if code == IOCB_FSYNC or code == IOCB_FDSYNC then
+        put(11)
+        put(12)
+        return out:put("}")
+      end
+      if code == IOCB_POLL then
+        out:put(", aio_buf=", poll_events.string(t.load.u32(nil, value.aio_buf)))
+        put(11)
+        put(12)
+        return out:put("}")
+      end
+      if code == IOCB_PREADV or code == IOCB_PWRITEV then
+        out:put(", aio_buf=")
+        local vector = code == IOCB_PWRITEV and iocb_written or iocb_places
+        vector.text(out, call, value.aio_buf, value)
+        put(9)
+        put(11)
+        put(12)
+        return out:put("}")
+      end
       if value.aio_lio_opcode == 1 and value.aio_buf ~= 0 then
         out:put(", aio_buf=")
         local n = tonumber(value.aio_nbytes)
@@ -250,14 +281,14 @@ return function(M)
         put(7)
       end
       put(8)
-      if IOCB_RW[value.aio_lio_opcode] or value.aio_lio_opcode == 7 or value.aio_lio_opcode == 8 then put(9) end
+      if IOCB_RW[code] then put(9) end
       put(11)
       put(12)
       out:put("}")
     end,
   }
   M.io_event = t.struct { { "data", t.x64 }, { "obj", t.x64 }, { "res", t.i64 }, { "res2", t.i64 } }
-  M.aio_sigset = t.struct { { "sigmask", t.address }, { "sigsetsize", t.size } }
+  M.aio_sigset = t.struct { { "sigmask", t.ptr_in(t.sigset "sigsetsize") }, { "sigsetsize", t.size } }
 
   --- struct user_desc: limits of a segment (modify_ldt(2), set_thread_area(2)).
   M.user_desc = f.record(16, function(out, call, bytes)
@@ -351,14 +382,11 @@ return function(M)
     { "overflow", t.u32 }, { "cqes", t.u32 }, { "flags", t.u32 }, { "resv1", hidden(t.u32) },
     { "user_addr", t.xaddress64, when = nonzero "user_addr" } }
   local function returned(_, call) return call.phase ~= "entry" and not call.failed end
-  local IORING_SETUP_SQPOLL, IORING_SETUP_CQSIZE, IORING_SETUP_ATTACH_WQ = 2, 8, 32
+  local IORING_SETUP_ATTACH_WQ = 32
   local function with(mask) return function(p) return bit.band(p.flags, mask) ~= 0 end end
   M.io_uring_params = t.struct {
-    { "sq_entries", t.u32, when = returned }, { "cq_entries", t.u32, when = function(p, call)
-      return returned(p, call) or bit.band(p.flags, IORING_SETUP_CQSIZE) ~= 0
-    end }, { "flags", t.flags("uring_setup_flags", { comment = "IORING_SETUP_???" }) },
-    { "sq_thread_cpu", t.u32, when = with(IORING_SETUP_SQPOLL) },
-    { "sq_thread_idle", t.u32, when = with(IORING_SETUP_SQPOLL) },
+    { "sq_entries", t.u32, when = returned }, { "cq_entries", t.u32, when = returned }, { "flags", t.flags("uring_setup_flags", { comment = "IORING_SETUP_???" }) },
+    { "sq_thread_cpu", t.u32 }, { "sq_thread_idle", t.u32 },
     { "features", t.flags("uring_features", { comment = "IORING_FEAT_???" }), when = returned },
     { "wq_fd", t.fd, when = with(IORING_SETUP_ATTACH_WQ) }, { "resv", hidden(t.inline_array(t.u32, 3)) },
     { "sq_off", sq_offsets, when = returned }, { "cq_off", cq_offsets, when = returned },

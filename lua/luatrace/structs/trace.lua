@@ -236,7 +236,20 @@ return function(M)
 
   local perf_type = t.enum("perf_type", { of = t.u32, comment = "PERF_TYPE_???" })
   local config_sets = { [0] = "perf_hw_id", [1] = "perf_sw_id" }
+  local PERF_TYPE_HW_CACHE = 3
+  --- Which cache, what is done to it, and how it ends: a byte each.
+  local cache_config = f.described(t.u64, function(value)
+    if type(value) ~= "number" or value >= 0x1000000 then return t.hex(value) end
+    local function part(set, shift, unknown)
+      local number = bit.band(bit.rshift(value, shift), 0xff)
+      return constants.enums[set].by_value[number] or ("%s /* %s */"):format(t.hex(number), unknown)
+    end
+    return ("%s<<16|%s<<8|%s"):format(part("perf_hw_cache_result", 16, "PERF_COUNT_HW_CACHE_RESULT_???"),
+      part("perf_hw_cache_op", 8, "PERF_COUNT_HW_CACHE_OP_???"),
+      part("perf_hw_cache_id", 0, "PERF_COUNT_HW_CACHE_???"))
+  end)
   local perf_config = t.by(function(_, scope)
+    if scope and scope.type == PERF_TYPE_HW_CACHE then return cache_config end
     local set = scope and config_sets[scope.type]
     return set and t.enum(set, { of = t.u64, comment = set == "perf_hw_id" and "PERF_COUNT_HW_???" or
       "PERF_COUNT_SW_???" }) or t.x64
@@ -248,6 +261,8 @@ return function(M)
     "exclude_callchain_user", "mmap2", "comm_exec", "use_clockid", "context_switch", "write_backward", "namespaces",
     "ksymbol", "bpf_event", "aux_output", "cgroup", "text_poke", "build_id", "inherit_thread", "remove_on_exec",
     "sigtrap" }
+  local perf_versions = { [64] = 0, [72] = 1, [80] = 2, [96] = 3, [104] = 4, [112] = 5, [120] = 6, [128] = 7,
+    [136] = 8 }
   local precise = { [0] = "arbitrary skid", "constant skid", "requested to have 0 skid", "must have 0 skid" }
   local perf_fields = {
     { "type", perf_type }, { "size", t.u32 }, { "config", perf_config }, { "sample_period", t.u64 },
@@ -291,18 +306,18 @@ return function(M)
     out:put("{")
     put(1)
     out:put(", size=")
-    if value.size == 64 then out:put("0x40 /* PERF_ATTR_SIZE_VER0 */") else
-      local versions = { [72] = 1, [80] = 2, [96] = 3, [104] = 4, [112] = 5, [120] = 6, [128] = 7, [136] = 8 }
-      local version = versions[value.size]
-      out:put(t.hex(value.size), version and (" /* PERF_ATTR_SIZE_VER%d */"):format(version) or
-        " /* PERF_ATTR_SIZE_??? */")
+    local version = perf_versions[value.size]
+    if version then
+      out:put("PERF_ATTR_SIZE_VER", tostring(version))
+    else
+      out:put(t.hex(value.size), " /* PERF_ATTR_SIZE_??? */")
     end
     put(3)
     put(4, flag(flags, 10) and "sample_freq" or nil)
     put(5)
     put(6)
     if not verbose then
-      for i = 0, 6 do
+      for i = 0, 14 do
         if flag(flags, i) then out:put(", ", perf_bits[i + 1], "=1") end
       end
       local level = (flag(flags, 15) and 1 or 0) + (flag(flags, 16) and 2 or 0)
@@ -344,8 +359,8 @@ return function(M)
   end
   local element = { { "map_fd", t.fd }, { "pad", t.hidden(t.u32) }, { "key", t.xaddress64 }, { "value", t.xaddress64 },
     { "flags", update } }
-  local id = sized { { "id", t.u32 }, { "next_id", t.u32, when = nonzero "next_id" },
-    { "open_flags", map_flags, when = nonzero "open_flags" } }
+  local id = sized { { "id", t.u32 }, { "next_id", t.u32 },
+    { "open_flags", map_flags } }
   local attach = sized { { "target_fd", t.fd }, { "attach_bpf_fd", t.fd }, { "attach_type", attach_type },
     { "attach_flags", flags("bpf_attach_flags", "BPF_F_???") },
     { "replace_bpf_fd", t.fd, when = nonzero "replace_bpf_fd" } }
@@ -356,7 +371,7 @@ return function(M)
       { "numa_node", t.u32, when = function(a) return a.map_flags ~= nil and bit.band(a.map_flags, 4) ~= 0 end },
       { "map_name", t.fixed_string(16) }, { "map_ifindex", t.u32 }, { "btf_fd", t.fd }, { "btf_key_type_id", t.u32 },
       { "btf_value_type_id", t.u32 }, { "btf_vmlinux_value_type_id", t.u32 }, { "map_extra", t.u64 } },
-    [1] = sized { element[1], element[2], element[3], element[4] },
+    [1] = sized { element[1], element[2], element[3], element[4], element[5] },
     [2] = sized(element),
     [3] = sized { element[1], element[2], element[3] },
     [4] = sized { element[1], element[2], element[3], { "next_key", t.xaddress64 } },
@@ -373,11 +388,11 @@ return function(M)
       { "fd_array", t.xaddress64, when = nonzero "fd_array" } },
     [6] = sized { { "pathname", string64 }, { "bpf_fd", t.fd }, { "file_flags", map_flags } },
     [7] = sized { { "pathname", string64 }, { "bpf_fd", t.fd }, { "file_flags", map_flags } },
-    [8] = attach, [9] = attach,
+    [8] = attach,
+    [9] = sized { attach.definition[1], { "attach_bpf_fd", t.hidden(t.fd) }, attach.definition[3] },
     [10] = sized { { "test", t.struct { { "prog_fd", t.fd }, { "retval", t.u32 }, { "data_size_in", t.u32 },
       { "data_size_out", t.u32 }, { "data_in", t.xaddress64 }, { "data_out", t.xaddress64 }, { "repeat", t.u32 },
-      { "duration", t.u32 }, { "ctx_size_in", t.u32 }, { "ctx_size_out", t.u32 }, { "ctx_in", t.xaddress64 },
-      { "ctx_out", t.xaddress64 } } } },
+      { "duration", t.u32 } } } },
     [11] = sized { { "start_id", t.u32 }, id.definition[2], id.definition[3] },
     [12] = sized { { "start_id", t.u32 }, id.definition[2], id.definition[3] },
     [13] = sized { { "prog_id", t.u32 }, id.definition[2], id.definition[3] },

@@ -14,6 +14,22 @@ local regset = t.enum("regset_type", { of = t.ulong, comment = "NT_???" })
 local word_out = t.ptr_out(t.cell(t.xlong))
 local iovec = t.struct { { "iov_base", t.address }, { "iov_len", t.size } }
 
+--- Offsets in struct user: registers by name.
+local user_registers = { [64] = {}, [32] = {} }
+local function name_registers(bits, names)
+  local place = 0
+  for name in names:gmatch "%S+" do
+    user_registers[bits][place * bits / 8] = ("%d*%s"):format(bits / 8, name)
+    place = place + 1
+  end
+end
+name_registers(64, [[R15 R14 R13 R12 RBP RBX R11 R10 R9 R8 RAX RCX RDX RSI RDI ORIG_RAX RIP CS EFLAGS RSP SS FS_BASE
+  GS_BASE DS ES FS GS]])
+name_registers(32, "EBX ECX EDX ESI EDI EBP EAX XDS XES XFS XGS ORIG_EAX EIP XCS EFL UESP XSS")
+local user_area = setmetatable({ text = function(out, call, value)
+  out:put(user_registers[call.arch.bits][value] or t.hex(value))
+end }, { __index = t.xlong })
+
 local ignore_address = {}
 local addresses, datas = {}, {}
 local function on(names, address, data)
@@ -23,9 +39,14 @@ local function on(names, address, data)
   end
 end
 on("PTRACE_TRACEME", false, false)
-on("PTRACE_PEEKTEXT PTRACE_PEEKDATA PTRACE_PEEKUSER", t.xlong, word_out)
-on("PTRACE_POKETEXT PTRACE_POKEDATA PTRACE_POKEUSER", t.xlong, t.xlong)
-on("PTRACE_CONT PTRACE_SINGLESTEP PTRACE_SYSCALL PTRACE_DETACH PTRACE_LISTEN PTRACE_SYSEMU PTRACE_SYSEMU_SINGLESTEP",
+on("PTRACE_PEEKTEXT PTRACE_PEEKDATA", t.xlong, word_out)
+on("PTRACE_POKETEXT PTRACE_POKEDATA", t.xlong, t.xlong)
+on("PTRACE_PEEKUSER", user_area, word_out)
+on("PTRACE_POKEUSER", user_area, t.xlong)
+on("PTRACE_GETREGS PTRACE_SETREGS PTRACE_GETFPREGS PTRACE_SETFPREGS PTRACE_GETFPXREGS PTRACE_SETFPXREGS", false,
+  t.address)
+on("PTRACE_LISTEN", false, false)
+on("PTRACE_CONT PTRACE_SINGLESTEP PTRACE_SYSCALL PTRACE_DETACH PTRACE_SYSEMU PTRACE_SYSEMU_SINGLESTEP",
   t.address, t.signal)
 on("PTRACE_KILL PTRACE_ATTACH PTRACE_INTERRUPT", false, false)
 on("PTRACE_SEIZE PTRACE_SETOPTIONS", t.address, t.flags("ptrace_options", { of = t.ulong,
@@ -52,7 +73,7 @@ local function seccomp_op(call) return t.load.i32(nil, call.raw[1]) end
 
 local register_op = t.enum("uring_register_op", { of = t.u32, comment = "IORING_REGISTER_???" })
 local register_args = {
-  [0] = t.ptr_in(t.iovec "nr_args"), [2] = t.ptr_in(t.array(fd, "nr_args")), [4] = t.ptr_in(t.array(fd, 1)),
+  [0] = t.ptr_in(t.array(iovec, "nr_args")), [2] = t.ptr_in(t.array(fd, "nr_args")), [4] = t.ptr_in(t.array(fd, 1)),
   [7] = t.ptr_in(t.array(fd, 1)),
 }
 
@@ -71,7 +92,7 @@ return {
 
   seccomp = { returns = t.by(function(call)
     return seccomp_op(call) == 1 and bit.band(t.load.i32(nil, call.raw[2]), 8) ~= 0 and fd or t.i32
-  end), { "operation", t.enum("seccomp_op", { of = t.u32, comment = "SECCOMP_???" }) },
+  end), { "operation", t.enum("seccomp_op", { of = t.u32, comment = "SECCOMP_SET_MODE_???" }) },
     { "flags", t.by(function(call)
       return seccomp_op(call) == 1 and t.flags("seccomp_filter_flags", { comment = "SECCOMP_FILTER_FLAG_???" }) or t.x32
     end) }, { "args", t.by(function(call) return seccomp_args[seccomp_op(call)] or t.address end, true) } },
@@ -87,7 +108,7 @@ return {
     end) }, { "size", t.u32 } },
 
   io_uring_setup = { returns = fd, classes = "desc", { "entries", t.u32 },
-    { "p", t.ptr_inout(structs.io_uring_params) } },
+    { "p", t.ptr_when(structs.io_uring_params, function() return true end) } },
   io_uring_enter = { returns = t.i32, classes = "desc", { "fd", fd }, { "to_submit", t.u32 }, { "min_complete", t.u32 },
     { "flags", t.flags("uring_enter_flags", { comment = "IORING_ENTER_???" }) },
     { "sig", t.ptr_in(t.sigset "sz") }, { "sz", t.size } },
