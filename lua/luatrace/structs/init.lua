@@ -277,7 +277,7 @@ M.sock_fprog = t.struct { { "len", t.u16 }, { "filter", t.address } }
 M.sockaddr = sockaddr
 
 --- Further subjects, each in a file of its own.
-for _, subject in ipairs { "system", "ipc", "trace", "old" } do
+for _, subject in ipairs { "system", "ipc", "trace", "old", "ioctl" } do
   require("luatrace.structs." .. subject)(M)
 end
 M.siginfo = require "luatrace.structs.siginfo"

@@ -311,7 +311,8 @@ return function(M)
   M.landlock_ruleset_attr = t.struct {
     { "handled_access_fs", t.flags("landlock_access_fs", { of = t.u64, comment = "LANDLOCK_ACCESS_FS_???" }) },
     { "handled_access_net", t.flags("landlock_access_net", { of = t.u64, comment = "LANDLOCK_ACCESS_NET_???" }) },
-    { "scoped", t.flags("landlock_scope", { of = t.u64, comment = "LANDLOCK_SCOPE_???" }) }, sized_by = "size", smallest = 8,
+    { "scoped", t.flags("landlock_scope", { of = t.u64, comment = "LANDLOCK_SCOPE_???" }) },
+    sized_by = "size", smallest = 8,
   }
   M.landlock_path_beneath_attr = t.struct { packed = true,
     { "allowed_access", t.flags("landlock_access_fs", { of = t.u64, comment = "LANDLOCK_ACCESS_FS_???" }) },
@@ -385,7 +386,8 @@ return function(M)
   local IORING_SETUP_ATTACH_WQ = 32
   local function with(mask) return function(p) return bit.band(p.flags, mask) ~= 0 end end
   M.io_uring_params = t.struct {
-    { "sq_entries", t.u32, when = returned }, { "cq_entries", t.u32, when = returned }, { "flags", t.flags("uring_setup_flags", { comment = "IORING_SETUP_???" }) },
+    { "sq_entries", t.u32, when = returned }, { "cq_entries", t.u32, when = returned },
+    { "flags", t.flags("uring_setup_flags", { comment = "IORING_SETUP_???" }) },
     { "sq_thread_cpu", t.u32 }, { "sq_thread_idle", t.u32 },
     { "features", t.flags("uring_features", { comment = "IORING_FEAT_???" }), when = returned },
     { "wq_fd", t.fd, when = with(IORING_SETUP_ATTACH_WQ) }, { "resv", hidden(t.inline_array(t.u32, 3)) },

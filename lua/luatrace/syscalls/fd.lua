@@ -51,16 +51,8 @@ local function fcntl_meaning(call, value)
 end
 
 --- ioctl: requests by name; arguments of the common ones.
-local TCGETS, TIOCGWINSZ, TIOCSWINSZ, FIONREAD, FIONBIO = 0x5401, 0x5413, 0x5414, 0x541b, 0x5421
-local TCSETS, TCSETSW, TCSETSF, TIOCGPGRP, TIOCSPGRP = 0x5402, 0x5403, 0x5404, 0x540f, 0x5410
-local int_in, int_out = t.ptr_in(t.cell(t.i32)), t.ptr_out(t.cell(t.i32))
-local ioctl_arguments = {
-  [TCGETS] = t.ptr_out(structs.termios), [TCSETS] = t.ptr_in(structs.termios), [TCSETSW] = t.ptr_in(structs.termios),
-  [TCSETSF] = t.ptr_in(structs.termios), [TIOCGWINSZ] = t.ptr_out(structs.winsize),
-  [TIOCSWINSZ] = t.ptr_in(structs.winsize), [FIONREAD] = int_out, [FIONBIO] = int_in, [TIOCGPGRP] = int_out,
-  [TIOCSPGRP] = int_in, [0x40049409] = t.fd,
-}
-local ioctl_bare = { [0x5450] = true, [0x5451] = true, [0x540e] = true, [0x5422] = true }
+-- Whose argument is what: structs/ioctl.lua.
+local ioctl_arguments = structs.ioctl
 
 local function ioctl_request(call) return t.load.u32(nil, call.raw[2]) end
 
@@ -99,7 +91,7 @@ return {
   fstatfs = { returns = zero, classes = "fstatfs %statfs", { "fd", fd }, { "buf", t.ptr_out(structs.statfs) } },
   ioctl = { returns = t.i32, { "fd", fd }, { "request", request }, { "argp", t.by(function(call)
     return ioctl_arguments[ioctl_request(call)] or t.xlong
-  end, true), when = function(call) return not ioctl_bare[ioctl_request(call)] end } },
+  end, true), when = function(call) return ioctl_arguments[ioctl_request(call)] ~= false end } },
   fcntl = { returns = t.by(function(call)
     local cmd = fcntl_cmd(call)
     return has_meaning[cmd] and t.x32 or (cmd == F_DUPFD or cmd == F_DUPFD_CLOEXEC) and t.fd or t.i32

@@ -9,7 +9,7 @@ local zero, key = t.i32, structs.ipc_key
 --- Creation flags, with the permissions in octal behind them.
 local function get_flags(set)
   local names = t.flags(set, { comment = "IPC_???" })
-  return setmetatable({ text = function(out, call, value)
+  return setmetatable({ text = function(out, _, value)
     local mode = bit.band(value, 0x1ff)
     local rest = value - mode
     if rest ~= 0 then out:put((names.string(rest):gsub(" /%*.*", "")), "|") end
@@ -48,7 +48,8 @@ local rows = {
   shmdt = { returns = zero, classes = "ipc memory", { "shmaddr", t.address } },
   shmctl = { returns = zero, classes = "ipc", { "shmid", t.i32 },
     { "cmd", structs.ipc_command("shmctl_cmd", "SHM_???") },
-    { "buf", control(2, structs.shmid64_ds, structs.shmid64_ds_set, structs.shminfo, { [SHM_STAT] = t.ptr_out(structs.shmid64_ds),
+    { "buf", control(2, structs.shmid64_ds, structs.shmid64_ds_set, structs.shminfo, {
+      [SHM_STAT] = t.ptr_out(structs.shmid64_ds),
       [SHM_STAT_ANY] = t.ptr_out(structs.shmid64_ds), [SHM_INFO] = t.ptr_out(structs.shm_info),
       [SHM_LOCK] = t.address, [SHM_UNLOCK] = t.address }) } },
   semget = { returns = t.i32, classes = "ipc", { "key", key }, { "nsems", t.i32 },
@@ -76,7 +77,8 @@ local rows = {
     { "msgflg", t.flags("msgrcv_flags", { comment = "MSG_???" }) } },
   msgctl = { returns = zero, classes = "ipc", { "msqid", t.i32 },
     { "cmd", structs.ipc_command("msgctl_cmd", "MSG_???") },
-    { "buf", control(2, structs.msqid64_ds, structs.msqid64_ds_set, structs.msginfo, { [MSG_STAT] = t.ptr_out(structs.msqid64_ds),
+    { "buf", control(2, structs.msqid64_ds, structs.msqid64_ds_set, structs.msginfo, {
+      [MSG_STAT] = t.ptr_out(structs.msqid64_ds),
       [MSG_STAT_ANY] = t.ptr_out(structs.msqid64_ds), [MSG_INFO] = t.ptr_out(structs.msginfo) }) } },
 }
 

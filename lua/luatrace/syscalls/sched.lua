@@ -27,7 +27,8 @@ local ioprio = f.described(t.i32, ioprio_text)
 
 -- --- policies of memory ---------------------------------------------------------------------------------------------
 
-local mode = t.flags("mempolicy_mode_flags", { enum = "mempolicy_mode", mask = 0xffff1fff, strict = true, comment = "MPOL_???" })
+local mode = t.flags("mempolicy_mode_flags", { enum = "mempolicy_mode", mask = 0xffff1fff, strict = true,
+  comment = "MPOL_???" })
 local mask_in, mask_out = t.ptr_in(f.node_mask "maxnode"), t.ptr_out(f.node_mask "maxnode")
 local mbind_flags = t.flags("mbind_flags", { comment = "MPOL_MF_???" })
 

@@ -1,0 +1,186 @@
+--- What ioctl's third argument is, by request: terminals, files, block devices, loops, network interfaces.
+--
+--   structs.ioctl[0x5413]                 -- TIOCGWINSZ: a pointer to a winsize that the kernel fills
+--   structs.ioctl[0x540c] == false        -- TIOCEXCL takes no argument
+
+local bit = require "bit"
+local constants = require "luatrace.constants"
+local quote = require "luatrace.quote"
+local t = require "luatrace.types"
+local f = require "luatrace.structs.fields"
+
+local hidden = t.hidden
+
+---@param M table structs so far, by name
+return function(M)
+  -- --- terminals -----------------------------------------------------------------------------------------------------
+
+  --- Parts that are enumerations, in the order of the text, before the flags.
+  local function parted(set, parts)
+    local flags = t.flags(set)
+    local mask = 0
+    for _, part in ipairs(parts) do mask = bit.bor(mask, part[2]) end
+    return setmetatable({ text = function(out, _, value)
+      for i, part in ipairs(parts) do
+        local chosen = bit.band(value, part[2])
+        if i > 1 then out:put("|") end
+        out:put(constants.enums[part[1]].by_value[chosen < 0 and chosen + 4294967296 or chosen] or t.hex(chosen))
+      end
+      local rest = bit.band(value, bit.bnot(mask))
+      if rest < 0 then rest = rest + 4294967296 end
+      if rest ~= 0 then out:put("|", (flags.string(rest):gsub(" /%*.*", ""))) end
+    end }, { __index = flags })
+  end
+  local oflag = parted("termios_oflag", { { "termios_oflag_nl", 0x100 }, { "termios_oflag_cr", 0x600 },
+    { "termios_oflag_tab", 0x1800 }, { "termios_oflag_bs", 0x2000 }, { "termios_oflag_vt", 0x4000 },
+    { "termios_oflag_ff", 0x8000 } })
+  local cflag = parted("termios_cflag", { { "baud_rate", 0x100f }, { "termios_cflag_csize", 0x30 } })
+  local first_flags = { c_iflag = true, c_oflag = true, c_cflag = true, c_lflag = true }
+  local function termios(with_speeds)
+    local cc = f.described(t.fixed_bytes(19), function(bytes)
+      local buffer = require("string.buffer").new()
+      quote.put_hex(buffer, bytes, 19)
+      return buffer:tostring()
+    end)
+    local definition = { { "c_iflag", t.flags("termios_iflag") }, { "c_oflag", oflag }, { "c_cflag", cflag },
+      { "c_lflag", t.flags("termios_lflag") }, { "c_line", t.enum("line_discipline", { of = t.u8 }) }, { "c_cc", cc },
+      brief = first_flags }
+    if with_speeds then
+      definition[7], definition[8] = { "c_ispeed", t.u32 }, { "c_ospeed", t.u32 }
+    end
+    return t.struct(definition)
+  end
+  M.termios, M.termios2 = termios(false), termios(true)
+
+  -- --- interfaces ----------------------------------------------------------------------------------------------------
+
+  local NAME = 16
+  local function i32(bytes, at)
+    local a, b, c, d = bytes:byte(at, at + 3)
+    return t.load.i32(nil, a + b * 256 + c * 65536 + d * 16777216)
+  end
+  local function hardware(bytes)
+    local kind = bytes:byte(17) + bytes:byte(18) * 256
+    return ("{sa_family=%s, sa_data=%s}"):format(constants.enums.arphrd.by_value[kind] or t.hex(kind),
+      ("%02x:%02x:%02x:%02x:%02x:%02x"):format(bytes:byte(19, 24)))
+  end
+  local function socket_address(bytes)
+    local family = bytes:byte(17) + bytes:byte(18) * 256
+    if family == 2 then
+      return ("{sa_family=AF_INET, sin_port=htons(%d), sin_addr=inet_addr(\"%d.%d.%d.%d\")}"):format(
+        bytes:byte(19) * 256 + bytes:byte(20), bytes:byte(21, 24))
+    end
+    return ("{sa_family=%s, sa_data=%s}"):format(constants.enums.socket_family.by_value[family] or t.hex(family),
+      quote.string(bytes:sub(19, 32)))
+  end
+  local function number(bytes) return tostring(i32(bytes, 17)) end
+  local flag_names = t.flags("iff_flags", { comment = "IFF_???" })
+  local function flags(bytes) return flag_names.string(bytes:byte(17) + bytes:byte(18) * 256) end
+  --- request -> field, how it prints, "get" or "set"
+  local ifreq = {
+    [0x8913] = { "ifr_flags", flags, "get" }, [0x8914] = { "ifr_flags", flags, "set" },
+    [0x8915] = { "ifr_addr", socket_address, "get" }, [0x8916] = { "ifr_addr", socket_address, "set" },
+    [0x8917] = { "ifr_dstaddr", socket_address, "get" }, [0x8918] = { "ifr_dstaddr", socket_address, "set" },
+    [0x8919] = { "ifr_broadaddr", socket_address, "get" }, [0x891a] = { "ifr_broadaddr", socket_address, "set" },
+    [0x891b] = { "ifr_netmask", socket_address, "get" }, [0x891c] = { "ifr_netmask", socket_address, "set" },
+    [0x891d] = { "ifr_metric", number, "get" }, [0x891e] = { "ifr_metric", number, "set" },
+    [0x8921] = { "ifr_mtu", number, "get" }, [0x8922] = { "ifr_mtu", number, "set" },
+    [0x8927] = { "ifr_hwaddr", hardware, "get" }, [0x8924] = { "ifr_hwaddr", hardware, "set" },
+    [0x8933] = { "ifr_ifindex", number, "get" }, [0x8942] = { "ifr_qlen", number, "get" },
+    [0x8943] = { "ifr_qlen", number, "set" },
+  }
+  local SIOCGIFNAME = 0x8910
+
+  local function request_of(call) return t.load.u32(nil, call.raw[2]) end
+  local interface = t.custom {
+    fetch = function(call, at)
+      local size = call.arch.bits == 32 and 32 or 40
+      local bytes = call.memory:read(at, size)
+      return bytes and #bytes == size and bytes or nil
+    end,
+    text = function(out, call, bytes)
+      local request = request_of(call)
+      local name = quote.string(bytes:sub(1, NAME):match "^[^%z]*")
+      local there = call.phase ~= "entry" and not call.failed
+      if request == SIOCGIFNAME then
+        return out:put("{ifr_ifindex=", number(bytes), there and ", ifr_name=" or "", there and name or "", "}")
+      end
+      local field = ifreq[request]
+      out:put("{ifr_name=", name)
+      if field[3] == "set" or there then out:put(", ", field[1], "=", field[2](bytes)) end
+      out:put("}")
+    end,
+    plain = function(call, bytes)
+      local result = { ifr_name = bytes:sub(1, NAME):match "^[^%z]*" }
+      local field = ifreq[request_of(call)]
+      if field then
+        local value = field[2](bytes)
+        result[field[1]] = tonumber(value) or value
+      else
+        result.ifr_ifindex = i32(bytes, 17)
+      end
+      return result
+    end,
+    extents = function(call, at, _, add) add(at, call.arch.bits == 32 and 32 or 40) end,
+  }
+  interface.value = interface.plain
+  M.ifreq = interface
+
+  -- --- files ---------------------------------------------------------------------------------------------------------
+
+  local fiemap_flags = t.flags("fiemap_flags", { comment = "FIEMAP_FLAG_???" })
+  M.fiemap = t.struct { { "fm_start", t.u64 }, { "fm_length", t.u64 }, { "fm_flags", fiemap_flags },
+    { "fm_mapped_extents", t.u32 }, { "fm_extent_count", t.u32 }, { "fm_reserved", hidden(t.u32) },
+    text = function(out, call, value)
+      out:put("{fm_start=", t.decimal(value.fm_start), ", fm_length=", t.decimal(value.fm_length), ", fm_flags=",
+        fiemap_flags.string(value.fm_flags), ", fm_extent_count=", t.decimal(value.fm_extent_count), "}")
+      if call.phase == "entry" or call.failed then return end
+      out:put(" => {fm_flags=", fiemap_flags.string(value.fm_flags), ", fm_mapped_extents=",
+        t.decimal(value.fm_mapped_extents), ", ...}")
+    end }
+  M.file_clone_range = t.struct { { "src_fd", t.i64 }, { "src_offset", t.u64 }, { "src_length", t.u64 },
+    { "dest_offset", t.u64 } }
+  M.loop_info64 = t.struct { { "lo_device", t.u64 }, { "lo_inode", t.u64 }, { "lo_rdevice", t.u64 },
+    { "lo_offset", t.x64 }, { "lo_sizelimit", t.u64 }, { "lo_number", t.u32 }, { "lo_encrypt_type", t.u32 },
+    { "lo_encrypt_key_size", t.u32 }, { "lo_flags", t.flags("loop_flags", { comment = "LO_FLAGS_???" }) },
+    { "lo_file_name", t.fixed_string(64) }, { "lo_crypt_name", t.fixed_string(64) },
+    { "lo_encrypt_key", t.fixed_bytes(32) }, { "lo_init", hidden(t.inline_array(t.u64, 2)) },
+    brief = { lo_offset = true, lo_number = true, lo_flags = true, lo_file_name = true } }
+
+  -- --- the requests --------------------------------------------------------------------------------------------------
+
+  local function always() return true end
+  local int_in, int_out = t.ptr_in(t.cell(t.i32)), t.ptr_out(t.cell(t.i32))
+  local u32_out, long_out, u64_out = t.ptr_out(t.cell(t.u32)), t.ptr_out(t.cell(t.long)), t.ptr_out(t.cell(t.u64))
+  local fs_flags = t.cell(t.flags("fs_flags", { comment = "FS_???" }))
+  local lines = t.cell(t.flags("modem_lines", { comment = "TIOCM_???" }))
+  local list = {
+    [0x5401] = t.ptr_out(M.termios), [0x5402] = t.ptr_in(M.termios), [0x5403] = t.ptr_in(M.termios),
+    [0x5404] = t.ptr_in(M.termios), [0x802c542a] = t.ptr_out(M.termios2), [0x402c542b] = t.ptr_in(M.termios2),
+    [0x402c542c] = t.ptr_in(M.termios2), [0x402c542d] = t.ptr_in(M.termios2),
+    [0x5409] = t.i32, [0x5425] = t.i32, [0x540a] = t.enum("tcxonc", { comment = "TC???" }),
+    [0x540b] = t.enum("tcflsh", { comment = "TC???" }), [0x540c] = false, [0x540d] = false, [0x540e] = t.i32,
+    [0x540f] = int_out, [0x5410] = int_in, [0x5411] = int_out, [0x5412] = t.ptr_in(t.bytes(1)),
+    [0x5413] = t.ptr_out(M.winsize), [0x5414] = t.ptr_in(M.winsize), [0x5415] = t.ptr_out(lines),
+    [0x5416] = t.ptr_in(lines), [0x5417] = t.ptr_in(lines), [0x5418] = t.ptr_in(lines), [0x5419] = int_out,
+    [0x541a] = int_in, [0x541b] = int_out, [0x5420] = int_in, [0x5421] = int_in, [0x5422] = false, [0x5423] = int_in,
+    [0x5424] = int_out, [0x5427] = false, [0x5428] = false, [0x5429] = int_out, [0x80045430] = u32_out,
+    [0x40045431] = int_in, [0x40045436] = t.signal,
+    [0x5450] = false, [0x5451] = false, [0x5452] = int_in, [0x5460] = u64_out,
+        [0x80086601] = t.ptr_out(fs_flags), [0x80046601] = t.ptr_out(fs_flags), [0x40086602] = t.ptr_in(fs_flags),
+    [0x40046602] = t.ptr_in(fs_flags), [0x80087601] = long_out, [0x40049409] = t.fd,
+    [0x4020940d] = t.ptr_in(M.file_clone_range), [0xc020660b] = t.ptr_when(M.fiemap, always),
+    [0x80081272] = u64_out, [0x80041272] = u64_out, [0x1260] = t.ptr_out(t.cell(t.ulong)), [0x1268] = int_out,
+    [0x125e] = int_out, [0x125d] = int_in, [0x80081270] = int_out, [0x127b] = u32_out, [0x1278] = u32_out,
+    [0x1279] = u32_out, [0x127a] = int_out, [0x1261] = false, [0x125f] = false,
+    [0x1277] = t.ptr_in(t.array(t.u64, 2)), [0x127d] = t.ptr_in(t.array(t.u64, 2)),
+    [0x4c00] = t.fd, [0x4c01] = false, [0x4c04] = t.ptr_in(M.loop_info64), [0x4c05] = t.ptr_out(M.loop_info64),
+    [0x4c06] = t.fd, [0x4c07] = false, [0x4c80] = t.i32, [0x4c81] = t.i32, [0x4c82] = false,
+    [0x80045200] = int_out, [0x40045201] = int_in, [0x5204] = false, [0x5206] = false,
+    [0xb701] = false, [0xb702] = false, [0xb703] = false, [0xb704] = t.ptr_out(t.cell(t.uid)),
+    [SIOCGIFNAME] = t.ptr_when(interface, always),
+    [0x8901] = int_in, [0x8902] = int_in, [0x8903] = int_out, [0x8904] = int_out, [0x8905] = int_out,
+  }
+  for request in pairs(ifreq) do list[request] = t.ptr_when(interface, always) end
+  M.ioctl = list
+end
