@@ -62,7 +62,8 @@ function M.check(name, row)
     end
     index[argument_name] = i
     if argument_type.role == "path" then classes.file = true end
-    if argument_type.role == "fd" then classes.desc = true end
+    -- strace's %desc has no calls that work on sockets only: they are %network.
+    if argument_type.role == "fd" and argument_type.fd_kind ~= "socket" then classes.desc = true end
   end
   for i, argument in ipairs(row) do
     local argument_type = argument[2]
@@ -90,7 +91,7 @@ function M.check(name, row)
     end
     row.errors = errors
   end
-  if row.returns.role == "fd" then classes.desc = true end
+  if row.returns.role == "fd" and not classes.network then classes.desc = true end
   row.name, row.index, row.classes = name, index, classes
   return row
 end

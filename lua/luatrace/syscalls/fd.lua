@@ -84,7 +84,7 @@ return {
     { "offset_high", t.ulong, when = never }, { "flags", rwf } },
   close = { returns = zero, { "fd", fd } },
   close_range = { returns = zero, { "first", t.u32 }, { "last", t.u32 },
-    { "flags", t.flags("close_range_flags", { comment = "CLOSE_RANGE_???" }) }, classes = "desc" },
+    { "flags", t.flags("close_range_flags", { comment = "CLOSE_RANGE_???" }) } },
   lseek = { returns = t.long, { "fd", fd }, { "offset", t.long }, { "whence", t.enum("whence",
     { comment = "SEEK_???" }) } },
   fstat = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", stat } },

@@ -42,7 +42,7 @@ return {
   lstat = { returns = zero, classes = "lstat %stat", { "pathname", path }, { "statbuf", stat } },
   newfstatat = { returns = zero, classes = "fstat %stat", { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
     { "statbuf", stat }, { "flags", at "fstatat_flags" } },
-  statx = { returns = zero, classes = "%stat", { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
+  statx = { returns = zero, classes = "fstat %stat", { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
     { "flags", t.flags("statx_flags", { enum = "statx_sync", mask = 0x6000, split = true, comment = "AT_???" }) },
     { "mask", t.flags("statx_mask", { comment = "STATX_???" }) }, { "statxbuf", t.ptr_out(structs.statx) } },
   access = { returns = zero, { "pathname", path }, { "mode", access } },

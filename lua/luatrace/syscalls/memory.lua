@@ -32,7 +32,7 @@ return {
     return t.load.i32(nil, call.raw[1]) == 0 and t.x32 or t.i32
   end), comment = function(call, value)
     return t.load.i32(nil, call.raw[1]) == 0 and value ~= 0 and t.flags("membarrier_cmds").string(value) or nil
-  end, classes = "memory", { "cmd", t.enum("membarrier_cmd", { comment = "MEMBARRIER_CMD_???" }) },
+  end, { "cmd", t.enum("membarrier_cmd", { comment = "MEMBARRIER_CMD_???" }) },
     { "flags", t.flags("membarrier_flags", { comment = "MEMBARRIER_CMD_FLAG_???" }) },
     { "cpu_id", t.i32, when = function(call) return bit.band(t.load.i32(nil, call.raw[2]), 1) ~= 0 end } },
 }

@@ -174,7 +174,7 @@ return {
     { "mask", t.ptr_out(t.cpu_mask "ret") } },
   sched_setaffinity = { returns = zero, { "pid", pid }, { "cpusetsize", t.size },
     { "mask", t.ptr_in(t.cpu_mask "cpusetsize") } },
-  prctl = { returns = t.by(function(call) return prctl_hex[prctl_of(call)] and t.xlong or t.i32 end),
+  prctl = { classes = "creds", returns = t.by(function(call) return prctl_hex[prctl_of(call)] and t.xlong or t.i32 end),
     comment = function(call, value)
       local meaning = prctl_meaning[prctl_of(call)]
       return meaning and meaning(value)
@@ -216,5 +216,5 @@ return {
   getcpu = { returns = zero, { "cpu", t.ptr_out(t.cell(t.u32)) }, { "node", t.ptr_out(t.cell(t.u32)) },
     { "tcache", t.address } },
   personality = { returns = t.x32, comment = personality_meaning, { "persona", personality } },
-  unshare = { returns = zero, classes = "process", { "flags", t.flags("unshare_flags", { comment = "CLONE_???" }) } },
+  unshare = { returns = zero, { "flags", t.flags("unshare_flags", { comment = "CLONE_???" }) } },
 }

@@ -99,7 +99,7 @@ return {
   pkey_free = { returns = zero, { "pkey", t.i32 } },
   pkey_mprotect = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size },
     { "prot", t.flags("mmap_prot", { of = t.ulong, comment = "PROT_???" }) }, { "pkey", t.i32 } },
-  process_madvise = { returns = t.count, classes = "memory desc", { "pidfd", fd }, { "iovec", remote "vlen" },
+  process_madvise = { returns = t.count, classes = "desc", { "pidfd", fd }, { "iovec", remote "vlen" },
     { "vlen", t.size }, { "advice", t.enum("madvise", { comment = "MADV_???" }) }, { "flags", t.x32 } },
   process_mrelease = { returns = zero, { "pidfd", fd }, { "flags", t.x32 } },
   process_vm_readv = { returns = t.count, { "pid", pid }, { "local_iov", t.ptr_out(t.iovec("liovcnt", "ret")) },

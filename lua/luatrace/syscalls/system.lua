@@ -160,8 +160,8 @@ return {
     { "flags", t.flags("landlock_restrict_self_flags", { comment = "LANDLOCK_RESTRICT_SELF_???" }) } },
 
   -- Calls that the kernel no longer has or never had: their registers.
-  _sysctl = bare(1), afs_syscall = bare(5), create_module = bare(2), get_kernel_syms = bare(1), getpmsg = bare(5),
-  nfsservctl = bare(3), putpmsg = bare(5), query_module = bare(5), security = bare(3), tuxcall = bare(3),
+  _sysctl = bare(1), afs_syscall = bare(5), create_module = bare(2), get_kernel_syms = bare(1), getpmsg = bare(5, "network"),
+  nfsservctl = bare(3), putpmsg = bare(5, "network"), query_module = bare(5), security = bare(3), tuxcall = bare(3),
   vserver = bare(5), uretprobe = bare(0), uprobe = bare(0),
   uselib = { returns = zero, { "library", t.path } },
 }

@@ -18,7 +18,7 @@ return {
     { "request", timespec_in }, { "remain", left } },
   clock_gettime = { returns = zero, classes = "clock", { "clockid", clock }, { "tp", timespec_out } },
   clock_settime = { returns = zero, classes = "clock", { "clockid", clock }, { "tp", timespec_in } },
-  clock_getres = { returns = zero, { "clockid", clock }, { "res", timespec_out } },
+  clock_getres = { returns = zero, classes = "clock", { "clockid", clock }, { "res", timespec_out } },
   gettimeofday = { returns = zero, classes = "clock", { "tv", t.ptr_out(structs.timeval) },
     { "tz", t.ptr_out(structs.timezone) } },
   settimeofday = { returns = zero, classes = "clock", { "tv", t.ptr_in(structs.timeval) },

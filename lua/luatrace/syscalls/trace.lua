@@ -82,7 +82,7 @@ local iocbs = t.ptr_in(t.array(t.ptr_in(structs.iocb), "nr"))
 local events = t.ptr_out(t.array(structs.io_event, "ret"))
 
 return {
-  ptrace = { returns = t.long, classes = "process",
+  ptrace = { returns = t.long,
     { "op", t.enum("ptrace_request", { comment = "PTRACE_???" }) },
     { "pid", pid, when = function(call) return request(call) ~= 0 end },
     { "addr", t.by(function(call) return addresses[request(call)] or t.xlong end),
@@ -109,15 +109,17 @@ return {
 
   io_uring_setup = { returns = fd, classes = "desc", { "entries", t.u32 },
     { "p", t.ptr_when(structs.io_uring_params, function() return true end) } },
-  io_uring_enter = { returns = t.i32, classes = "desc", { "fd", fd }, { "to_submit", t.u32 }, { "min_complete", t.u32 },
+  io_uring_enter = { returns = t.i32, classes = "desc signal",
+    { "fd", fd }, { "to_submit", t.u32 }, { "min_complete", t.u32 },
     { "flags", t.flags("uring_enter_flags", { comment = "IORING_ENTER_???" }) },
     { "sig", t.ptr_in(t.sigset "sz") }, { "sz", t.size } },
-  io_uring_register = { returns = t.i32, classes = "desc", { "fd", fd }, { "opcode", register_op },
+  io_uring_register = { returns = t.i32, classes = "desc memory", { "fd", fd }, { "opcode", register_op },
     { "arg", t.by(function(call) return register_args[t.load.i32(nil, call.raw[2])] or t.address end) },
     { "nr_args", t.u32 } },
 
-  io_setup = { returns = zero, { "nr_events", t.u32 }, { "ctx_idp", t.ptr_out(t.cell(t.address)) } },
-  io_destroy = { returns = zero, { "ctx_id", t.address } },
+  io_setup = { returns = zero, classes = "memory",
+    { "nr_events", t.u32 }, { "ctx_idp", t.ptr_out(t.cell(t.address)) } },
+  io_destroy = { returns = zero, classes = "memory", { "ctx_id", t.address } },
   io_submit = { returns = t.i32, { "ctx_id", t.address }, { "nr", t.long }, { "iocbpp", iocbs } },
   io_cancel = { returns = zero, { "ctx_id", t.address }, { "iocb", t.ptr_in(structs.iocb) },
     { "result", t.ptr_out(structs.io_event) } },
