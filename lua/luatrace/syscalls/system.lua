@@ -80,8 +80,8 @@ local ldt_result = f.described(t.u32, function(value)
   return ("%d %s (%s)"):format(value, name, constants.errno.text[name])
 end)
 
-local function bare(n)
-  local row = { returns = t.long }
+local function bare(n, classes)
+  local row = { returns = t.long, classes = classes }
   for i = 1, n do row[i] = { "arg" .. i, t.xlong } end
   return row
 end
@@ -160,7 +160,8 @@ return {
     { "flags", t.flags("landlock_restrict_self_flags", { comment = "LANDLOCK_RESTRICT_SELF_???" }) } },
 
   -- Calls that the kernel no longer has or never had: their registers.
-  _sysctl = bare(1), afs_syscall = bare(5), create_module = bare(2), get_kernel_syms = bare(1), getpmsg = bare(5, "network"),
+  _sysctl = bare(1), afs_syscall = bare(5), create_module = bare(2), get_kernel_syms = bare(1),
+  getpmsg = bare(5, "network"),
   nfsservctl = bare(3), putpmsg = bare(5, "network"), query_module = bare(5), security = bare(3), tuxcall = bare(3),
   vserver = bare(5), uretprobe = bare(0), uprobe = bare(0),
   uselib = { returns = zero, { "library", t.path } },
