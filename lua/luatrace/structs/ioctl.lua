@@ -19,31 +19,42 @@ return function(M)
   local function parted(set, parts)
     local flags = t.flags(set)
     local mask = 0
-    for _, part in ipairs(parts) do mask = bit.bor(mask, part[2]) end
+    for _, part in ipairs(parts) do
+      mask = bit.bor(mask, part[2], part.shift and bit.lshift(part[2], part.shift) or 0)
+    end
     return setmetatable({ text = function(out, _, value)
-      for i, part in ipairs(parts) do
+      for _, part in ipairs(parts) do
         local chosen = bit.band(value, part[2])
-        if i > 1 then out:put("|") end
-        out:put(constants.enums[part[1]].by_value[chosen < 0 and chosen + 4294967296 or chosen] or t.hex(chosen))
+        local name = part[chosen] or constants.enums[part[1]].by_value[chosen] or t.hex(chosen)
+        out:put(name, "|")
+        if part.shift then
+          --- The speed of what comes in, where it is not that of what goes out.
+          local input = bit.band(bit.rshift(value, part.shift), part[2])
+          if input ~= 0 then out:put(constants.enums[part[1]].by_value[input] or t.hex(input), "<<IBSHIFT|") end
+        end
       end
       local rest = bit.band(value, bit.bnot(mask))
       if rest < 0 then rest = rest + 4294967296 end
-      if rest ~= 0 then out:put("|", (flags.string(rest):gsub(" /%*.*", ""))) end
+      -- With no flags at all strace prints nothing, not 0.
+      if rest ~= 0 then out:put((flags.string(rest):gsub(" /%*.*", ""))) end
     end }, { __index = flags })
   end
   local oflag = parted("termios_oflag", { { "termios_oflag_nl", 0x100 }, { "termios_oflag_cr", 0x600 },
-    { "termios_oflag_tab", 0x1800 }, { "termios_oflag_bs", 0x2000 }, { "termios_oflag_vt", 0x4000 },
+    { "termios_oflag_tab", 0x1800, [0x1800] = "XTABS" }, { "termios_oflag_bs", 0x2000 }, { "termios_oflag_vt", 0x4000 },
     { "termios_oflag_ff", 0x8000 } })
-  local cflag = parted("termios_cflag", { { "baud_rate", 0x100f }, { "termios_cflag_csize", 0x30 } })
+  local cflag = parted("termios_cflag", { { "baud_rate", 0x100f, shift = 16 }, { "termios_cflag_csize", 0x30 } })
   local first_flags = { c_iflag = true, c_oflag = true, c_cflag = true, c_lflag = true }
   local function termios(with_speeds)
     local cc = f.described(t.fixed_bytes(19), function(bytes)
-      local buffer = require("string.buffer").new()
-      quote.put_hex(buffer, bytes, 19)
-      return buffer:tostring()
+      local parts = {}
+      for i = 0, 18 do
+        parts[i + 1] = ("[%s]=%s"):format(constants.enums.termios_cc.by_value[i] or i, t.hex(bytes:byte(i + 1)))
+      end
+      return "[" .. table.concat(parts, ", ") .. "]"
     end)
-    local definition = { { "c_iflag", t.flags("termios_iflag") }, { "c_oflag", oflag }, { "c_cflag", cflag },
-      { "c_lflag", t.flags("termios_lflag") }, { "c_line", t.enum("line_discipline", { of = t.u8 }) }, { "c_cc", cc },
+    local definition = { { "c_iflag", parted("termios_iflag", {}) }, { "c_oflag", oflag }, { "c_cflag", cflag },
+      { "c_lflag", parted("termios_lflag", {}) }, { "c_line", t.enum("line_discipline", { of = t.u8 }) },
+      { "c_cc", cc },
       brief = first_flags }
     if with_speeds then
       definition[7], definition[8] = { "c_ispeed", t.u32 }, { "c_ospeed", t.u32 }
