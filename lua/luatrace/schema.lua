@@ -13,7 +13,8 @@
 --   - `order`: names of the arguments in the order of the text, where that is not the registers'
 --   - `comment = fn(call, result)`: what is printed behind the result in brackets, or nil
 --   - `classes = "network desc"`: strace's %network, ...; paths bring %file and descriptors %desc by themselves
---   - `errors = "EACCES ENOSPC"`: errors that can really happen, most likely first, for fault injection
+--   - `errors = "EACCES ENOSPC"`: errors that can really happen, for fault injection; without it, those of
+--     syscalls/errors.lua, which come from the manual pages
 --
 -- TYPES are in types.lua; structs in structs/init.lua and the files beside it. The usual ones:
 --
@@ -35,6 +36,7 @@
 -- syscalls/i386.lua. Rows do not know the architecture: t.long and t.address have its size.
 
 local constants = require "luatrace.constants"
+local manual_errors = require "luatrace.syscalls.errors"
 
 local M = {}
 
@@ -83,6 +85,7 @@ function M.check(name, row)
       if not index[argument_name] then fail(name, ("order: there is no argument %s"):format(argument_name)) end
     end
   end
+  row.errors = row.errors or manual_errors[name]
   if type(row.errors) == "string" then
     local errors = {}
     for error_name in row.errors:gmatch("%S+") do
