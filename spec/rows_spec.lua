@@ -213,7 +213,7 @@ describe("rows", function()
     source:write("#define _GNU_SOURCE\n#include <stddef.h>\n#include <stdio.h>\n")
     for header in with[3]:gmatch "%S+" do source:write(("#include <%s>\n"):format(header)) end
     source:write "int main(void) {\n"
-    source:write(("printf(\"size %%zu\\n\", sizeof(%s));\n"):format(with[2]))
+    source:write(("printf(\"sizeof %%zu\\n\", sizeof(%s));\n"):format(with[2]))
     for field in pairs(with.only_size and {} or with.fields) do
       if not (with.skip and with.skip[field]) then
         source:write(("printf(\"%s %%zu\\n\", offsetof(%s, %s));\n"):format(field, with[2], field))
@@ -244,10 +244,10 @@ describe("rows", function()
         if not layout.only or layout.only == arch then
           layout.fields = struct.offsets(abi)
           local real = compiled(arch, layout)
-          if real.size then
+          if real.sizeof then
             seen = seen + 1
-            if not layout.only_offsets and real.size ~= struct.size(abi) then
-              wrong[#wrong + 1] = ("%s: %d bytes, not %d"):format(layout[1], real.size, struct.size(abi))
+            if not layout.only_offsets and real.sizeof ~= struct.size(abi) then
+              wrong[#wrong + 1] = ("%s: %d bytes, not %d"):format(layout[1], real.sizeof, struct.size(abi))
             end
             for field, offset in pairs(layout.fields) do
               if real[field] and real[field] ~= offset then

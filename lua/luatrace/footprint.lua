@@ -15,21 +15,34 @@ local M = {}
 ---@field address any a number, or uint64 cdata when that is not exact
 ---@field length integer bytes, more than 0
 
---- A call's ranges, in the order of its arguments, each once.
+--- Messages of vectors of buffers, as many as a hostile program says: the kernel itself takes no more than this at once.
+local MAX_RANGES = 8192
+
+--- Thrown to leave the types' own loops; never seen outside.
+local enough = {}
+
+--- A call's ranges, in the order of its arguments, each once; `truncated` when there were more than 8,192.
 ---@param call table see luatrace.decode
 ---@return luatrace.MemoryRange[]
 function M.of(call)
   local list = {}
   local row, raw = call.row, call.raw
+  local argument
+  local function add(address, length, direction)
+    if length <= 0 or address == 0 then return end
+    if #list >= MAX_RANGES then error(enough, 0) end
+    list[#list + 1] = { argument = argument.name, direction = direction, address = address, length = length }
+  end
   for i = 1, #row do
-    local argument = row[i]
+    argument = row[i]
     local extents = argument.type.extents
     if extents and (not argument.when or argument.when(call)) then
-      extents(call, argument.type.load(call, raw[i]), nil, function(address, length, direction)
-        if length > 0 and address ~= 0 then
-          list[#list + 1] = { argument = argument.name, direction = direction, address = address, length = length }
-        end
-      end)
+      local ok, failure = pcall(extents, call, argument.type.load(call, raw[i]), nil, add)
+      if not ok then
+        if failure ~= enough then error(failure, 0) end
+        list.truncated = true
+        break
+      end
     end
   end
   return list
