@@ -212,6 +212,8 @@ M.sysinfo = t.struct {
   { "sharedram", t.ulong }, { "bufferram", t.ulong }, { "totalswap", t.ulong }, { "freeswap", t.ulong },
   { "procs", t.u16 }, { "pad", hidden(t.u16) }, { "totalhigh", t.ulong }, { "freehigh", t.ulong },
   { "mem_unit", t.u32 },
+  { "_f", setmetatable({ size = function(arch) return arch.bits == 32 and 8 or 0 end, is_hidden = true,
+    load_from = function() return "" end }, { __index = t.fixed_bytes(8) }) },
 }
 
 M.open_how = t.struct {

@@ -63,7 +63,9 @@ local function fields(call, bytes)
     local status = i32(first + 8)
     add("si_status", code == CLD_EXITED and tostring(status) or constants.signals.by_value[status] or tostring(status))
     local function long(at)
-      return word == 8 and t.decimal(ffi.cast("const int64_t *", base + at)[0]) or tostring(i32(at))
+      local ticks = word == 8 and ffi.cast("const uint64_t *", base + at)[0] or ffi.cast("uint64_t", i32(at))
+      if ticks == 0 then return "0" end
+      return ("%s /* %.2f s */"):format(t.decimal(ticks), tonumber(ticks) / 100)
     end
     local times = word == 8 and first + 16 or first + 12
     add("si_utime", long(times))
