@@ -141,6 +141,8 @@ function Call:run()
   if self.phase == "exit" then
     misuse(("%s has already run: call:run() may be called once"):format(self.name))
   end
+  -- Lengths that the kernel overwrites bound what may be assigned afterwards.
+  if self.row.remembers then decode.remember(self) end
   wait(self, "run", op.RUN)
   if self.failed then return nil, self.error_name end
   return self.raw_ret

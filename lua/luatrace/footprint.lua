@@ -15,7 +15,7 @@ local M = {}
 ---@field address any a number, or uint64 cdata when that is not exact
 ---@field length integer bytes, more than 0
 
---- Messages of vectors of buffers, as many as a hostile program says: the kernel itself takes no more than this at once.
+--- Messages of vectors of buffers, as many as a hostile program says: the kernel takes no more than this at once.
 local MAX_RANGES = 8192
 
 --- Thrown to leave the types' own loops; never seen outside.
