@@ -47,6 +47,14 @@ mmap2[6] = { "offset", setmetatable({
 local clone = arguments(require("luatrace.syscalls.process").clone)
 clone[4], clone[5] = clone[5], clone[4]
 
+--- socketcall's registers are a number and where the real arguments are: as many words as that call takes.
+local socketcall_counts = { 3, 3, 3, 2, 3, 3, 3, 4, 4, 4, 6, 6, 2, 5, 5, 3, 3, 4, 5, 4 }
+local socketcall_words = {}
+for _, count in ipairs(socketcall_counts) do socketcall_words[count] = t.ptr_in(t.array(t.xlong, count)) end
+local function socketcall_args(call)
+  return socketcall_words[socketcall_counts[t.load.u32(nil, call.raw[1])] or 0] or t.address
+end
+
 return {
   mmap2 = mmap2,
   clone = clone,
@@ -75,7 +83,7 @@ return {
     { "options", t.flags("wait4_options", { comment = "W???" }) } },
   set_thread_area = { returns = zero, { "u_info", t.address } },
   socketcall = { returns = t.long, classes = "network desc",
-    { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.address } },
+    { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.by(socketcall_args) } },
   ugetrlimit = { returns = zero, { "resource", t.enum "rlimit_resource" }, { "rlim", t.ptr_out(structs.rlimit) } },
   futex_time64 = arguments(require("luatrace.syscalls.process").futex),
   sigreturn = { returns = t.long, classes = "signal", { "frame", t.old_signal_frame } },

@@ -87,12 +87,24 @@ end }, { __index = t.ulong })
 local capability, speculation = pr("capability", "CAP_???"), pr("prctl_spec", "PR_SPEC_???")
 local securebits = t.flags("securebits", { of = t.ulong, comment = "SECBIT_???" })
 local unalign = t.flags("prctl_unalign", { comment = "PR_UNALIGN_???" })
+--- Only a filter has something behind the mode.
+local seccomp_mode = pr("seccomp_mode", "SECCOMP_MODE_???")
+local SECCOMP_MODE_STRICT, SECCOMP_MODE_FILTER = 1, 2
+local seccomp_modes = { [SECCOMP_MODE_STRICT] = { seccomp_mode },
+  [SECCOMP_MODE_FILTER] = { seccomp_mode, t.ptr_in(structs.sock_fprog) } }
+local seccomp_unknown = { seccomp_mode, x, x, x }
+local function seccomp_mode_arguments(call) return seccomp_modes[t.load.i32(nil, call.raw[2])] or seccomp_unknown end
+--- Any process, or one.
+local ptracer = setmetatable({ text = function(out, call, value)
+  if t.hex(value):find "^0xf+$" then return out:put "PR_SET_PTRACER_ANY" end
+  t.pid.text(out, call, t.load.i32(nil, value))
+end }, { __index = t.ulong })
 local prctl_arguments = {
   [1] = { prctl_signal }, [2] = { int_out(t.signal) }, [3] = {}, [4] = { pr("prctl_dumpable", "SUID_DUMP_???") },
   [5] = { int_out(unalign) }, [6] = { unalign }, [7] = {}, [8] = { ulong }, [9] = { int_out() }, [10] = { ulong },
   [11] = { int_out() }, [12] = { ulong }, [13] = {}, [14] = { ulong }, [15] = { t.ptr_in(t.comm) },
   [16] = { t.ptr_out(t.string_out(16)) }, [19] = { int_out() }, [20] = { ulong }, [21] = {},
-  [22] = { pr("seccomp_mode", "SECCOMP_MODE_???"), x, x, x }, [23] = { capability }, [24] = { capability },
+  [22] = seccomp_mode_arguments, [23] = { capability }, [24] = { capability },
   [25] = { int_out(t.enum("prctl_tsc", { of = t.u32, comment = "PR_TSC_???" })) },
   [26] = { t.enum("prctl_tsc", { of = t.u32, comment = "PR_TSC_???" }) }, [27] = {}, [28] = { securebits },
   [29] = { t.long }, [30] = {}, [31] = {}, [32] = {},
@@ -101,18 +113,23 @@ local prctl_arguments = {
   [37] = { int_out() }, [38] = { ulong, x, x, x }, [40] = { t.ptr_out(t.cell(t.address)) }, [41] = { ulong, x, x, x },
   [46] = {}, [47] = { pr("prctl_cap_ambient", "PR_CAP_AMBIENT_???"), capability, x, x }, [51] = {},
   [52] = { speculation }, [53] = { speculation, pr("prctl_spec_flags", "PR_SPEC_???") }, [57] = { ulong, x, x, x },
-  [0x53564d41] = { pr("prctl_set_vma", "PR_SET_VMA_???"), x, x, t.ptr_in(t.cstring) },
+  [0x59616d61] = { ptracer },
+  [0x53564d41] = { pr("prctl_set_vma", "PR_SET_VMA_???"), x, ulong, t.ptr_in(t.cstring) },
 }
 local function prctl_of(call) return t.load.i32(nil, call.raw[1]) end
+local function prctl_list(call)
+  local list = prctl_arguments[prctl_of(call)]
+  return type(list) == "function" and list(call) or list
+end
 local function prctl_has(place)
   return function(call)
-    local list = prctl_arguments[prctl_of(call)]
+    local list = prctl_list(call)
     return not list or list[place] ~= nil
   end
 end
 local function prctl_argument(place)
   return t.by(function(call)
-    local list = prctl_arguments[prctl_of(call)]
+    local list = prctl_list(call)
     return list and list[place] or x
   end, true)
 end
