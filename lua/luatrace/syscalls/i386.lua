@@ -81,7 +81,6 @@ return {
     { "request", t.ptr_in(structs.timespec64) }, { "remain", t.address } },
   waitpid = { returns = t.pid, classes = "process", { "pid", t.pid }, { "wstatus", t.ptr_out(t.wait_status) },
     { "options", t.flags("wait4_options", { comment = "W???" }) } },
-  set_thread_area = { returns = zero, { "u_info", t.address } },
   socketcall = { returns = t.long, classes = "network desc",
     { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.by(socketcall_args) } },
   ugetrlimit = { returns = zero, { "resource", t.enum "rlimit_resource" }, { "rlim", t.ptr_out(structs.rlimit) } },

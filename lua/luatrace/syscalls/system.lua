@@ -131,7 +131,11 @@ return {
     if func == 0 and t.load.i32(nil, call.raw[3]) == 16 then return t.ptr_out(structs.user_desc) end
     return t.address
   end, true) }, { "bytecount", t.ulong } },
-  set_thread_area = { returns = zero, { "u_info", t.ptr_in(structs.user_desc) } },
+  --- The kernel has put the number of the entry that it chose where -1 was.
+  set_thread_area = { returns = zero, comment = function(call)
+    local entry = t.cell(t.i32).fetch(call, call.raw[1])
+    return entry and ("entry_number=%d"):format(entry)
+  end, { "u_info", t.ptr_in(structs.user_desc) } },
   get_thread_area = { returns = zero, { "u_info", t.ptr_out(structs.user_desc) } },
   times = { returns = t.long, { "buf", t.ptr_out(structs.tms) } },
   capget = { returns = zero, classes = "creds", { "hdrp", t.ptr_in(structs.cap_header) },
