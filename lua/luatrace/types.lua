@@ -451,7 +451,7 @@ function M.flags(name, options)
   end
   local function build(value)
     load_sets()
-    if type(value) ~= "number" or value >= 4294967296 then return build_wide(value) end
+    if type(value) ~= "number" or value >= 4294967296 or value < -2147483648 then return build_wide(value) end
     local parts, left = {}, value
     local shifted, number = options.shifted, nil
     if shifted then
