@@ -57,6 +57,7 @@ function M.open(options)
   -- nobody else's line can come in between.
   self.staged = options.style.status ~= nil or options.separate
   self.draft = buffer.new()
+  self.numbers = {}
   return self
 end
 
@@ -104,6 +105,8 @@ function Text:leader(tid, time)
     if not self.epoch then self.epoch = sys.realtime() - tonumber(sys.monotonic()) end
     stamp(self, out, time)
   end
+  -- The last call of this thread, also on lines about signals and ends.
+  if self.style.number then out:put(("[%4d] "):format(self.numbers[tid] or 0)) end
 end
 
 -- --- calls ----------------------------------------------------------------------------------------------------------
@@ -124,10 +127,8 @@ local function is_hidden(self, call)
   end
 end
 
-function Text:begin(call)
-  local out, style = self.out, self.style
-  self:leader(call.thread.tid, call.entered)
-  if style.number then out:put(("[%4d] "):format(call.row.nr)) end
+--- The call as far as it is known at its entry.
+local function put_entry(call, out, style)
   if style.pointer then
     out:put(("[%016x] "):format(tonumber(call.stop.ip)))
   end
@@ -139,14 +140,19 @@ function Text:begin(call)
   end
 end
 
+function Text:begin(call)
+  if self.style.number then self.numbers[call.thread.tid] = call.row.nr end
+  self:leader(call.thread.tid, call.entered)
+  put_entry(call, self.out, self.style)
+end
+
 function Text:entry(call, want_exit)
   if is_hidden(self, call) then return end
   if self.staged then
     -- Printed as a whole at the exit; what is known only now is taken down now.
     local out = self.draft
     out:reset()
-    out:put(call.row.name, "(")
-    decode.text_args(call, out, "entry")
+    put_entry(call, out, self.style)
     rawset(call, "entry_text", out:tostring())
     if not want_exit then self:exit(call) end
     return
@@ -167,7 +173,9 @@ function Text:finish_line(call)
   local length = self.sink:column(out)
   if length < self.column then out:put((" "):rep(self.column - length)) end
   out:put("= ")
-  if call.phase == "exit" or rawget(call, "answered") then
+  if style.raw and style.raw[call.row.name] and not call.failed and call.raw_ret then
+    out:put(call.raw_ret == 0 and "0" or types.hex(call.raw_ret))
+  elseif call.phase == "exit" or rawget(call, "answered") then
     decode.text_result(call, out)
   else
     out:put("?")
@@ -196,6 +204,7 @@ function Text:exit(call)
   if rawget(call, "untold") then return end
   if self.staged then
     if not wanted_status(self, call) then return end
+    if self.style.number then self.numbers[call.thread.tid] = call.row.nr end
     self:leader(call.thread.tid, call.entered)
     self.out:put(rawget(call, "entry_text"))
     return self:finish_line(call)
@@ -281,7 +290,8 @@ function Text:cut_short(call, tid, time)
   if not call or rawget(call, "untold") then return end
   if self.staged then
     local status = self.style.status
-    if not (status.unfinished or status.unavailable) then return end
+    if status and not (status.unfinished or status.unavailable) then return end
+    if self.style.number then self.numbers[tid] = call.row.nr end
     self:leader(tid, time)
     self.out:put(rawget(call, "entry_text") or "")
   elseif self.open_call == call then

@@ -149,13 +149,28 @@ local function arch_prctl_of(call) return t.load.u32(nil, call.raw[1]) end
 
 local function get(class) return { returns = t.i32, classes = class } end
 
+local CLONE3_PARENT_SETTID = 0x100000
+
+--- What the kernel has written comes behind what it read: {flags=...} => {parent_tid=[123]}.
+local clone3_in = t.ptr_in(structs.clone_args)
+local clone3_args = setmetatable({
+  late = true,
+  early = function(out, call, address) clone3_in.text(out, call, address) end,
+  text = function(out, call, address)
+    local args = not call.failed and address ~= 0 and structs.clone_args.fetch(call, address)
+    if not args or bit.band(tonumber(args.flags), CLONE3_PARENT_SETTID) == 0 then return end
+    local tid = t.cell(t.i32).fetch(call, args.parent_tid)
+    if tid then out:put(" => {parent_tid=[", tostring(tid), "]}") end
+  end,
+}, { __index = clone3_in })
+
 return {
   clone = { returns = pid, classes = "process", order = { "stack", "flags", "parent_tid", "tls", "child_tid" },
     { "flags", clone_flags, label = "flags" }, { "stack", t.address, label = "child_stack" },
     { "parent_tid", t.ptr_out(t.cell(pid)), label = "parent_tid", when = clone_has(CLONE_PARENT_SETTID_PIDFD) },
     { "child_tid", t.address_late, label = "child_tidptr", when = clone_has(CLONE_CHILD_BITS) },
     { "tls", t.xlong_late, label = "tls", when = clone_has(CLONE_SETTLS) } },
-  clone3 = { returns = pid, classes = "process", { "cl_args", t.ptr_in(structs.clone_args) }, { "size", t.size } },
+  clone3 = { returns = pid, classes = "process", { "cl_args", clone3_args }, { "size", t.size } },
   fork = { returns = pid, classes = "process" },
   vfork = { returns = pid, classes = "process" },
   exit = { returns = zero, classes = "process", { "status", t.i32 } },
