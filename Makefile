@@ -27,12 +27,15 @@ UNWIND_LIBS := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind-ptrace -lunwi
 
 CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
 CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded_modules.o
-# script_api.lua is for editors only.
-LUA := $(shell find lua/luatrace -name "*.lua" ! -name script_api.lua | LC_ALL=C sort)
+# script_api.lua is for editors only, manual.lua for the build.
+LUA := $(shell find lua/luatrace -name "*.lua" ! -name script_api.lua ! -name manual.lua | LC_ALL=C sort)
 .PHONY: all setup demo test bench soak install format tidy clean check-format
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/luatrace $(BUILD)/luatrace.so
+DOCS := $(BUILD)/luatrace.1 $(BUILD)/completions/luatrace.bash $(BUILD)/completions/_luatrace \
+  $(BUILD)/completions/luatrace.fish
+
+all: $(BUILD)/luatrace $(BUILD)/luatrace.so $(DOCS)
 
 $(BUILD)/luatrace: $(BUILD)/obj/main.o $(CORE_OBJECTS)
 	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(UNPACKED_LIBS) $(LUAJIT_LIB) $(UNWIND_LIBS) -lm -ldl
@@ -54,8 +57,19 @@ $(BUILD)/obj/lua_files: FORCE | $(BUILD)/obj
 	@echo '$(LUA)' | cmp -s - $@ || echo '$(LUA)' > $@
 FORCE:
 
-$(BUILD)/obj:
+$(BUILD)/obj $(BUILD)/completions:
 	mkdir -p $@
+
+# The manual page and the completions are made of the table of options.
+MANUAL := scripts/manual.lua lua/luatrace/manual.lua lua/luatrace/options.lua
+$(BUILD)/luatrace.1: $(MANUAL) | $(BUILD)/obj
+	$(LUAJIT) scripts/manual.lua man > $@
+$(BUILD)/completions/luatrace.bash: $(MANUAL) | $(BUILD)/completions
+	$(LUAJIT) scripts/manual.lua bash > $@
+$(BUILD)/completions/_luatrace: $(MANUAL) | $(BUILD)/completions
+	$(LUAJIT) scripts/manual.lua zsh > $@
+$(BUILD)/completions/luatrace.fish: $(MANUAL) | $(BUILD)/completions
+	$(LUAJIT) scripts/manual.lua fish > $@
 
 -include $(wildcard $(BUILD)/obj/*.d)
 
@@ -82,6 +96,10 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.1
 	install -m 755 $(BUILD)/luatrace $(DESTDIR)$(PREFIX)/bin/luatrace
 	install -m 755 $(BUILD)/luatrace.so $(DESTDIR)$(PREFIX)/lib/lua/5.1/luatrace.so
+	install -D -m 644 $(BUILD)/luatrace.1 $(DESTDIR)$(PREFIX)/share/man/man1/luatrace.1
+	install -D -m 644 $(BUILD)/completions/luatrace.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/luatrace
+	install -D -m 644 $(BUILD)/completions/_luatrace $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_luatrace
+	install -D -m 644 $(BUILD)/completions/luatrace.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/luatrace.fish
 
 format:
 	clang-format -i src/*.[ch] spec/tracees/*.c spec/unit/*.[ch]

@@ -1,0 +1,209 @@
+--- The manual page and the shells' completions, made of the table of options: one source for --help, luatrace(1), bash,
+-- zsh and fish. Run by the build: luajit scripts/manual.lua man|bash|zsh|fish
+--
+--   io.write(require("luatrace.manual").man())
+
+local options = require "luatrace.options"
+
+local M = {}
+
+local function roff(text) return (text:gsub("\\", "\\e"):gsub("^%.", "\\&."):gsub("^'", "\\&'"):gsub("%-", "\\-")) end
+
+local function option_lines()
+  local lines = {}
+  for _, option in ipairs(options.rows) do
+    if option.section then
+      lines[#lines + 1] = ".Ss " .. option.section
+      lines[#lines + 1] = ".Bl -tag -width Ds"
+      lines[#lines + 1] = "@open"
+    elseif option.kind ~= "refused" then
+      local names = {}
+      if option.short then names[#names + 1] = ("Fl %s"):format(option.short) end
+      if option.long then names[#names + 1] = ("Fl \\-%s"):format(roff(option.long)) end
+      local value = option.value and " Ar " .. roff(option.value) or ""
+      lines[#lines + 1] = ".It " .. table.concat(names, " , ") .. value
+      lines[#lines + 1] = roff(option.help:sub(1, 1):upper() .. option.help:sub(2)) .. "."
+    end
+  end
+  -- Lists end where the next one begins.
+  local result, open = {}, false
+  for _, line in ipairs(lines) do
+    if line:find("^%.Ss") then
+      if open then result[#result + 1] = ".El" end
+      open = true
+    end
+    if line ~= "@open" then result[#result + 1] = line end
+  end
+  result[#result + 1] = ".El"
+  return result
+end
+
+local head = [[
+.Dd November 27, 2026
+.Dt LUATRACE 1
+.Os
+.Sh NAME
+.Nm luatrace
+.Nd run a program with a Lua script behind each of its system calls
+.Sh SYNOPSIS
+.Nm
+.Op Ar options
+.Op Ar script.lua Op Ar args
+.Fl \-
+.Ar command ...
+.Nm
+.Op Ar options
+.Ar command ...
+.Nm
+.Op Ar options
+.Fl p Ar pid
+.Op Ar script.lua Op Ar args
+.Sh DESCRIPTION
+.Nm
+runs a program and hands each of its system calls to a Lua script, which may watch it, rewrite it, answer it in the
+kernel's place, fail it, delay it, or kill the program there.
+Without a script it prints the calls as
+.Xr strace 1
+does, with the same options.
+.Pp
+A first word that ends in
+.Ql .lua
+is a script, which goes up to
+.Ql \-\- ;
+anything else is the command.
+Children are followed; processes that outlive the program are waited for.
+.Pp
+Calls that nobody asked about are let pass by a seccomp filter and run at full speed.
+.Fl \-explain
+prints what would be trapped and why.
+.Sh SCRIPTS
+A handler is one call from entry to return:
+.Bd -literal -offset indent
+on.openat(function(call)
+  local fd, err = call:run()
+  if call.pathname:find("%.conf$") and fd then print(call.process.exe, call.pathname) end
+end)
+.Ed
+.Pp
+.Bl -tag -width Ds
+.It Ic on Ns . Ns Ar name , Ic on Ns ["%file"] , Ic on Ns ["/regex"]
+Registers a handler for calls, with the grammar of
+.Fl e Cm trace= .
+.It Ic at Ns . Ns Ar start , exec , fork , thread , signal , exit , finish
+Registers a handler for what happens in the life of a run.
+.It Ic call : Ns Ar run , returns , fail , kill , signal , sleep , hold , release , inject , detach , stack , footprint
+What can be done with a call.
+.It Ic call . Ns Ar argument
+Every argument by its name in the manual page, typed; assigned before
+.Ic call:run
+it rewrites the call, after it what the program sees.
+.It Ic call.memory
+.Ic read , write , cstring , struct , alloc .
+.It Ic random
+Chance, from
+.Fl \-seed .
+.El
+.Sh OPTIONS
+]]
+
+local tail = [[
+.Sh EXIT STATUS
+That of the program;
+.Nm
+ends by the signal that ended it.
+.Bl -tag -width Ds
+.It 124
+It ran longer than
+.Fl \-timeout .
+.It 125
+.Nm
+or the script failed.
+.It 126 , 127
+The command could not be executed, or was not found.
+.El
+.Sh EXAMPLES
+.Bl -tag -width Ds
+.It luatrace \-\-lua 'on.unlink(function(call) call:returns(0) end)' \-\- gcc x.c
+The compiler's temporary files are kept.
+.It luatrace \-\-lua 'on.fsync(function(call) call:fail "EIO" end)' \-\- sqlite3 x.db
+A disk that fails.
+.It luatrace \-e trace=%file \-o trace make
+As strace does it.
+.It luatrace \-p 1234 \-c
+What is a process doing?
+.El
+.Sh SEE ALSO
+.Xr strace 1 ,
+.Xr ptrace 2 ,
+.Xr seccomp 2
+.Sh CAVEATS
+.Nm
+is no security boundary: memory may change between the moment it is read and the moment the kernel reads it.
+Calls through the vDSO and through io_uring are not seen
+.Pq see Fl \-hide-vdso No and Fl \-io-uring .
+]]
+
+--- luatrace(1) in mdoc.
+---@return string
+function M.man() return head .. table.concat(option_lines(), "\n") .. "\n" .. tail end
+
+local function each_option()
+  local i = 0
+  return function()
+    repeat i = i + 1 until not options.rows[i] or (not options.rows[i].section and options.rows[i].kind ~= "refused")
+    return options.rows[i]
+  end
+end
+
+function M.bash()
+  local words = {}
+  for option in each_option() do
+    if option.short then words[#words + 1] = "-" .. option.short end
+    local takes_value = option.value and option.value:sub(1, 1) ~= "["
+    if option.long then words[#words + 1] = "--" .. option.long .. (takes_value and "=" or "") end
+  end
+  return ([==[
+_luatrace() {
+  local word=${COMP_WORDS[COMP_CWORD]} i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+    --) COMP_WORDS=("${COMP_WORDS[@]:i}"); COMP_CWORD=$((COMP_CWORD - i)); _command_offset 1; return ;;
+    esac
+  done
+  if [[ $word == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W '%s' -- "$word")
+    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+  else
+    mapfile -t COMPREPLY < <(compgen -f -X '!*.lua' -- "$word"; compgen -c -- "$word")
+  fi
+}
+complete -o filenames -F _luatrace luatrace
+]==]):format(table.concat(words, " "))
+end
+
+local function quoted(text) return (text:gsub("'", "'\\''")) end
+
+function M.zsh()
+  local lines = { "#compdef luatrace", "_arguments -S \\" }
+  for option in each_option() do
+    local help = quoted(option.help:gsub("[%[%]:]", "\\%0"))
+    local value = option.value and (":%s:"):format(option.value:gsub("[%[%]]", "")) or ""
+    if option.short then lines[#lines + 1] = ("  '*-%s[%s]%s' \\"):format(option.short, help, value) end
+    if option.long then
+      lines[#lines + 1] = ("  '*--%s%s[%s]%s' \\"):format(option.long, option.value and "=" or "", help, value)
+    end
+  end
+  lines[#lines + 1] = "  '*::command: _normal'"
+  return table.concat(lines, "\n") .. "\n"
+end
+
+function M.fish()
+  local lines = {}
+  for option in each_option() do
+    lines[#lines + 1] = ("complete -c luatrace%s%s%s -d '%s'"):format(option.short and " -s " .. option.short or "",
+      option.long and " -l " .. option.long or "", option.value and " -r" or "", quoted(option.help))
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return M

@@ -1,0 +1,37 @@
+-- The manual page and the completions say what the program takes.
+
+local manual = require "luatrace.manual"
+local options = require "luatrace.options"
+local support = require "spec.support"
+
+describe("the manual", function()
+  after_each(support.clean)
+
+  it("has every option that luatrace takes", function()
+    local page = manual.man():gsub("\\%-", "-")
+    for _, option in ipairs(options.rows) do
+      if option.long and option.kind ~= "refused" then
+        assert.is_truthy(page:find("Fl -" .. option.long, 1, true), option.long)
+      end
+    end
+  end)
+
+  it("is sound mdoc", function()
+    if not support.has "mandoc" then return pending("mandoc is not installed") end
+    local checked = support.native { cmd = { "mandoc", "-Tlint", "-W", "error" }, stdin = manual.man() }
+    assert.equal("", checked.stdout)
+  end)
+
+  it("completes in bash", function()
+    local code = manual.bash() .. [[
+COMP_WORDS=(luatrace --see); COMP_CWORD=1; _luatrace; echo "${COMPREPLY[@]}"]]
+    assert.equal("--seed=\n", support.native { cmd = { "bash", "-c", code } }.stdout)
+  end)
+
+  it("is what --help says, too", function()
+    local help = support.run { options = { "--help" } }
+    for _, option in ipairs(options.rows) do
+      if option.long then assert.is_truthy(help.stdout:find("--" .. option.long, 1, true), option.long) end
+    end
+  end)
+end)
