@@ -78,6 +78,8 @@ for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbos
   row { long = keyword, value = "SET", field = "expressions", kind = "list", as = keyword .. "=",
     help = "the same as -e " .. keyword .. "=SET" }
 end
+row { long = "format", value = "FORMAT", field = "format", kind = "value", check = one_of("text", "json"),
+  help = "text (default), or json: one object a line" }
 row { short = "P", long = "trace-path", value = "PATH", field = "paths", kind = "list",
   help = "only calls that have to do with PATH (may be repeated)" }
 row { short = "z", long = "successful-only", field = "expressions", kind = "list", as = "status=successful",

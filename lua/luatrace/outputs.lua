@@ -14,7 +14,7 @@ local quiet_levels = {
 }
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "expressions", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "expressions", "output", "summary", "summary_only", "paths" }
 
 local function copy(set)
   local result = {}
@@ -80,7 +80,13 @@ function M.choose(parsed, has_script)
     parsed.separate = nil
   end
   local outputs = {}
-  if not parsed.summary_only then
+  if parsed.format == "json" and not parsed.summary_only then
+    local text = require "luatrace.output.text"
+    local output, why = require("luatrace.output.json").open { path = parsed.output, append = parsed.append,
+      calls = q.trace, stack = parsed.stack, paths = parsed.paths and text.path_filter(parsed.paths) }
+    if not output then return nil, why end
+    outputs[1] = output
+  elseif not parsed.summary_only then
     local text = require "luatrace.output.text"
     local style = style_of(parsed, q)
     if parsed.paths then style.paths = text.path_filter(parsed.paths) end

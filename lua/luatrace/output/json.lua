@@ -1,0 +1,272 @@
+--- Output format "json": one JSON object a line, for programs. Version 1; spec/json_schema.json is its schema.
+--
+--   {"v":1,"type":"call","time":1234.5,"pid":10,"tid":10,"comm":"cat","call":"openat","nr":257,
+--    "args":{"dirfd":-100,"pathname":"/etc/hostname","flags":["O_RDONLY"]},"ret":3,"duration":0.000012}
+--   {"v":1,"type":"exit","time":1234.6,"pid":10,"tid":10,"status":0}
+--
+-- Integers that no double holds are strings of decimal digits. Strings are text when they are UTF-8, else
+-- {"base16":"..."}. A failed call has "errno" and "ret":-1; a call that never returned has neither.
+
+local buffer = require "string.buffer"
+local bit = require "bit"
+local constants = require "luatrace.constants"
+local decode = require "luatrace.decode"
+local sink = require "luatrace.output.sink"
+local types = require "luatrace.types"
+
+local rawget = rawget
+
+local M = {}
+
+---@class luatrace.JsonOutput
+local Json = {}
+Json.__index = Json
+
+---@param options { path: string?, append: boolean?, calls: string?, stack: boolean?, paths: table? }
+---@return luatrace.JsonOutput|nil, string? message
+function M.open(options)
+  local self = setmetatable({ calls = options.calls or "all", wants_exit = true, out = buffer.new(),
+    stack = options.stack, paths = options.paths }, Json)
+  local target, message = sink.open(options)
+  if not target then return nil, message end
+  self.sink = target
+  return self
+end
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+local function escape(char) return escapes[char] or ("\\u%04x"):format(char:byte()) end
+
+--- Is this UTF-8 (RFC 3629)?
+local function is_utf8(text)
+  if not text:find("[\128-\255]") then return true end
+  local at = 1
+  while at <= #text do
+    local byte = text:byte(at)
+    local length = byte < 0x80 and 1 or byte >= 0xc2 and byte < 0xe0 and 2 or byte >= 0xe0 and byte < 0xf0 and 3 or
+      byte >= 0xf0 and byte < 0xf5 and 4
+    if not length or at + length - 1 > #text then return false end
+    for i = at + 1, at + length - 1 do
+      local follow = text:byte(i)
+      if follow < 0x80 or follow > 0xbf then return false end
+    end
+    local second = text:byte(at + 1)
+    if byte == 0xe0 and second < 0xa0 or byte == 0xed and second > 0x9f or byte == 0xf0 and second < 0x90 or
+      byte == 0xf4 and second > 0x8f then
+      return false
+    end
+    at = at + length
+  end
+  return true
+end
+
+local function put_string(out, text)
+  if is_utf8(text) then
+    out:put('"', (text:gsub('[%c"\\\127]', escape)), '"')
+  else
+    out:put('{"base16":"', (text:gsub(".", function(char) return ("%02x"):format(char:byte()) end)), '"}')
+  end
+end
+
+local put_value
+
+local function sorted_keys(object)
+  local keys = {}
+  for key in pairs(object) do keys[#keys + 1] = tostring(key) end
+  table.sort(keys)
+  return keys
+end
+
+local function put_table(out, value)
+  if value == types.empty_list then return out:put("[]") end
+  if #value > 0 then
+    out:put("[")
+    for i = 1, #value do
+      if i > 1 then out:put(",") end
+      put_value(out, value[i])
+    end
+    return out:put("]")
+  end
+  out:put("{")
+  for i, key in ipairs(sorted_keys(value)) do
+    if i > 1 then out:put(",") end
+    put_string(out, key)
+    out:put(":")
+    put_value(out, value[key])
+  end
+  out:put("}")
+end
+
+function put_value(out, value)
+  local kind = type(value)
+  if value == nil then
+    out:put("null")
+  elseif kind == "number" then
+    -- Whole numbers in full, others as exactly as a double can be told; JSON has no infinities.
+    if value % 1 == 0 and value > -2 ^ 53 and value < 2 ^ 53 then
+      out:put(("%d"):format(value))
+    elseif value ~= value or value == math.huge or value == -math.huge then
+      out:put("null")
+    else
+      out:put(("%.17g"):format(value))
+    end
+  elseif kind == "boolean" then
+    out:put(value and "true" or "false")
+  elseif kind == "string" then
+    put_string(out, value)
+  elseif kind == "cdata" then
+    out:put('"', types.decimal(value), '"')
+  else
+    put_table(out, value)
+  end
+end
+M.put_value = put_value
+
+local function begin(out, kind, time, thread)
+  out:put(('{"v":1,"type":"%s","time":%.9f,"pid":%d,"tid":%d'):format(kind, time / 1e9, thread.process.pid, thread.tid))
+end
+
+local function put_comm(out, process)
+  local comm = process.comm
+  if comm then
+    out:put(',"comm":')
+    put_string(out, comm)
+  end
+end
+
+--- Arguments that are known at entry are taken down then: a call may change what they point to.
+function Json:entry(call, want_exit)
+  if self.paths and not self.paths:wants(call) then
+    rawset(call, "untold", true)
+    return
+  end
+  local row, args = call.row, {}
+  for i = 1, #row do
+    if not row[i].when or row[i].when(call) then
+      if not row[i].type.late then args[i] = { decode.plain(call, i) } end
+    end
+  end
+  rawset(call, "plain_args", args)
+  if not want_exit then self:exit(call) end
+end
+
+local function put_args(out, call)
+  local row, args = call.row, rawget(call, "plain_args")
+  local first = true
+  out:put(',"args":{')
+  for i = 1, #row do
+    if not row[i].when or row[i].when(call) then
+      if not first then out:put(",") end
+      first = false
+      put_string(out, row[i].name)
+      out:put(":")
+      local known = args and args[i]
+      if known then put_value(out, known[1]) else put_value(out, decode.plain(call, i)) end
+    end
+  end
+  out:put("}")
+end
+
+function Json:put_stack(call)
+  local out = self.out
+  out:put(',"stack":[')
+  for i, frame in ipairs(call:stack()) do
+    if i > 1 then out:put(",") end
+    put_table(out, { ip = types.hex(frame.ip), symbol = frame.symbol, offset = frame.offset, module = frame.module,
+      module_offset = frame.module_offset })
+  end
+  out:put("]")
+end
+
+function Json:exit(call)
+  if rawget(call, "untold") then return end
+  local out = self.out
+  begin(out, "call", call.entered, call.thread)
+  put_comm(out, call.thread.process)
+  out:put(',"call":"', call.row.name, '","nr":', tostring(call.row.nr))
+  if call.arch.name ~= "x86_64" then out:put(',"arch":"', call.arch.name, '"') end
+  put_args(out, call)
+  if call.raw_ret ~= nil then
+    out:put(',"ret":')
+    put_value(out, call.failed and -1 or call.row.returns.load(call, call.raw_ret))
+    if call.failed then out:put(',"errno":"', call.errno, '"') end
+  end
+  if rawget(call, "left") then out:put((',"duration":%.9f'):format((call.left - call.entered) / 1e9)) end
+  if call.restarted then out:put(',"restarted":true') end
+  if rawget(call, "tampered") then out:put(',"injected":true') end
+  if self.stack and call.phase == "exit" then self:put_stack(call) end
+  out:put("}\n")
+  self.sink:ended(out)
+end
+
+function Json:signal(stop, signal)
+  local out = self.out
+  begin(out, "signal", tonumber(stop.time), signal.thread)
+  out:put(',"signal":"', signal.name, '","code":', tostring(signal.info.code), "}\n")
+  self.sink:ended(out)
+end
+
+function Json:group(stop, thread)
+  local out = self.out
+  begin(out, "stopped", tonumber(stop.time), thread)
+  out:put(',"signal":"', constants.signals.by_value[stop.signal] or tostring(stop.signal), '"}\n')
+  self.sink:ended(out)
+end
+
+function Json:exec(stop, process)
+  local out = self.out
+  begin(out, "exec", tonumber(stop.time), { process = process, tid = stop.tid })
+  out:put(',"exe":')
+  put_value(out, process.exe)
+  out:put(',"argv":')
+  put_value(out, process.argv and #process.argv > 0 and process.argv or types.empty_list)
+  out:put("}\n")
+  self.sink:ended(out)
+end
+
+--- A call that its thread did not survive has no result.
+function Json:cut_short(call)
+  if call and not rawget(call, "untold") and rawget(call, "plain_args") then
+    local out = self.out
+    begin(out, "call", call.entered, call.thread)
+    out:put(',"call":"', call.row.name, '","nr":', tostring(call.row.nr), ',"args":{')
+    local first = true
+    for i, known in pairs(rawget(call, "plain_args")) do
+      if not first then out:put(",") end
+      first = false
+      put_string(out, call.row[i].name)
+      out:put(":")
+      put_value(out, known[1])
+    end
+    out:put("}}\n")
+    self.sink:ended(out)
+  end
+end
+
+function Json:exit_process(stop, thread, call)
+  self:cut_short(call)
+  local out = self.out
+  begin(out, "exit", tonumber(stop.time), thread)
+  local low = bit.band(stop.status, 0x7f)
+  if low == 0 then
+    out:put((',"status":%d}\n'):format(bit.band(bit.rshift(stop.status, 8), 0xff)))
+  else
+    out:put(',"signal":"', constants.signals.by_value[low] or tostring(low), '"}\n')
+  end
+  self.sink:ended(out)
+end
+
+function Json:superseded(stop, thread, call)
+  self:cut_short(call)
+  local out = self.out
+  begin(out, "superseded", tonumber(stop.time), thread)
+  out:put((',"by":%d}\n'):format(tonumber(stop.message)))
+  self.sink:ended(out)
+end
+
+function Json:finish()
+  self.sink:close(self.out)
+  self.failed = self.failed or self.sink.failed
+end
+
+return M
