@@ -96,14 +96,8 @@ row { short = "a", long = "columns", value = "COLUMN", field = "column", kind = 
 row { short = "s", long = "string-limit", value = "N", field = "string_limit", kind = "value",
   check = number("a length", 0), help = "how much of a string is shown (default 32)" }
 row { short = "v", long = "no-abbrev", field = "verbose", kind = "flag", help = "structs in full" }
-row { short = "x", long = "strings-in-hex", value = "[WHICH]", field = "hex_strings", kind = "count",
-  help = "strings that are not ASCII in hexadecimal; -xx: all strings" }
-row { short = "X", long = "const-print-style", value = "STYLE", field = "constants_style", kind = "value",
-  check = one_of("abbrev", "raw", "verbose"), help = "names, numbers, or both for constants" }
 row { short = "y", long = "decode-fds", value = "[WHAT]", field = "decode_fds", kind = "count",
-  help = "what descriptors are open on; -yy: sockets in detail" }
-row { short = "Y", long = "decode-pids", value = "[WHAT]", field = "decode_pids", kind = "flag",
-  help = "the names of processes beside their ids" }
+  help = "what descriptors are open on (WHAT: path)" }
 row { short = "t", long = "absolute-timestamps", value = "[HOW]", field = "stamps", kind = "count",
   help = "the time of day; -tt with microseconds; -ttt since the epoch" }
 row { short = "r", long = "relative-timestamps", field = "relative", kind = "flag",
@@ -116,8 +110,6 @@ row { short = "n", long = "syscall-number", field = "number_shown", kind = "flag
 row { long = "always-show-pid", field = "always_pid", kind = "flag", help = "the pid on every line" }
 row { short = "q", long = "quiet", value = "[SET]", field = "quiet", kind = "count",
   help = "less talk: -q no attach messages and notices, -qq no exit lines, -qqq nothing but calls" }
-row { long = "syscall-limit", value = "N", field = "limit", kind = "value", check = number("a number", 1),
-  help = "let the program be after N lines" }
 row { section = "Summary" }
 row { short = "c", long = "summary-only", field = "summary_only", kind = "flag",
   help = "no lines, but a table of counts, errors and times" }
@@ -134,12 +126,15 @@ row { short = "F", field = "follow", kind = "count", help = "the same as -f" }
 row { long = "seccomp-bpf", field = "seccomp", kind = "flag",
   help = "accepted: luatrace always uses a filter where it can" }
 row { long = "tips", value = "[WHICH]", field = "tips", kind = "flag", help = "accepted" }
-row { short = "b", long = "detach-on", value = "CALL", field = "detach_on", kind = "value", check = one_of("execve"),
-  help = "let a process be when it executes another program" }
 row { long = "kill-on-exit", field = "kill_on_exit", kind = "flag",
   help = "the program ends when luatrace does (it always does, unless it was attached to)" }
 --- What strace has and luatrace has not: refused by name.
 for _, refused in ipairs {
+  { "x", "strings-in-hex", "[WHICH]", "strings are printed with octal escapes" },
+  { "X", "const-print-style", "STYLE", "constants are printed by name" },
+  { "Y", "decode-pids", "[WHAT]", "--format=json has the name of each process" },
+  { "b", "detach-on", "CALL", "write at.exec and call:detach in a script" },
+  { nil, "syscall-limit", "N", "use --timeout, or call:detach in a script" },
   { "D", "daemonize", "[HOW]", "luatrace is always the program's parent" },
   { "d", "debug", nil, "there is no debug output" },
   { "I", "interruptible", "WHEN", "luatrace passes Ctrl-C on to the program, and ends at the third" },
@@ -174,7 +169,8 @@ local function tables()
       local has = option.value and (optional and 2 or 1) or 0
       local value = FIRST_LONG + i
       if option.short then
-        letters[#letters + 1] = option.short .. (has == 1 and ":" or has == 2 and "::" or "")
+        -- A value that may be left out belongs to the long name only: -tt is -t twice.
+        letters[#letters + 1] = option.short .. (has == 1 and ":" or "")
         by_value[option.short:byte()] = option
       end
       by_value[value] = option

@@ -27,7 +27,7 @@ local function style_of(parsed, q)
   for name in pairs(q.quiet or {}) do quiet[name] = true end
   local style = { column = parsed.column, stamp = stamp_styles[math.min(parsed.stamps or 0, 3)],
     relative = parsed.relative, duration = parsed.duration, pointer = parsed.pointer, number = parsed.number_shown,
-    stack = parsed.stack, status = q.status, raw = q.raw, signals = q.signal, quiet = quiet, limit = parsed.limit,
+    stack = parsed.stack, status = q.status, raw = q.raw, signals = q.signal, quiet = quiet,
     dump_read = q.read, dump_write = q.write }
   if parsed.separate then
     style.pid = parsed.always_pid and "always" or "never"
@@ -47,7 +47,7 @@ function M.text_options(parsed)
   local unabbreviated = q.abbrev and next(q.abbrev) == nil or nil
   return { string_limit = parsed.string_limit, decode_fds = parsed.decode_fds or fds,
     verbose = parsed.verbose or unabbreviated,
-    hex_strings = parsed.hex_strings, constants_style = parsed.constants_style, decode_pids = parsed.decode_pids }
+  }
 end
 
 local function summary_columns(text)
@@ -64,6 +64,20 @@ local function summary_columns(text)
   return list
 end
 
+--- What strace would do and luatrace does not yet is refused by name, never ignored.
+local function unsupported(parsed, q)
+  if (parsed.decode_fds or 0) > 1 then return "strace's -yy is not supported: -y shows what descriptors are open on" end
+  local fds = parsed.decode_fds_value
+  if fds and fds ~= "path" then return ("--decode-fds takes path, not %q"):format(fds) end
+  if q.decode_fds and (q.decode_fds.socket or q.decode_fds.dev or q.decode_fds.pidfd) then
+    return "-e decode-fds= takes path and nothing else"
+  end
+  if q.verbose then return "-e verbose= is not supported: -v shows structs in full" end
+  if q.abbrev and next(q.abbrev) then return "-e abbrev= takes none (the same as -v), and nothing else" end
+  if parsed.stamps_value then return "--absolute-timestamps takes no value: use -t, -tt or -ttt" end
+  if parsed.quiet_value then return "--quiet takes no value: use -e quiet=SET" end
+end
+
 --- The outputs that the command line asks for.
 ---@param parsed table luatrace.options
 ---@param has_script boolean
@@ -74,6 +88,8 @@ function M.choose(parsed, has_script)
   if not wanted then return {} end
   local q, message = qualifiers.parse(parsed.expressions or {})
   if not q then return nil, message end
+  message = unsupported(parsed, q)
+  if message then return nil, message end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
   if parsed.separate and not parsed.output then
     if (parsed.follow or 0) < 2 then return nil, "--output-separately needs -o FILE" end

@@ -37,7 +37,6 @@ local M = {}
 ---@field paths table|nil -P: a filter with a method wants(call)
 ---@field dump_read table<integer, true>|nil -e read=
 ---@field dump_write table<integer, true>|nil -e write=
----@field limit integer|nil --syscall-limit
 
 ---@class luatrace.TextOutput
 local Text = {}
@@ -48,7 +47,7 @@ Text.__index = Text
 ---@return luatrace.TextOutput|nil, string? message
 function M.open(options)
   local self = setmetatable({ style = options.style, calls = options.calls or "all", wants_exit = true,
-    out = buffer.new(), alive = 0, shown = 0, name = options.name or "luatrace", column = options.style.column or 40,
+    out = buffer.new(), alive = 0, name = options.name or "luatrace", column = options.style.column or 40,
   }, Text)
   local target, message = sink.open(options)
   if not target then return nil, message end
@@ -189,8 +188,6 @@ function Text:finish_line(call)
   if style.stack and call.phase == "exit" then self:put_stack(call) end
   if style.dump_read or style.dump_write then self:put_dump(call) end
   self.sink:ended(out)
-  self.shown = self.shown + 1
-  if style.limit and self.shown >= style.limit then self.limit_reached = true end
 end
 
 --- Is a call with this result shown?

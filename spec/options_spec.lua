@@ -1,0 +1,102 @@
+-- strace's options mean what they mean there; what luatrace lacks is refused by name, never accepted and ignored.
+
+local support = require "spec.support"
+
+local function trace(options, cmd)
+  local result = support.run { options = options, cmd = cmd or { "true" } }
+  return result.stderr, result
+end
+
+describe("options", function()
+  after_each(function()
+    assert.same({}, support.leftovers())
+    support.clean()
+  end)
+
+  it("-t, -tt, -ttt, -r stamp each line, -T its duration", function()
+    assert.matches("^%d%d:%d%d:%d%d execve%(", trace { "-t" })
+    assert.matches("^%d%d:%d%d:%d%d%.%d%d%d%d%d%d execve%(", trace { "-tt" })
+    assert.matches("^%d%d%d%d%d%d%d%d%d%d%.%d%d%d%d%d%d execve%(", trace { "-ttt" })
+    assert.matches("^     0%.000000 execve%(.*\n     %d%.%d+ brk", trace { "-r" })
+    assert.matches("= 0 <%d%.%d%d%d%d%d%d>\n", trace { "-T" })
+  end)
+
+  it("-q, -qq leave out messages and ends", function()
+    assert.matches("Process %d+ attached", (trace({}, { "sh", "-c", "true & wait" })))
+    assert.is_nil((trace({ "-q" }, { "sh", "-c", "true & wait" })):find("attached"))
+    assert.matches("%+%+%+ exited with 0 %+%+%+", (trace { "-q" }))
+    assert.is_nil((trace { "-qq" }):find("exited"))
+  end)
+
+  it("-y says what descriptors are open on", function()
+    assert.matches("close%(3</etc/hostname>%)", (trace({ "-y" }, { "cat", "/etc/hostname" })))
+  end)
+
+  it("-k shows stacks, -i where calls were made, -n their numbers", function()
+    assert.matches(" > /%S*libc%S*%([%w_]+%+0x%x+%) %[0x%x+%]\n", (trace({ "-k", "-e", "trace=write" }, { "echo" })))
+    assert.matches("\n%[%x+%] brk%(", (trace { "-i" }))
+    assert.matches("\n%[  12%] brk%(", (trace { "-n" }))
+  end)
+
+  it("-o writes to a file, appends with -A, feeds a command", function()
+    local directory = support.tempdir()
+    trace { "-o", directory .. "/t" }
+    local once = support.read(directory .. "/t")
+    assert.matches("^%d+ +execve%(", once)
+    trace { "-A", "-o", directory .. "/t" }
+    assert.is_true(#support.read(directory .. "/t") > 1.5 * #once)
+    trace { "-o", "|cat >" .. directory .. "/p" }
+    assert.matches("execve%(.*exited with 0", support.read(directory .. "/p"))
+  end)
+
+  it("-c counts as strace counts", function()
+    local ours = trace({ "-c", "-S", "name" }, { "cat", "/etc/hostname" })
+    local theirs = support.execute { words = { "strace", "-c", "-S", "name", "cat", "/etc/hostname" } }.stderr
+    local function counts(text)
+      local list = {}
+      for line in text:gmatch("[^\n]+") do
+        local calls, errors, name = line:match("^ *[%d.]+ +[%d.]+ +%d+ +(%d+) +(%d*) *([%w_]+)$")
+        if calls then list[#list + 1] = ("%s %s %s"):format(name, calls, errors) end
+      end
+      return table.concat(list, "\n")
+    end
+    -- strace does not count exit_group, which never returns.
+    assert.equal(counts(theirs), (counts(ours):gsub("exit_group 1 \n", ""):gsub("total %d+", function(text)
+      return "total " .. tonumber(text:match("%d+")) - 1
+    end)))
+    assert.matches("^%% time     seconds  usecs/call     calls    errors syscall\n%-%-%-%-%-%- ", ours)
+  end)
+
+  it("-C prints lines and the table, -U chooses columns", function()
+    assert.matches("exited with 0.*%% time", (trace { "-C" }))
+    assert.matches("^    calls    errors syscall\n", (trace { "-c", "-U", "calls,errors,name" }))
+  end)
+
+  it("-E sets and removes variables, --chdir the directory", function()
+    local _, result = trace({ "-q", "-o", "/dev/null", "-E", "ONE=1", "-E", "HOME" }, { "sh", "-c", "echo $ONE $HOME" })
+    assert.equal("1\n", result.stdout)
+    _, result = trace({ "-o", "/dev/null", "--chdir=/etc" }, { "pwd" })
+    assert.equal("/etc\n", result.stdout)
+  end)
+
+  it("-e read= and write= dump what went through a descriptor", function()
+    assert.matches(" | 00000  61 62 63 0a +abc%. +|\n", (trace({ "-e", "write=1" }, { "echo", "abc" })))
+  end)
+
+  it("what is not there is refused by name", function()
+    for _, options in ipairs { { "-x" }, { "-X", "raw" }, { "-Y" }, { "-yy" }, { "-b", "execve" }, { "-D" }, { "-d" },
+      { "-I", "1" }, { "-N" }, { "-O", "1" }, { "--syscall-limit=3" }, { "-e", "inject=all:error=EIO" },
+      { "-e", "kvm=vcpu" }, { "-e", "verbose=none" }, { "--decode-fds=socket" } } do
+      local text, result = trace(options)
+      assert.equal(125, result.status, table.concat(options, " "))
+      assert.matches("^luatrace: [^\n]+\n$", text)
+    end
+  end)
+
+  it("-e with a wrong set says which word", function()
+    assert.matches("there is no call \"opne\" %(did you mean open", (trace { "-e", "trace=opne" }))
+    assert.matches("%-e status= takes successful", (trace { "-e", "status=good" }))
+    assert.matches("there is no signal \"SIGX\"", (trace { "-e", "signal=SIGX" }))
+    assert.matches("no such keyword", (trace { "-e", "colour=red" }))
+  end)
+end)
