@@ -177,6 +177,35 @@ local function first_late(call, plan)
   return #plan + 1
 end
 
+--- So much is read ahead of each pointer: paths and most structs fit.
+local AHEAD, PAGE = 512, 4096
+
+--- Two pointers or more whose targets will be printed: one read for all.
+local function read_ahead(call, plan, from, to, phase)
+  local memory, raw = call.memory, call.raw
+  if not memory or not memory.prefetch then return false end
+  local ranges
+  local first
+  for place = from, to do
+    local argument = plan[place]
+    local direction = argument.type.direction
+    local wanted = direction and (direction == "in" or phase == "exit" and not call.failed)
+    local address = wanted and raw[argument.i]
+    if address and type(address) == "number" and address > PAGE and is_used(call, argument) then
+      local range = { address, math.min(AHEAD, PAGE - address % PAGE) }
+      if not first then
+        first = range
+      else
+        ranges = ranges or { first }
+        ranges[#ranges + 1] = range
+      end
+    end
+  end
+  if not ranges then return false end
+  memory:prefetch(ranges)
+  return true
+end
+
 --- Appends the arguments that are known at this phase: at "entry" those before the first late one, at "exit" the rest.
 -- The comma before the first late one is there at entry already, as strace has it: "read(3, ".
 ---@param out table string.buffer
@@ -188,6 +217,7 @@ function M.text_args(call, out, phase)
   local from, to = 1, #plan
   if phase == "entry" then to = late - 1 else from = late end
   local first = phase == "entry" or late == 1
+  local ahead = to > from and read_ahead(call, plan, from, to, phase)
   for place = from, to do
     local argument = plan[place]
     if not argument.when or argument.when(call) then
@@ -201,6 +231,7 @@ function M.text_args(call, out, phase)
       argument.type.text(out, call, argument.type.load(call, raw[argument.i]))
     end
   end
+  if ahead then call.memory:forget() end
   if phase ~= "entry" then return end
   local waiting = plan[late]
   if waiting then

@@ -290,6 +290,8 @@ end
 ---@param length integer
 ---@return string|nil bytes short at a hole; nil, message, "EFAULT" when even the first byte cannot be read
 function Memory:read(address, length)
+  local known = self.fetched and self.fetched[address]
+  if known and #known >= length then return known:sub(1, length) end
   return self.call.session.tracer:read(self.call.tracee, address_of(address, "memory:read"), length)
 end
 
@@ -302,6 +304,9 @@ end
 ---@param max integer|nil default 4096 (PATH_MAX)
 ---@return string|nil bytes, boolean|string truncated
 function Memory:cstring(address, max)
+  local known = self.fetched and self.fetched[address]
+  local zero = known and known:find("\0", 1, true)
+  if zero and zero <= (max or 4096) then return known:sub(1, zero - 1), false end
   return self.call.session.tracer:read_cstring(self.call.tracee, address_of(address, "memory:cstring"), max or 4096)
 end
 
@@ -318,10 +323,18 @@ function Memory:alloc(length)
   return self.call.session.scratch:alloc(self.call, length)
 end
 
---- See decode.lua: several reads at once.
+--- What is needed next from several places is read with one system call, and remembered until `forget`.
+---@param ranges { [1]: any, [2]: integer }[] address and size each
 function Memory:prefetch(ranges)
-  return self.call.session.tracer:read_ranges(self.call.tracee, ranges)
+  self.call.session.tracer:read_ranges(self.call.tracee, ranges)
+  local fetched = {}
+  for i = 1, #ranges do
+    if ranges[i].bytes then fetched[ranges[i][1]] = ranges[i].bytes end
+  end
+  self.fetched = fetched
 end
+
+function Memory:forget() self.fetched = nil end
 
 local computed = {
   raw = Call.raw_args,

@@ -133,6 +133,19 @@ describe("registers, ABIs, memory", function()
     assert.equal("alive\n", registers("pointers", { "-o", "/dev/null" }, "").stdout)
   end)
 
+  it("25: what several pointers of a call lead to is read with one system call", function()
+    local result = support.strace { options = { "-s", "64", "-e", "trace=process_vm_readv" },
+      cmd = { support.binary, "-o", "/dev/null", "-e", "trace=renameat2", "--", "mv", "/tmp/absent-1",
+        "/tmp/absent-2" } }
+    local both = 0
+    for line in result.trace:gmatch("process_vm_readv[^\n]+") do
+      local one, two = line:find("absent-1", 1, true), line:find("absent-2", 1, true)
+      assert.equal(one ~= nil, two ~= nil, line)
+      if one then both = both + 1 end
+    end
+    assert.is_true(both > 0)
+  end)
+
   it("25: memory is read anew after exec", function()
     local result = support.run { options = { "--kernel-without=process_vm" },
       lua = 'on.write(function(call) call.buf = call.buf:upper() end)', cmd = { "sh", "-c", "echo a; exec echo b" } }
