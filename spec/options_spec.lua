@@ -72,6 +72,15 @@ describe("options", function()
     assert.matches("^    calls    errors syscall\n", (trace { "-c", "-U", "calls,errors,name" }))
   end)
 
+  it("--tree tells who executed what and how it ended, and traps no call for it", function()
+    local text = trace({ "--tree" }, { "sh", "-c", "ls / >/dev/null; sh -c 'exit 3'; exec true" })
+    assert.matches("^ +%d+%.%d%d%d s  sh %-c .* exec\n +%d+%.%d%d%d s  true +=? ?= 0\n", text)
+    assert.matches("\n +%d%.%d%d%d s    ls / += 0\n", text)
+    assert.matches("\n +%d%.%d%d%d s    sh %-c \"exit 3\" += 3\n", text)
+    local plan = support.run { options = { "--tree", "--explain" } }
+    assert.is_nil(plan.stdout:find("\nexecve"))
+  end)
+
   it("-E sets and removes variables, --chdir the directory", function()
     local _, result = trace({ "-q", "-o", "/dev/null", "-E", "ONE=1", "-E", "HOME" }, { "sh", "-c", "echo $ONE $HOME" })
     assert.equal("1\n", result.stdout)

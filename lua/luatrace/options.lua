@@ -80,6 +80,8 @@ for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbos
 end
 row { long = "format", value = "FORMAT", field = "format", kind = "value", check = one_of("text", "json"),
   help = "text (default), or json: one object a line" }
+row { long = "tree", field = "tree", kind = "flag",
+  help = "no lines, but who executed what, how each process ended and how long it took" }
 row { short = "P", long = "trace-path", value = "PATH", field = "paths", kind = "list",
   help = "only calls that have to do with PATH (may be repeated)" }
 row { short = "z", long = "successful-only", field = "expressions", kind = "list", as = "status=successful",

@@ -14,7 +14,7 @@ local quiet_levels = {
 }
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "format", "expressions", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "tree", "expressions", "output", "summary", "summary_only", "paths" }
 
 local function copy(set)
   local result = {}
@@ -96,6 +96,11 @@ function M.choose(parsed, has_script)
     parsed.separate = nil
   end
   local outputs = {}
+  if parsed.tree then
+    local output, why = require("luatrace.output.tree").open { path = parsed.output, append = parsed.append }
+    if not output then return nil, why end
+    return { output }
+  end
   if parsed.format == "json" and not parsed.summary_only then
     local text = require "luatrace.output.text"
     local output, why = require("luatrace.output.json").open { path = parsed.output, append = parsed.append,

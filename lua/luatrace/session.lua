@@ -310,7 +310,7 @@ stops[kind.BIRTH] = function(self, stop)
   self.tree:birth { tracee = stop.tracee, tid = stop.tid, pid = stop.pid, parent_tracee = stop.parent,
     clone_flags = tonumber(stop.message), time = tonumber(stop.time) }
   for i = 1, #self.observers do
-    if self.observers[i].birth then self.observers[i]:birth(stop) end
+    if self.observers[i].birth then self.observers[i]:birth(stop, self.tree:thread(stop.tracee)) end
   end
 end
 

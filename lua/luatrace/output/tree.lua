@@ -1,0 +1,93 @@
+--- Output format "tree" (--tree): who executed what, how it ended, how long it took; printed at the end.
+--
+--   0.041 s  gcc -c x.c                      = 0
+--   0.032 s    /usr/lib/gcc/.../cc1 -quiet   = 0
+--   0.004 s    as -o x.o /tmp/ccX.s          = 0
+
+local bit = require "bit"
+local constants = require "luatrace.constants"
+local quote = require "luatrace.quote"
+local sink = require "luatrace.output.sink"
+
+local M = {}
+
+---@class luatrace.TreeOutput
+local Tree = {}
+Tree.__index = Tree
+
+--- It needs births, execs and ends only: no call is trapped for it.
+---@param options { path: string?, append: boolean? }
+---@return luatrace.TreeOutput|nil, string? message
+function M.open(options)
+  local self = setmetatable({ calls = nil, nodes = {}, roots = {} }, Tree)
+  local target, message = sink.open(options)
+  if not target then return nil, message end
+  self.sink = target
+  return self
+end
+
+function Tree.entry() end
+function Tree.exit() end
+function Tree.signal() end
+function Tree.group() end
+function Tree.superseded() end
+
+--- A process under its parent; threads are no processes.
+function Tree:birth(stop, thread)
+  if stop.tid ~= stop.pid then return end
+  local parent = thread.process.parent
+  local above = parent and self.nodes[parent]
+  local node = { process = thread.process, started = tonumber(stop.time), children = {}, images = {} }
+  self.nodes[thread.process] = node
+  table.insert(above and above.children or self.roots, node)
+end
+
+function Tree:exec(stop, process)
+  local node = self.nodes[process]
+  if not node then return end
+  local words = {}
+  for i, word in ipairs(process.argv or {}) do
+    words[i] = word:find("^[%w_./:=,+%-]+$") and word or quote.string(word)
+  end
+  table.insert(node.images, { time = tonumber(stop.time), text = table.concat(words, " "), exe = process.exe })
+end
+
+function Tree:exit_process(stop, thread)
+  local node = self.nodes[thread.process]
+  if not node or thread.tid ~= thread.process.pid then return end
+  node.ended, node.status = tonumber(stop.time), stop.status
+  self.nodes[thread.process] = nil
+end
+
+local function ending(status)
+  if not status then return "?" end
+  local low = bit.band(status, 0x7f)
+  if low == 0 then return tostring(bit.band(bit.rshift(status, 8), 0xff)) end
+  return constants.signals.by_value[low] or "signal " .. low
+end
+
+local function put(out, node, depth, last)
+  local finish = node.ended or last
+  for i, image in ipairs(node.images) do
+    local over = node.images[i + 1] and node.images[i + 1].time or finish
+    local text = ("  "):rep(depth) .. image.text
+    -- An image that another one replaced has no status of its own.
+    out:put(("%8.3f s  %-60s %s\n"):format((over - image.time) / 1e9, text,
+      node.images[i + 1] and "exec" or "= " .. ending(node.status)))
+  end
+  if #node.images == 0 then
+    out:put(("%8.3f s  %-60s = %s\n"):format((finish - node.started) / 1e9, ("  "):rep(depth) .. "(fork)",
+      ending(node.status)))
+  end
+  for _, child in ipairs(node.children) do put(out, child, depth + 1, last) end
+end
+
+function Tree:finish()
+  local out = require("string.buffer").new()
+  local last = tonumber(require("luatrace.sys").monotonic())
+  for _, root in ipairs(self.roots) do put(out, root, 0, last) end
+  self.sink:close(out)
+  self.failed = self.sink.failed
+end
+
+return M
