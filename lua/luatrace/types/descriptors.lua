@@ -1,0 +1,59 @@
+--- Descriptors, and directories to start from.
+-- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
+
+local quote = require "luatrace.quote"
+local M = require "luatrace.types.base"
+
+local internal = M.internal
+local number_of, load_i32, same = internal.number_of, internal.load_i32, internal.same
+
+--- A descriptor as a script sees it: its number, and what it is open on when somebody asks.
+---@class luatrace.ArgumentFd
+---@field num integer
+---@field path string|nil absolute path, or what /proc/PID/fd shows: "pipe:[1234]"
+---@field kind string|nil "file", "dir", "pipe", "socket", "tty", ...
+local FdValue = {}
+FdValue.__index = function(fd, key)
+  local known = rawget(fd, "known")
+  if known == nil then
+    local process = fd.process
+    known = process and process.fds:get(fd.num) or false
+    rawset(fd, "known", known)
+  end
+  return known and known[key] or nil
+end
+FdValue.__tostring = function(fd) return tostring(rawget(fd, "num")) end
+FdValue.__eq = function(a, b) return a.num == b.num end
+
+local function fd_value(call, num) return setmetatable({ num = num, process = call.process or false }, FdValue) end
+M.fd_value = fd_value
+
+local AT_FDCWD = -100
+
+local function text_fd(out, call, value)
+  out:put(tostring(value))
+  local options = call.text_options
+  if options and options.decode_fds and call.process then
+    local fd = call.process.fds:get(value)
+    if fd then out:put("<", quote.path(fd.path), fd.deleted and ">(deleted)" or ">") end
+  end
+end
+
+M.fd = { load = load_i32, size = 4, ctype = "const int32_t *", role = "fd", read = fd_value, text = text_fd,
+  plain = same, encode = function(_, value, what) return number_of(what, value, "a descriptor: a number or an fd") end }
+--- The same where the call works only on one kind of descriptor.
+for _, kind in ipairs { "socket", "epoll", "file", "dir" } do
+  M["fd_" .. kind] = setmetatable({ fd_kind = kind }, { __index = M.fd })
+end
+
+--- A directory to start from: a descriptor or AT_FDCWD.
+M.dirfd = setmetatable({ text = function(out, call, value)
+  if value ~= AT_FDCWD then return text_fd(out, call, value) end
+  out:put("AT_FDCWD")
+  local options = call.text_options
+  if options and options.decode_fds and call.process and call.process.fds:cwd() then
+    out:put("<", quote.path(call.process.fds:cwd()), ">")
+  end
+end }, { __index = M.fd })
+
+return M

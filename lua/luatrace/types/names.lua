@@ -1,0 +1,232 @@
+--- Numbers with names: enumerations, flags, signals.
+-- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
+
+local bit = require "bit"
+local constants = require "luatrace.constants"
+local M = require "luatrace.types.base"
+
+local internal = M.internal
+local band, bor, bnot, tobit = bit.band, bit.bor, bit.bnot, bit.tobit
+local u64, hex, decimal = internal.u64, internal.hex, internal.decimal
+local takes, number_of, load_i32 = internal.takes, internal.number_of, internal.load_i32
+local integer = internal.integer
+
+local function set_named(name)
+  return constants.flags[name] or error(("types: there is no set of constants %q"):format(name), 3)
+end
+
+local function unknown_comment(set, comment) return " /* " .. (comment or set.prefix .. "???") .. " */" end
+
+--- A value out of an enumeration; options: comment (strace's "F_???"), style "decimal" for unknown ones (no comment).
+---@param name string a set of luatrace.constants
+---@param options { comment: string?, of: table?, style: "hex"|"decimal"? }|nil
+function M.enum(name, options)
+  options = options or {}
+  local of = options.of or M.i32
+  local set
+  local function names()
+    set = set or set_named(name)
+    return set
+  end
+  return setmetatable({
+    text = function(out, _, value)
+      local known = names().by_value[value]
+      if not known and value < 0 then known = set.by_value[value + 4294967296] end
+      if known then return out:put(known) end
+      local number = value
+      if of.size == 4 and type(value) == "number" and value < 0 then number = value + 4294967296 end
+      if options.style == "decimal" then
+        out:put(decimal(value))
+      else
+        out:put(hex(number), unknown_comment(set, options.comment))
+      end
+    end,
+    read = function(_, value) return names().by_value[value] or value end,
+    plain = function(_, value) return names().by_value[value] or value end,
+    encode = function(_, value, what)
+      if type(value) ~= "string" then return number_of(what, value, "a name or a number") end
+      return names().by_name[value] or
+        takes(what, ("a name such as %q"):format(set[1][1]), value)
+    end,
+  }, { __index = of })
+end
+
+--- A set of flags as a script sees it.
+---@class luatrace.Flags
+---@field value number
+local Flags = {}
+Flags.__index = Flags
+Flags.__tostring = function(flags) return flags.type.string(flags.value) end
+Flags.__eq = function(a, b) return a.value == b.value end
+
+--- Is this flag set? Unknown names are an error.
+---@param name string
+---@return boolean
+function Flags:has(name)
+  local bits = self.type.bits_of(name)
+  if not bits then error(("%s is none of these flags (%s)"):format(tostring(name), self.type.examples()), 2) end
+  local mask = self.type.enum_mask
+  if mask and band(bits, bnot(mask)) == 0 then return band(self.value, mask) == bits end
+  return bits ~= 0 and band(self.value, bits) == bits
+end
+
+--- The names of the flags that are set.
+---@return string[]
+function Flags:names()
+  local list = {}
+  for name in tostring(self):gmatch("[%u_][%w_]*") do list[#list + 1] = name end
+  return list
+end
+
+--- A new value with flags added or taken away: call.flags = call.flags:with "O_TRUNC"
+function Flags:with(name) return setmetatable({ type = self.type, value = bor(self.value, self.type.bits_of(name) or
+  error(("%s is none of these flags"):format(tostring(name)), 2)) }, Flags) end
+function Flags:without(name) return setmetatable({ type = self.type, value = band(self.value,
+  bnot(self.type.bits_of(name) or error(("%s is none of these flags"):format(tostring(name)), 2))) }, Flags) end
+
+--- Bits below 2^32 as bit operations give them are signed.
+local function unsigned(value) return value < 0 and value + 4294967296 or value end
+
+--- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
+-- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }),
+-- except (names of these bits do not count).
+-- Where the enumeration has no name: strict makes all of it flags, split takes the enumeration's own bits as flags.
+---@param name string a set of luatrace.constants
+---@param options table|nil enum, mask, comment, of, zero, strict, split, shifted
+function M.flags(name, options)
+  options = options or {}
+  local of = options.of or M.u32
+  local cache = {}
+  local self = { enum_mask = options.mask }
+  local set, enum_set
+  local function load_sets()
+    if not set then
+      set = set_named(name)
+      enum_set = options.enum and set_named(options.enum)
+    end
+  end
+  --- The names of the bits of `set` in `left`, appended to `parts`; what is left then.
+  local except = options.except or 0
+  local function take(parts, from, left)
+    for i = 1, #from do
+      local bits = from[i][2]
+      if type(bits) == "number" and bits < 4294967296 and bits ~= 0 and band(bits, except) == 0 then
+        local wanted = tobit(bits)
+        if left ~= 0 and band(left, wanted) == wanted then
+          parts[#parts + 1] = from[i][1]
+          left = band(left, bnot(wanted))
+        end
+      end
+    end
+    return left
+  end
+  --- Flags above bit 31: as 64-bit numbers.
+  local function build_wide(value)
+    local parts, wide = {}, u64(value)
+    if enum_set then
+      local chosen = tonumber(band(wide, u64(options.mask)))
+      parts[1] = enum_set.by_value[chosen] or hex(chosen)
+      wide = band(wide, bnot(u64(options.mask)))
+    end
+    for i = 1, #set do
+      local bits = u64(set[i][2])
+      if bits ~= 0 and band(wide, bits) == bits then
+        parts[#parts + 1] = set[i][1]
+        wide = band(wide, bnot(bits))
+      end
+    end
+    if wide ~= 0 then
+      parts[#parts + 1] = #parts == 0 and hex(wide) .. unknown_comment(set, options.comment) or hex(wide)
+    end
+    return table.concat(parts, "|")
+  end
+  local function build(value)
+    load_sets()
+    if type(value) ~= "number" or value >= 4294967296 or value < -2147483648 then return build_wide(value) end
+    local parts, left = {}, value
+    local shifted, number = options.shifted, nil
+    if shifted then
+      number = band(bit.rshift(value, shifted.shift), shifted.mask)
+      left = band(left, bnot(bit.lshift(shifted.mask, shifted.shift)))
+    end
+    if enum_set then
+      local chosen = band(left, options.mask)
+      local known = enum_set.by_value[unsigned(chosen)]
+      if known or not (options.strict or options.split) then
+        parts[1] = known or hex(unsigned(chosen))
+        left = band(left, bnot(options.mask))
+      elseif options.split then
+        left = take(parts, enum_set, left)
+      end
+    end
+    local from_enum = #parts
+    if left == 0 and #parts == 0 and not number then
+      return not options.except and set.by_value[0] or options.zero or "0"
+    end
+    left = take(parts, set, left)
+    if left ~= 0 then
+      local rest = hex(unsigned(left))
+      if #parts == 0 or options.strict and #parts == from_enum then
+        rest = rest .. unknown_comment(set, options.comment)
+      end
+      parts[#parts + 1] = rest
+    end
+    if number and number ~= 0 then parts[#parts + 1] = ("%d<<%s"):format(number, shifted.name) end
+    return #parts == 0 and "0" or table.concat(parts, "|")
+  end
+  function self.string(value)
+    local text = type(value) == "number" and cache[value]
+    if text then return text end
+    text = build(value)
+    if type(value) == "number" then cache[value] = text end
+    return text
+  end
+  function self.bits_of(flag)
+    load_sets()
+    local bits = set.by_name[flag]
+    if bits == nil and enum_set then bits = enum_set.by_name[flag] end
+    return bits
+  end
+  function self.examples()
+    load_sets()
+    local names = {}
+    for i = 1, math.min(4, #set) do names[i] = set[i][1] end
+    return table.concat(names, ", ") .. (#set > 4 and ", ..." or "")
+  end
+  function self.text(out, _, value) out:put(self.string(value)) end
+  function self.read(_, value) return setmetatable({ value = value, type = self }, Flags) end
+  function self.plain(_, value)
+    if value == 0 and not enum_set then return M.empty_list end
+    local list = {}
+    for part in self.string(value):gmatch("[^|%s]+") do
+      if part:find("^%w") then list[#list + 1] = part end
+    end
+    return #list > 0 and list or M.empty_list
+  end
+  function self.encode(_, value, what)
+    if type(value) == "table" and getmetatable(value) == Flags then return value.value end
+    if type(value) ~= "string" then return number_of(what, value, "flags: a string such as \"A|B\" or a number") end
+    local bits = 0
+    for flag in value:gmatch("[^|%s]+") do
+      local one = self.bits_of(flag) or tonumber(flag)
+      if not one then takes(what, "flags such as " .. self.examples(), value) end
+      bits = bor(bits, one)
+    end
+    return unsigned(bits)
+  end
+  return setmetatable(self, { __index = of })
+end
+
+--- A signal number.
+M.signal = integer { load = load_i32, size = 4, ctype = "const int32_t *",
+  text = function(out, _, value) out:put(constants.signals.by_value[value] or decimal(value)) end,
+  read = function(_, value) return constants.signals.by_value[value] or value end,
+  plain = function(_, value) return constants.signals.by_value[value] or value end,
+  encode = function(_, value, what)
+    if type(value) == "number" then return value end
+    return constants.signals.by_name[value] or takes(what, "a signal such as \"SIGTERM\"", value)
+  end }
+
+internal.set_named, internal.unsigned = set_named, unsigned
+
+return M

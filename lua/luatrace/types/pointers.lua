@@ -1,0 +1,226 @@
+--- Pointers by direction, and what most of them lead to: bytes, strings, paths.
+-- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
+
+local quote = require "luatrace.quote"
+local M = require "luatrace.types.base"
+
+local internal = M.internal
+local hex, takes, number_of = internal.hex, internal.takes, internal.number_of
+local sibling, load_u64, siblings_of = internal.sibling, internal.load_u64, internal.siblings_of
+local named_siblings = internal.named_siblings
+
+local IN, OUT, INOUT = "in", "out", "inout"
+
+--- Out-memory is there when the call has succeeded.
+local function is_there(call, direction)
+  if direction == IN then return true end
+  return call.phase == "exit" and not call.failed
+end
+
+local function fetchable(call, direction)
+  if direction == INOUT then return true end
+  return is_there(call, direction)
+end
+
+local function pointer(direction, inner)
+  local self = { load = load_u64, size = "long", direction = direction, inner = inner, role = inner.role,
+    at_entry = inner.at_entry,
+    siblings = siblings_of { inner }, path_limit = inner.path_limit }
+  self.late = direction ~= IN
+  function self.read(call, address, scope)
+    if address == 0 then return M.NULL end
+    if not fetchable(call, direction) then
+      if call.phase == "exit" then return address end
+      return nil, "it is there only after call:run()", "EAGAIN"
+    end
+    local value = inner.fetch(call, address, scope)
+    if value == nil then return address end
+    return inner.value and inner.value(call, value, scope) or value
+  end
+  function self.text(out, call, address, scope)
+    if address == 0 then return out:put("NULL") end
+    if not is_there(call, direction) then
+      if call.failed and inner.text_failed then return inner.text_failed(out, call, address, scope) end
+      return out:put(hex(address))
+    end
+    local value = inner.fetch(call, address, scope, true)
+    if value == nil then return out:put(hex(address)) end
+    return inner.text(out, call, value, scope)
+  end
+  function self.plain(call, address, scope)
+    if address == 0 then return nil end
+    if not is_there(call, direction) then return hex(address) end
+    local value = inner.fetch(call, address, scope)
+    if value == nil then return hex(address) end
+    return inner.plain(call, value, scope)
+  end
+  --- Memory that no other pointer inside says otherwise of has this pointer's direction.
+  function self.extents(call, address, scope, add)
+    if address == 0 then return end
+    local written = direction ~= IN and is_there(call, OUT)
+    inner.extents(call, address, scope, function(at, length, way)
+      if way then return add(at, length, way) end
+      if direction ~= OUT then add(at, length, "read") end
+      if written then add(at, length, "written") end
+    end)
+  end
+  --- Before the call a new value goes into scratch memory; after it, into the program's own.
+  function self.assign(call, address, value, what)
+    if value == M.NULL or value == nil then return 0 end
+    if type(value) == "number" or type(value) == "cdata" then return value end
+    if call.phase ~= "entry" and direction == IN then error(what .. " can only be changed before call:run()", 0) end
+    if call.phase ~= "entry" and address == 0 then error(what .. " is NULL: there is nowhere to write to", 0) end
+    if inner.store and call.phase ~= "entry" then return inner.store(call, address, value, what) end
+    local bytes, problem, problem_name = inner.bytes_of(call, value, what)
+    if not bytes then return nil, problem, problem_name end
+    if call.phase == "entry" then
+      local target, message, name = call.memory:alloc(#bytes)
+      if not target then return nil, message, name end
+      local ok, failure, code = call.memory:write(target, bytes)
+      if not ok then return nil, failure, code end
+      return target
+    end
+    local room = inner.capacity(call, address)
+    if #bytes > room then bytes = bytes:sub(1, room) end
+    local ok, failure, code = call.memory:write(address, bytes)
+    if not ok then return nil, failure, code end
+    return address
+  end
+  self.encode = function(_, value, what) return number_of(what, value, "an address") end
+  return self
+end
+
+--- A pointer of the caller's that is read when the call is entered.
+---@param inner table what it points to
+function M.ptr_in(inner) return pointer(IN, inner) end
+--- Filled by the kernel; read when the call has succeeded.
+function M.ptr_out(inner) return pointer(OUT, inner) end
+--- Both: printed as the call leaves it.
+function M.ptr_inout(inner) return pointer(INOUT, inner) end
+--- Both, where strace prints it before and after: "[0] => [10]" when `changed(call)`.
+---@param changed fun(call: table): boolean
+function M.ptr_change(inner, changed)
+  local self = pointer(INOUT, inner)
+  function self.early(out, call, address, scope)
+    if address == 0 then return out:put("NULL") end
+    local value = inner.fetch(call, address, scope, true)
+    if value == nil then return out:put(hex(address)) end
+    inner.text(out, call, value, scope)
+  end
+  function self.text(out, call, address, scope)
+    if address == 0 or call.failed or not changed(call) then return end
+    local value = inner.fetch(call, address, scope, true)
+    if value == nil then return out:put(" => ", hex(address)) end
+    out:put(" => ")
+    inner.text(out, call, value, scope)
+  end
+  return self
+end
+
+--- Nobody believes a length that a program gives.
+local MAX_BUFFER = 256 * 1024 * 1024
+local SHOWN = 32
+
+local function shown(call) return call.text_options and call.text_options.string_limit or SHOWN end
+
+local function clamp(length)
+  length = tonumber(length)
+  if length < 0 then return 0 end
+  return length < MAX_BUFFER and length or MAX_BUFFER
+end
+
+--- Bytes, as many as the sibling says: `length` for how many there may be, `valid` for how many there are.
+---@param length string|integer|fun(call: table): integer name of a sibling, or a number
+---@param valid string|nil usually "ret"
+---@param style "hex"|nil how they are printed: "\\x1f" for every byte
+function M.bytes(length, valid, style)
+  local function size(call, scope)
+    local n = type(length) == "number" and length or clamp(type(length) == "function" and length(call) or
+      sibling(call, scope, length))
+    if valid and call.phase ~= "entry" then
+      local got = clamp(sibling(call, scope, valid))
+      if got < n then n = got end
+    end
+    return n
+  end
+  local self = { siblings = named_siblings(length, valid) }
+  function self.fetch(call, address, scope, for_text)
+    local n = size(call, scope)
+    if n == 0 then return "" end
+    local limit = shown(call)
+    if for_text and n > limit then
+      local bytes = call.memory:read(address, limit + 1)
+      return bytes and #bytes > limit and bytes or nil
+    end
+    local bytes = call.memory:read(address, n)
+    if bytes and (#bytes == n or not for_text) then return bytes end
+    return nil
+  end
+  local put = style == "hex" and quote.put_hex or quote.put
+  function self.text(out, call, bytes) put(out, bytes, shown(call)) end
+  function self.plain(_, bytes) return bytes end
+  function self.extents(call, address, scope, add)
+    local n = size(call, scope)
+    if n > 0 then add(address, n) end
+  end
+  function self.capacity(call)
+    if type(length) == "number" then return length end
+    return clamp(type(length) == "function" and length(call) or sibling(call, nil, length))
+  end
+  function self.bytes_of(_, value, what)
+    if type(value) ~= "string" then takes(what, "a string of bytes", value) end
+    return value
+  end
+  return self
+end
+
+local PATH_MAX = 4096
+
+local function string_type(limit_of, fields)
+  local self = fields or {}
+  function self.fetch(call, address, _, for_text)
+    local bytes, truncated = call.memory:cstring(address, for_text and limit_of(call) + 1 or PATH_MAX)
+    if not bytes then return nil end
+    return { bytes = bytes, truncated = truncated == true }
+  end
+  function self.value(_, string) return string.bytes end
+  function self.text(out, call, string) quote.put_string(out, string.bytes, limit_of(call), string.truncated) end
+  function self.plain(_, string) return string.bytes end
+  function self.extents(call, address, _, add)
+    local bytes = call.memory:cstring(address, PATH_MAX)
+    if bytes then add(address, #bytes + 1) end
+  end
+  self.capacity = self.capacity or function() return 0 end
+  function self.bytes_of(_, value, what)
+    if type(value) ~= "string" then takes(what, "a string", value) end
+    if value:find("%z") then takes(what, "a string without NUL", value) end
+    return value .. "\0"
+  end
+  return self
+end
+
+--- A string ended by NUL.
+M.cstring = string_type(shown)
+--- The name of a thread: the kernel takes 15 bytes.
+M.comm = string_type(function() return 15 end)
+--- The same where the kernel writes it: into so many bytes.
+---@param room string|integer name of the argument, or a number
+function M.string_out(room)
+  return string_type(shown, { siblings = named_siblings(room), capacity = function(call)
+    return type(room) == "number" and room or clamp(sibling(call, nil, room))
+  end })
+end
+--- A path in the file system, relative to the working directory or to a descriptor argument.
+M.path = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
+---@param dirfd string name of the descriptor argument
+function M.path_at(dirfd)
+  local self = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
+  self.dirfd = dirfd
+  return self
+end
+
+internal.IN, internal.OUT, internal.INOUT = IN, OUT, INOUT
+internal.pointer, internal.shown, internal.clamp = pointer, shown, clamp
+internal.PATH_MAX = PATH_MAX
+
+return M
