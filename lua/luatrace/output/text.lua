@@ -12,8 +12,8 @@ local bit = require "bit"
 local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
-local siginfo = require "luatrace.output.siginfo"
 local sink = require "luatrace.output.sink"
+local siginfo = require "luatrace.structs.siginfo"
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
 
@@ -257,13 +257,16 @@ function Text:birth(stop)
   end
 end
 
+--- PTRACE_GETSIGINFO gives a 64-bit tracer the 64-bit layout, whatever the tracee is.
+local tracers_view = { arch = { name = "x86_64", pointer_size = 8, bits = 64 } }
+
 function Text:signal(stop, signal)
   local shown = self.style.signals
   if shown and not shown[signal.name] then return end
   self:leader(stop.tid, tonumber(stop.time))
   local out = self.out
   out:put("--- ", signal.name, " ")
-  siginfo.put(out, signal.info.bytes)
+  siginfo.text(out, tracers_view, signal.info.bytes)
   out:put(" ---\n")
   if self.style.stack then self:put_stack { stack = function()
     return signal.session.tracer:stack(stop.tracee)
