@@ -150,6 +150,16 @@ describe("mistakes", function()
         "must be called from the handler itself")
     end)
 
+    it("a watch handler that asks for the result", function()
+      fails({ lua = "watch.write(function(call) call:run() end)", cmd = yes }, 125,
+        "%(%-%-lua%):1: watch.write sees the call at its entry only: use on.write")
+      fails({ lua = "watch.write = 1", cmd = yes }, 125, "write watch.write%(function")
+      local seen = support.run { lua = "watch.write(function(call) io.stderr:write(call.buf) call.buf = 'no\\n' end)",
+        cmd = yes }
+      assert.equal("yes\n", seen.stderr)
+      assert.matches("^no\n", seen.stdout)
+    end)
+
     it("the seed of a failed run that used chance is printed", function()
       local code = "on.write(function(call) if random() >= 0 then error 'oops' end end)"
       local result = fails({ lua = code, cmd = yes }, 125, "oops")

@@ -138,6 +138,9 @@ end
 ---@return any result, string? errno  nil and the error's name when it failed
 function Call:run()
   is_live(self)
+  if rawget(self, "watching") then
+    misuse(("watch.%s sees the call at its entry only: use on.%s to have its result"):format(self.name, self.name))
+  end
   if self.phase == "exit" then
     misuse(("%s has already run: call:run() may be called once"):format(self.name))
   end

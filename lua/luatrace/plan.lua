@@ -155,7 +155,7 @@ local function collect(registry, observers)
   local all_reason
   for _, handler in ipairs(registry.on) do
     local pattern = handler.pattern
-    local name = ('on["%s"] at %s'):format(pattern, handler.where)
+    local name = ('%s["%s"] at %s'):format(handler.verb or "on", pattern, handler.where)
     if everything[pattern] then
       all[#all + 1] = handler.fn
       all_reason = all_reason or name

@@ -1,7 +1,7 @@
 --- What a script sees: its environment, and the registry of what it asks for.
 --
--- A script gets the full Lua library and these names: on, at, random, script, print (checked: output that fails ends
--- the run), luatrace. `require "luatrace"` gives the same as a module.
+-- A script gets the full Lua library and these names: on, watch, at, random, hide_vdso, script, print (checked: output
+-- that fails ends the run), luatrace.
 --
 --   local script = require "luatrace.script"
 --   local registry, environment = script.new { seed = 1, args = {} }
@@ -30,23 +30,33 @@ local function check_pattern(pattern, level)
   if not ok then error(message, level + 1) end
 end
 
---- on.openat(fn), on["%file"](fn), on["/regex"](fn), on["open,openat"](fn).
-local function new_on(registry)
+--- A handler that only looks on: it cannot wait for the result, so that the cheapest mechanism may serve it.
+local function watcher(fn)
+  return function(call)
+    rawset(call, "watching", true)
+    fn(call)
+    rawset(call, "watching", nil)
+  end
+end
+
+--- on.openat(fn), on["%file"](fn), on["/regex"](fn), on["open,openat"](fn); `name` is "on" or "watch".
+local function new_on(registry, name)
   return setmetatable({}, {
     __index = function(on, pattern)
       if type(pattern) ~= "string" then
-        error(("on[...] takes the name of a call or a set such as \"%%file\", not a %s"):format(type(pattern)), 2)
+        error(("%s[...] takes the name of a call or a set such as \"%%file\", not a %s"):format(name, type(pattern)), 2)
       end
       check_pattern(pattern, 2)
       local function register(fn)
-        expect_function(fn, "on." .. pattern, 2)
-        table.insert(registry.on, { pattern = pattern, fn = fn, where = caller_of(2) })
+        expect_function(fn, name .. "." .. pattern, 2)
+        table.insert(registry.on, { pattern = pattern, fn = name == "watch" and watcher(fn) or fn, where = caller_of(2),
+          verb = name })
       end
       rawset(on, pattern, register)
       return register
     end,
-    __newindex = function(_, name)
-      error(("write on.%s(function(call) ... end), not on.%s = ..."):format(name, name), 2)
+    __newindex = function(_, key)
+      error(("write %s.%s(function(call) ... end), not %s.%s = ..."):format(name, key, name, key), 2)
     end,
   })
 end
@@ -96,7 +106,8 @@ end
 function M.new(options)
   local registry = { on = {}, at = {} }
   local environment = {
-    on = new_on(registry),
+    on = new_on(registry, "on"),
+    watch = new_on(registry, "watch"),
     at = new_at(registry),
     random = counted_random(registry, options.seed),
     print = checked_print,

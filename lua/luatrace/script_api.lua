@@ -8,6 +8,10 @@
 ---@type table<string, fun(handler: luatrace.Handler)>
 on = {}
 
+--- The same for handlers that only look on, answer, fail, delay or kill: they see a call at its entry.
+---@type table<string, fun(handler: luatrace.Handler)>
+watch = {}
+
 ---@class luatrace.At
 ---@field start fun(handler: fun(process: luatrace.Process)) the program's own image is in place
 ---@field exec fun(handler: fun(process: luatrace.Process)) a process has a new image
