@@ -81,6 +81,21 @@ describe("options", function()
     assert.is_nil(plan.stdout:find("\nexecve"))
   end)
 
+  it("a link named strace has strace's defaults", function()
+    local directory = support.tempdir()
+    os.execute(("ln -s %s %s/strace"):format(support.binary, directory))
+    local function run(options)
+      local words = { directory .. "/strace", "-o", directory .. "/t" }
+      for _, word in ipairs(options) do words[#words + 1] = word end
+      support.execute { words = words }
+      return support.read(directory .. "/t")
+    end
+    local alone = run { "sh", "-c", "true & ls >/dev/null & wait" }
+    assert.matches("^execve%(", alone)
+    assert.is_nil(alone:find('execve%("[^"]*ls"'))
+    assert.matches('%d+ +execve%("[^"]*ls"', run { "-f", "sh", "-c", "ls >/dev/null & wait" })
+  end)
+
   it("-E sets and removes variables, --chdir the directory", function()
     local _, result = trace({ "-q", "-o", "/dev/null", "-E", "ONE=1", "-E", "HOME" }, { "sh", "-c", "echo $ONE $HOME" })
     assert.equal("1\n", result.stdout)

@@ -32,7 +32,8 @@ int main(int argc, char **argv) {
   if (!failed) {
     lua_getfield(L, -1, "main");
     lua_createtable(L, argc > 0 ? argc - 1 : 0, 0);
-    for (int i = 1; i < argc; i++) {
+    /* [0] is the name that we were called by: "strace" has strace's defaults. */
+    for (int i = 0; i < argc; i++) {
       lua_pushstring(L, argv[i]);
       lua_rawseti(L, -2, i);
     }

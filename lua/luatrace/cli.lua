@@ -211,8 +211,15 @@ local function exit_code(session, run)
   return run.status or 0
 end
 
+--- Called through a link named strace, strace's defaults hold: children are not followed, no word is a script.
+local function as_strace(parsed)
+  parsed.called_as = "strace"
+  if not parsed.follow then parsed.no_follow = true end
+  parsed.separated = true
+end
+
 --- Runs luatrace.
----@param argv string[] without the program's name
+---@param argv string[] the words; [0], where it is given, is the name that we were called by
 ---@return integer exit code
 function M.main(argv)
   -- Most runs are short, and a stop leaves the compiled code anyway: compile only what is hot indeed (measured on
@@ -223,6 +230,7 @@ function M.main(argv)
     complain(message)
     return FAILED
   end
+  if (argv[0] or ""):match("[^/]*$") == "strace" then as_strace(parsed) end
   if parsed.help then
     io.stdout:write(options.help())
     return io.stdout:flush() and 0 or FAILED

@@ -12,6 +12,7 @@ local bit = require "bit"
 local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
+local engine = require "luatrace.engine"
 local sink = require "luatrace.output.sink"
 local siginfo = require "luatrace.structs.siginfo"
 local sys = require "luatrace.sys"
@@ -252,7 +253,8 @@ end
 
 function Text:birth(stop)
   self.alive = self.alive + 1
-  if stop.parent ~= 0 and not (self.style.quiet and self.style.quiet.attach) then
+  local attached = bit.band(stop.flags, engine.flag.ATTACHED) ~= 0
+  if (stop.parent ~= 0 or attached) and not (self.style.quiet and self.style.quiet.attach) then
     self.sink:message(("%s: Process %d attached\n"):format(self.name, stop.tid))
   end
 end
