@@ -13,7 +13,7 @@ local better = {
 local function normal(text)
   text = text:gsub("0x%x%x%x%x%x+", "ADDRESS")
   -- How often libc draws until a temporary name is free of bias is chance.
-  text = text:gsub("\ngetrandom%([^\n]*", "")
+  text = text:gsub("\n[^\n]*getrandom%([^\n]*", "")
   text = text:gsub("tv_sec=%-?%d+, tv_[nu]sec=%d+", "TIME"):gsub("si_[us]time=%d+", "TIME")
   text = text:gsub("(p?t?g?i?d=)%[?%d%d+%]?", "%1PID"):gsub("(sysinfo%().-\n", "%1...\n")
   text = text:gsub("f_bfree=%d+, f_bavail=%d+, f_files=%d+, f_ffree=%d+", "FREE"):gsub("st_size=%d+", "SIZE")
