@@ -110,7 +110,7 @@ describe("options", function()
   it("what is not there is refused by name", function()
     for _, options in ipairs { { "-x" }, { "-X", "raw" }, { "-Y" }, { "-yy" }, { "-b", "execve" }, { "-D" }, { "-d" },
       { "-I", "1" }, { "-N" }, { "-O", "1" }, { "--syscall-limit=3" }, { "-e", "inject=all:error=EIO" },
-      { "-e", "kvm=vcpu" }, { "-e", "verbose=none" }, { "--decode-fds=socket" } } do
+      { "-e", "kvm=vcpu" }, { "--detach-on=execve" }, { "-e", "verbose=none" }, { "--decode-fds=socket" } } do
       local text, result = trace(options)
       assert.equal(125, result.status, table.concat(options, " "))
       assert.matches("^luatrace: [^\n]+\n$", text)

@@ -184,6 +184,9 @@ local function prepare(parsed)
   if #command > 0 and parsed.attach then
     return nil, FAILED, "either attach with -p or run a command, not both"
   end
+  if parsed.kill_on_exit and parsed.attach then
+    return nil, FAILED, "--kill-on-exit is not supported with -p: a process that was attached to outlives luatrace"
+  end
   return { file = file, args = args, command = command }
 end
 
