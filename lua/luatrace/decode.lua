@@ -212,6 +212,7 @@ end
 ---@param phase "entry"|"exit"
 function M.text_args(call, out, phase)
   local row, raw = call.row, call.raw
+  if row.text then return phase == "entry" and row.text(out, call) or nil end
   local plan = text_plan(row)
   local late = first_late(call, plan)
   local from, to = 1, #plan

@@ -266,6 +266,9 @@ stops[kind.ENTRY] = function(self, stop)
   rawset(call, "handlers", entry.handlers)
   if entry.changes_fds then rawset(call, "changes_fds", true) end
   self.threads[stop.tracee] = call
+  -- A restart goes on with what this thread did before.
+  if call.restarted then rawset(call, "resumes", thread.last_name) end
+  thread.last_name = entry.row.name
   self:count_call(call)
   if entry.guard and entry.guard(self, call) then return end
   return self:advance(call)

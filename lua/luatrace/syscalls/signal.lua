@@ -28,5 +28,9 @@ return {
   signalfd4 = { returns = t.fd, classes = "signal desc", { "fd", t.fd }, { "mask", sigset_in },
     { "sigsetsize", t.size }, { "flags", t.flags("signalfd_flags", { comment = "SFD_???" }) } },
   pause = { returns = zero, classes = "signal" },
-  restart_syscall = { returns = t.long },
+  --- Not a call of the program's own: the kernel goes on with an interrupted one. (strace says "read", number 0, where
+  -- it does not know which, after an attach.)
+  restart_syscall = { returns = t.long, text = function(out, call)
+    out:put("<... resuming interrupted ", call.resumes or "read", " ...>")
+  end },
 }
