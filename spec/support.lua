@@ -39,6 +39,8 @@ local function child(options, input, output, errors)
   unistd.dup2(input, 0)
   unistd.dup2(output, 1)
   unistd.dup2(errors, 2)
+  -- What other specs have open is no business of the program: descriptors are numbered from 3.
+  for fd = 3, 255 do fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC) end
   stdlib.setenv("LUATRACE_SPEC_ID", marker)
   stdlib.setenv("LC_ALL", "C")
   for name, value in pairs(options.env or {}) do stdlib.setenv(name, value or nil) end
