@@ -3,7 +3,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
-CC ?= gcc
+# Not ?=: make has a CC of its own, cc, which a folder of unpacked packages has not.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 LUAJIT ?= luajit
 
 # What scripts/setup unpacked without root, if it did.
@@ -13,14 +16,15 @@ export PATH := $(UNPACKED)/usr/bin:$(PATH)
 export LD_LIBRARY_PATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu:$(LD_LIBRARY_PATH)
 export LUA_PATH := $(UNPACKED)/usr/share/lua/5.1/?.lua;$(UNPACKED)/usr/share/lua/5.1/?/init.lua;$(UNPACKED)/usr/share/luajit-2.1.0-beta3/?.lua;;
 export LUA_CPATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;;
-UNPACKED_CFLAGS := -I$(UNPACKED)/usr/include -I$(UNPACKED)/usr/include/x86_64-linux-gnu -I$(UNPACKED)/usr/include/luajit-2.1
-UNPACKED_LIBS := -L$(UNPACKED)/usr/lib/x86_64-linux-gnu
+# By the environment, so that what the specs and the demo compile finds them too.
+export C_INCLUDE_PATH := $(UNPACKED)/usr/include/luajit-2.1:$(UNPACKED)/usr/include/x86_64-linux-gnu:$(UNPACKED)/usr/include
+export LIBRARY_PATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu
 endif
 LUAJIT_LIB := $(firstword $(wildcard $(UNPACKED)/usr/lib/x86_64-linux-gnu/libluajit-5.1.a /usr/lib/x86_64-linux-gnu/libluajit-5.1.a))
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-array-parameter
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fstack-protector-strong $(UNPACKED_CFLAGS) \
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fstack-protector-strong \
   -isystem /usr/include/luajit-2.1 -Isrc $(CFLAGS) $(SANITIZE)
 # libgcc first: libunwind has _Unwind_* functions of its own, and LuaJIT would throw its errors through those, slowly.
 UNWIND_LIBS := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind-ptrace -lunwind-x86_64 -lunwind
@@ -38,16 +42,16 @@ DOCS := $(BUILD)/luatrace.1 $(BUILD)/completions/luatrace.bash $(BUILD)/completi
 all: $(BUILD)/luatrace $(BUILD)/luatrace.so $(DOCS)
 
 $(BUILD)/luatrace: $(BUILD)/obj/main.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(UNPACKED_LIBS) $(LUAJIT_LIB) $(UNWIND_LIBS) -lm -ldl
+	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(LUAJIT_LIB) $(UNWIND_LIBS) -lm -ldl
 
 $(BUILD)/luatrace.so: $(BUILD)/obj/module.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -shared -o $@ $^ $(UNPACKED_LIBS) $(UNWIND_LIBS) -ldl
+	$(CC) $(SANITIZE) -shared -o $@ $^ $(UNWIND_LIBS) -ldl
 
 $(BUILD)/obj/%.o: src/%.c | $(BUILD)/obj
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/embedded_modules.o: $(BUILD)/obj/embedded_modules.c
-	$(CC) -std=c11 -Isrc $(UNPACKED_CFLAGS) -isystem /usr/include/luajit-2.1 -fPIC -c -o $@ $<
+	$(CC) -std=c11 -Isrc -isystem /usr/include/luajit-2.1 -fPIC -c -o $@ $<
 
 $(BUILD)/obj/embedded_modules.c: $(LUA) src/api.h scripts/embed.lua $(BUILD)/obj/lua_files
 	$(LUAJIT) scripts/embed.lua $@ src/api.h $(LUA)
@@ -116,4 +120,4 @@ clean:
 # A unit test is one program: its source and the core.
 $(BUILD)/unit/%: spec/unit/%.c spec/unit/check.h $(filter-out $(BUILD)/obj/embedded%,$(CORE_OBJECTS))
 	mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Ispec/unit -o $@ $< $(filter %.o,$^) $(UNPACKED_LIBS) $(UNWIND_LIBS)
+	$(CC) $(ALL_CFLAGS) -Ispec/unit -o $@ $< $(filter %.o,$^) $(UNWIND_LIBS)
