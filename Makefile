@@ -13,7 +13,7 @@ LUAJIT ?= luajit
 UNPACKED := $(CURDIR)/vendor/unpacked
 ifneq ($(wildcard $(UNPACKED)/usr),)
 export PATH := $(UNPACKED)/usr/bin:$(PATH)
-export LD_LIBRARY_PATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu:$(LD_LIBRARY_PATH)
+export LD_LIBRARY_PATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu:$(UNPACKED)/lib/x86_64-linux-gnu$(LD_LIBRARY_PATH:%=:%)
 export LUA_PATH := $(UNPACKED)/usr/share/lua/5.1/?.lua;$(UNPACKED)/usr/share/lua/5.1/?/init.lua;$(UNPACKED)/usr/share/luajit-2.1.0-beta3/?.lua;;
 export LUA_CPATH := $(UNPACKED)/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;;
 # By the environment, so that what the specs and the demo compile finds them too.
