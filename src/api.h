@@ -24,10 +24,11 @@ enum stop_kind {
   STOP_SYSCALL_EXIT,  /* held: `nr` has returned `result` (raw: -512..-516 are restarts) */
   STOP_SIGNAL,        /* held: `signal` is about to be delivered (with WANT_SIGNALS) */
   STOP_GROUP,         /* notification: group-stop by `signal`; the core has resumed it with LISTEN */
-  STOP_EXEC,      /* held: a new program image is in place; sp: its argc; message: the exec'ing thread's former tid */
-  STOP_INJECTED,  /* held: the call asked for by tracer_inject has returned `result` */
-  STOP_EXIT,      /* notification: the tracee is gone; `status` is its wait status */
-  STOP_SUPERSEDED /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
+  STOP_EXEC,       /* held: a new program image is in place; sp: its argc; message: the exec'ing thread's former tid */
+  STOP_INJECTED,   /* held: the call asked for by tracer_inject has returned `result` */
+  STOP_EXIT,       /* notification: the tracee is gone; `status` is its wait status */
+  STOP_SUPERSEDED, /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
+  STOP_READY       /* one of the descriptors given to tracer_watch is ready */
 };
 
 enum stop_flag {
@@ -193,6 +194,16 @@ int tracer_attach(struct tracer *tracer, int32_t pid, struct trap_plan *plan, ui
 
 /* Waits for the next stop. timeout in nanoseconds, negative for no limit. Never NULL. */
 const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout);
+
+/* A descriptor of our own, laid out as struct pollfd. */
+struct tracer_watched {
+  int32_t fd;
+  int16_t events;
+  int16_t revents;
+};
+/* From now on tracer_next also returns (STOP_READY) when one of these is ready: its revents say for what. The list is
+ * borrowed until the next tracer_watch; count 0 ends the watch. */
+int tracer_watch(struct tracer *tracer, struct tracer_watched *list, uint32_t count);
 
 enum resume_how {
   RESUME_RUN = 0,      /* go on; no exit stop of a call entered here */

@@ -21,6 +21,7 @@
 #include "syscall_info.h"
 #include "tracees.h"
 #include "trap_plan.h"
+#include "watched.h"
 
 /* Numbers of the calls that the core itself must know. */
 enum { NR_X86_64_RESTART = 219, NR_I386_RESTART = 0, NR_X86_64_EXECVE = 59 };
@@ -78,7 +79,10 @@ static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
   sigprocmask(SIG_BLOCK, &child, &before);
   int got = drain(tracer);
   if (got == 0 && nobody_left()) got = -ECHILD;
-  if (got == 0 && timeout > 0) {
+  if (got == 0 && timeout != 0 && tracer->watched.count) {
+    int woken = watched_wait(tracer, timeout);
+    got = woken > 0 ? drain(tracer) : woken;
+  } else if (got == 0 && timeout > 0) {
     struct timespec limit = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
     if (sigtimedwait(&child, NULL, &limit) < 0 && errno == EINTR)
       got = -EINTR;
@@ -90,7 +94,7 @@ static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
 }
 
 int backend_wait(struct tracer *tracer, int64_t timeout) {
-  return timeout < 0 ? wait_without_limit(tracer) : wait_with_limit(tracer, timeout);
+  return timeout < 0 && !tracer->watched.count ? wait_without_limit(tracer) : wait_with_limit(tracer, timeout);
 }
 
 /* --- resuming -------------------------------------------------------------------------------------------------- */

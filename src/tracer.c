@@ -18,6 +18,7 @@
 #include "syscall_info.h"
 #include "tracee.h"
 #include "tracees.h"
+#include "watched.h"
 
 /* The one mutable global: a signal has reached luatrace itself. */
 static volatile sig_atomic_t caught_signal;
@@ -166,6 +167,7 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
   uint64_t deadline = timeout > 0 ? tracer_now() + (uint64_t)timeout : 0;
   tracees_free_finished(tracer);
   for (;;) {
+    if (watched_look(tracer)) return note(tracer, STOP_READY, 0);
     struct wait_status status;
     while (tracees_next_status(tracer, &status)) {
       const struct tracer_stop *stop = backend_dispatch(tracer, status);
@@ -185,6 +187,7 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
     int64_t limit = affinity_wait_limit(tracer);
     bool slice = limit >= 0 && (left < 0 || left > limit);
     int got = backend_wait(tracer, slice ? limit : left);
+    if (got == 0 && tracer->watched.ready) continue;
     if (got == 0 && slice) {
       affinity_note_idle(tracer);
       continue;
@@ -339,6 +342,7 @@ void tracer_close(struct tracer *tracer) {
   for (int signal = 1; signal < NSIG; signal++)
     if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
   tracees_free_tables(tracer);
+  watched_free(tracer);
   free(tracer);
 }
 

@@ -49,6 +49,16 @@ struct affinity {
   cpu_set_t tracer_mask, tracee_mask; /* what they were */
 };
 
+/* Descriptors that are waited for besides the tracees: watched.c. */
+struct watched {
+  struct tracer_watched *list;   /* the caller's */
+  struct tracer_watched *polled; /* a copy, the signalfd first */
+  uint32_t count, size;
+  uint32_t stops; /* since the last look */
+  int signals;    /* the signalfd; open when there is a copy */
+  bool ready;
+};
+
 struct tracer {
   struct tracer_options options;
   struct tracer_features features;
@@ -71,6 +81,7 @@ struct tracer {
   struct tracer_stop note; /* stops that belong to no tracee, and births */
   bool signals_caught;
   struct affinity affinity;
+  struct watched watched;
   bool signal_changed[NSIG];        /* dispositions that we changed... */
   struct sigaction inherited[NSIG]; /* ...and what they were: launched programs get them back */
 };

@@ -54,6 +54,7 @@ M.kind = {
   INJECTED = C.STOP_INJECTED,
   EXIT = C.STOP_EXIT,
   SUPERSEDED = C.STOP_SUPERSEDED,
+  READY = C.STOP_READY,
 }
 
 M.flag = {
@@ -234,6 +235,18 @@ end
 ---@param nanoseconds number negative: no limit
 function Tracer:next(nanoseconds)
   return C.tracer_next(self.pointer, nanoseconds)
+end
+
+--- Makes `next` return (READY) when one of these descriptors of ours is ready: see watched_fds.lua.
+---@param list { fd: integer, events: integer }[] events as of poll(2); empty: none any more
+---@return any watched the core's array: revents of each
+function Tracer:watch(list)
+  local box = ffi.new("struct tracer_watched[?]", #list + 1)
+  for i = 1, #list do box[i - 1].fd, box[i - 1].events = list[i].fd, list[i].events end
+  local error_number = C.tracer_watch(self.pointer, box, #list)
+  if error_number < 0 then error("luatrace: cannot watch descriptors: " .. select(2, failure(error_number))) end
+  self.watched = box -- the core borrows it
+  return box
 end
 
 --- Lets a held tracee go on. A tracee that died meanwhile is no error: its exit is reported soon.

@@ -21,6 +21,7 @@ local scratch = require "luatrace.scratch"
 local sys = require "luatrace.sys"
 local timers = require "luatrace.timers"
 local vdso = require "luatrace.vdso"
+local watched_fds = require "luatrace.watched_fds"
 
 local kind, flag, op = engine.kind, engine.flag, event.op
 local tonumber, rawget, rawset = tonumber, rawget, rawset
@@ -46,6 +47,7 @@ local Calls = { __index = function() return { count = 0, errors = 0 } end }
 ---@field daemons "wait"|"detach"|"kill"|nil
 ---@field engine_options table? see engine.open
 ---@field timeout number? seconds
+---@field tracer luatrace.Tracer? one that others use too: only what belongs to this session's tree is touched
 
 ---@param options luatrace.SessionOptions
 ---@return luatrace.Session
@@ -64,12 +66,14 @@ function M.new(options)
     counts = setmetatable({}, Calls),
     started = tonumber(sys.monotonic()),
   }, Session)
+  self.deadline = options.timeout and self.started + options.timeout * 1e9
   local want = 0
   if #registry.at.signal > 0 or #self.observers > 0 then want = want + engine.want.SIGNALS end
   if #registry.at.fork > 0 or #registry.at.thread > 0 then want = want + engine.want.START end
   local engine_options = { want = want }
   for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
-  self.tracer = engine.open(engine_options)
+  -- Runs at the same time share one tracer (reactor.lua): wait4 would hand each the others' statuses.
+  self.tracer = options.tracer or engine.open(engine_options)
   self.plan = plan.build(registry, self.observers, options)
   self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
   self.wanted = self.plan.wanted
@@ -431,7 +435,7 @@ end
 function Session:root_ended()
   local daemons = self.options.daemons or "wait"
   if daemons == "kill" then
-    self.tracer:kill(0, 9)
+    self:kill_all(9)
   elseif daemons == "detach" then
     self.tracer:detach(0)
   end
@@ -463,7 +467,7 @@ function Session:script_error(message, co)
   if self.options.on_error == "detach" or self.attached then
     self:let_everybody_go()
   else
-    self.tracer:kill(0, 9)
+    self:kill_all(9)
   end
 end
 
@@ -498,46 +502,56 @@ stops[kind.INTERRUPTED] = function(self, stop)
     self.finished = true
   elseif signal ~= 2 and signal ~= 3 then
     -- SIGINT and SIGQUIT come from the terminal and have reached the program as well: it decides.
-    self.tracer:kill(0, signal == 1 and 1 or 15)
+    self:kill_all(signal == 1 and 1 or 15)
     self.terminated = (self.terminated or 0) + 1
-    if self.terminated > 1 then self.tracer:kill(0, 9) end
+    if self.terminated > 1 then self:kill_all(9) end
   else
     self.keyboard = (self.keyboard or 0) + 1
-    if self.keyboard >= 3 then self.tracer:kill(0, 9) end
+    if self.keyboard >= 3 then self:kill_all(9) end
   end
 end
 
 stops[kind.NONE] = function() end
 
+stops[kind.READY] = function(self) watched_fds.of(self.tracer):serve() end
+
+--- Signals everybody in this run.
+function Session:kill_all(signal) self.tracer:kill(self.options.tracer and self.root_tree or 0, signal) end
+
+--- Serves what is due by the clock, and says how long the loop may wait then.
+---@return number nanoseconds, or -1: no limit
+function Session:turn()
+  local timer_heap = self.timers
+  local due, deadline = timer_heap:next_due(), self.deadline
+  if not due and not deadline then return -1 end
+  local now = tonumber(sys.monotonic())
+  for task in timer_heap:expired(now) do self:timer(task) end
+  due = timer_heap:next_due()
+  if deadline and now >= deadline then
+    self.timed_out = true
+    self.deadline, deadline = nil, nil
+    self:kill_all(9)
+  end
+  if deadline and (not due or deadline < due) then due = deadline end
+  if not due then return -1 end
+  return due > now and due - now or 0
+end
+
+--- Serves one stop.
+function Session:serve(stop)
+  local what = stop.kind
+  if self.failed and what ~= kind.EXIT then return self:serve_after_failure(stop, what) end
+  return stops[what](self, stop)
+end
+
 --- Serves stops until all is over.
 ---@return { status: integer?, signal: integer?, calls: table, time: number }
 function Session:loop()
-  local tracer, timer_heap = self.tracer, self.timers
-  local DONE = kind.DONE
-  local deadline = self.options.timeout and self.started + self.options.timeout * 1e9
+  local tracer, DONE = self.tracer, kind.DONE
   while not self.finished do
-    local limit = -1
-    local due = timer_heap:next_due()
-    if due or deadline then
-      local now = tonumber(sys.monotonic())
-      for task in timer_heap:expired(now) do self:timer(task) end
-      due = timer_heap:next_due()
-      if deadline and now >= deadline then
-        self.timed_out = true
-        deadline = nil
-        tracer:kill(0, 9)
-      end
-      if deadline and (not due or deadline < due) then due = deadline end
-      if due then limit = due > now and due - now or 0 end
-    end
-    local stop = tracer:next(limit)
-    local what = stop.kind
-    if what == DONE then break end
-    if self.failed and what ~= kind.EXIT then
-      self:serve_after_failure(stop, what)
-    else
-      stops[what](self, stop)
-    end
+    local stop = tracer:next(self:turn())
+    if stop.kind == DONE then break end
+    self:serve(stop)
   end
   return self:finish()
 end
@@ -548,7 +562,8 @@ function Session:serve_after_failure(stop, what)
     stops[what](self, stop)
   elseif what == kind.SIGNAL then
     self.tracer:resume(tonumber(stop.id), false, stop.signal)
-  elseif what ~= kind.GROUP and what ~= kind.SUPERSEDED and what ~= kind.NONE and what ~= kind.INTERRUPTED then
+  elseif what ~= kind.GROUP and what ~= kind.SUPERSEDED and what ~= kind.NONE and what ~= kind.INTERRUPTED and
+    what ~= kind.READY then
     self.tracer:resume(tonumber(stop.id), false)
   end
 end
@@ -584,7 +599,7 @@ function Session:finish()
   self:ask_for_launch_failure()
   if not self.failed then protected(self, self.registry.at.finish, run) end
   for i = 1, #self.observers do self.observers[i]:finish(run) end
-  self.tracer:close()
+  if not self.options.tracer then self.tracer:close() end
   return run
 end
 

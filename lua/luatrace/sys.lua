@@ -26,6 +26,10 @@ int fcntl(int fd, int command, ...);
 int open(const char *path, int flags, ...);
 int close(int fd);
 long read(int fd, void *buffer, size_t size);
+long write(int fd, const void *buffer, size_t size);
+int pipe2(int fds[2], int flags);
+char *realpath(const char *path, char *resolved);
+int sigtimedwait(const void *set, void *info, const struct luatrace_timespec *limit);
 long getrandom(void *buffer, size_t size, unsigned flags);
 char *strerror(int number);
 void (*signal(int number, void (*handler)(int)))(int);
@@ -92,6 +96,75 @@ function M.list_dir(path)
   end
   C.closedir(dir)
   return names
+end
+
+local O_NONBLOCK, F_SETFL, F_DUPFD_CLOEXEC = 0x800, 4, 1030
+local int = ffi.typeof("int") -- what goes through "..." must be told its type
+
+---@param fd integer
+function M.close(fd) C.close(fd) end
+
+--- A pipe; both ends are closed at exec, and neither is one of 0, 1 and 2.
+---@return integer|nil read_end, integer|string write_end, string? errno
+function M.pipe()
+  local ends = ffi.new("int[2]")
+  if C.pipe2(ends, O_CLOEXEC) ~= 0 then return failed() end
+  for i = 0, 1 do
+    if ends[i] <= 2 then
+      local higher = C.fcntl(ends[i], F_DUPFD_CLOEXEC, int(3))
+      C.close(ends[i])
+      ends[i] = higher
+    end
+  end
+  return ends[0], ends[1]
+end
+
+--- Opens a file to be read or, with `writable`, written (made when it is not there, and emptied).
+---@return integer|nil fd, string? message, string? errno
+function M.open(path, writable)
+  local fd = C.open(path, writable and O_CLOEXEC + 0x241 or O_CLOEXEC, int(420)) -- O_WRONLY|O_CREAT|O_TRUNC, 0644
+  if fd < 0 then return failed() end
+  return fd
+end
+
+--- Reads and writes of this end return at once from now on.
+function M.set_nonblocking(fd) C.fcntl(fd, F_SETFL, int(O_NONBLOCK)) end
+
+--- What there is to read, 64 KiB at the most; "" at the end.
+---@return string|nil bytes, string? message, string? errno "EAGAIN": nothing yet
+function M.read(fd)
+  local got = tonumber(C.read(fd, block, 65536))
+  if got < 0 then return failed() end
+  return ffi.string(block, got)
+end
+
+local SIGPIPE, SIG_BLOCK, SIG_SETMASK = 13, 0, 2
+local pipe_signal, mask_before, no_time = ffi.new("uint64_t[16]"), ffi.new("uint64_t[16]"),
+  ffi.new("struct luatrace_timespec")
+pipe_signal[0] = bit.lshift(1, SIGPIPE - 1)
+
+--- Writes what fits, and outlives a reader that is gone (EPIPE), whatever this process does with SIGPIPE.
+---@param fd integer
+---@param bytes string
+---@param from integer position of the first byte to write
+---@return integer|nil written, string? message, string? errno
+function M.write(fd, bytes, from)
+  C.sigprocmask(SIG_BLOCK, pipe_signal, mask_before)
+  local data = ffi.cast("const char *", bytes)
+  local put = tonumber(C.write(fd, data + (from - 1), #bytes - from + 1))
+  local failure, message, name
+  if put < 0 then failure, message, name = failed() end
+  if name == "EPIPE" then C.sigtimedwait(pipe_signal, nil, no_time) end
+  C.sigprocmask(SIG_SETMASK, mask_before, nil)
+  if put < 0 then return failure, message, name end
+  return put
+end
+
+--- The path without links, "." and ".."; nil when it does not exist.
+---@return string|nil
+function M.realpath(path)
+  if C.realpath(path, path_buffer) == nil then return nil end
+  return ffi.string(path_buffer)
 end
 
 local time_box = ffi.new("struct luatrace_timespec")
