@@ -115,6 +115,8 @@ struct tracer;    /* opaque */
 struct trap_plan *trap_plan_new(void);
 void trap_plan_free(struct trap_plan *plan);
 int trap_plan_add(struct trap_plan *plan, const struct trap_entry *entry, const struct trap_test *tests);
+/* What no entry matches gets this mechanism; nothing can be added after it. */
+int trap_plan_add_rest(struct trap_plan *plan, uint32_t mechanism);
 /* Number of BPF instructions of the filter, or -E2BIG when the kernel's bound (4096) is passed. */
 int trap_plan_filter_size(struct trap_plan *plan);
 /* What the plan says of one call: enum trap_mechanism | data << 8. The same verdict as the filter's. */

@@ -23,6 +23,8 @@ int main(int argc, char **argv) {
     fputs("luatrace: out of memory\n", stderr);
     return EXIT_FAILED;
   }
+  /* Nothing of what a start makes is garbage: cli.lua lets the collector go on when the program runs. */
+  lua_gc(L, LUA_GCSTOP, 0);
   luaL_openlibs(L);
   embedded_preload(L);
   lua_pushcfunction(L, traceback);

@@ -23,6 +23,7 @@ struct trap_plan {
   struct trap_test *tests;
   uint32_t test_count, test_size;
   uint32_t first[SECTIONS][TRAP_PLAN_NUMBERS];
+  uint32_t rest; /* the entry that ends all chains, and decides numbers past the last; 0: none */
   struct sock_filter *filter;
   unsigned short length;
 };
@@ -66,9 +67,17 @@ static bool valid_test(const struct trap_test *test) {
   return test->arg < 6 && test->op <= TRAP_TEST_GE && (test->bits == 32 || test->bits == 64);
 }
 
+static void append(struct trap_plan *plan, int section, uint32_t nr, uint32_t index) {
+  uint32_t *link = &plan->first[section][nr];
+  while (*link)
+    link = &plan->entries[*link].next;
+  *link = index;
+}
+
 int trap_plan_add(struct trap_plan *plan, const struct trap_entry *entry, const struct trap_test *tests) {
   int section = section_of(entry->arch, entry->nr);
-  if (plan->filter || section < 0 || entry->mechanism > MECHANISM_STOP || entry->data > 4095) return -EINVAL;
+  if (plan->filter || plan->rest || section < 0 || entry->mechanism > MECHANISM_STOP || entry->data > 4095)
+    return -EINVAL;
   uint32_t nr = number_in(section, entry->nr);
   if (nr >= TRAP_PLAN_NUMBERS || entry->test_count > TRAP_PLAN_MAX_TESTS) return -EINVAL;
   for (uint32_t i = 0; i < entry->test_count; i++)
@@ -87,11 +96,21 @@ int trap_plan_add(struct trap_plan *plan, const struct trap_entry *entry, const 
   plan->entries[index] = (struct planned){.entry = *entry};
   plan->entries[index].entry.test_first = plan->test_count;
   plan->test_count += entry->test_count;
+  append(plan, section, nr, index);
+  return 0;
+}
 
-  uint32_t *link = &plan->first[section][nr];
-  while (*link)
-    link = &plan->entries[*link].next;
-  *link = index;
+int trap_plan_add_rest(struct trap_plan *plan, uint32_t mechanism) {
+  if (plan->filter || plan->rest || mechanism > MECHANISM_STOP || mechanism == MECHANISM_ERRNO) return -EINVAL;
+  void *entries = reserve(plan->entries, &plan->entry_size, plan->entry_count, 1, sizeof *plan->entries);
+  if (!entries) return -ENOMEM;
+  plan->entries = entries;
+  uint32_t index = plan->entry_count++;
+  plan->entries[index] = (struct planned){.entry = {.mechanism = mechanism}};
+  for (int section = 0; section < SECTIONS; section++)
+    for (uint32_t nr = 0; nr < TRAP_PLAN_NUMBERS; nr++)
+      append(plan, section, nr, index);
+  plan->rest = index;
   return 0;
 }
 
@@ -129,9 +148,10 @@ static bool test_holds(const struct trap_test *test, uint64_t arg) {
 
 int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const uint64_t args[6]) {
   int section = section_of(arch, nr);
-  uint32_t number = section < 0 ? TRAP_PLAN_NUMBERS : number_in(section, nr);
-  if (number >= TRAP_PLAN_NUMBERS) return MECHANISM_ALLOW;
-  for (uint32_t i = plan->first[section][number]; i; i = plan->entries[i].next) {
+  if (section < 0) return MECHANISM_ALLOW;
+  uint32_t number = number_in(section, nr);
+  for (uint32_t i = number < TRAP_PLAN_NUMBERS ? plan->first[section][number] : plan->rest; i;
+       i = plan->entries[i].next) {
     const struct trap_entry *entry = &plan->entries[i].entry;
     uint32_t held = 0;
     while (held < entry->test_count &&
@@ -278,7 +298,7 @@ static void emit_section(struct assembler *as, enum section section) {
   uint32_t base = section == SECTION_X32 ? ARCH_X32_BIT : 0, count = 1;
   segments[0] = (struct segment){base, as->plan->first[section][0]};
   for (uint32_t nr = 1; nr <= TRAP_PLAN_NUMBERS; nr++) {
-    uint32_t first = nr < TRAP_PLAN_NUMBERS ? as->plan->first[section][nr] : 0;
+    uint32_t first = nr < TRAP_PLAN_NUMBERS ? as->plan->first[section][nr] : as->plan->rest;
     if (!same_verdict(as->plan, segments[count - 1].first, first))
       segments[count++] = (struct segment){base + nr, first};
   }

@@ -313,6 +313,9 @@ function M.main(argv)
     end
   end
 
+  -- src/main.c has stopped the collector. A short run never comes to its first collection.
+  collectgarbage("setpause", 400)
+  collectgarbage("restart", -1)
   local run = session:loop()
   local launch_errno, step, launch_message = session.launch_errno, session.launch_step, session.launch_message
   if launch_errno then

@@ -141,6 +141,15 @@ function Plan:add(arch, nr, mechanism, data, tests)
   return true
 end
 
+--- What no entry matches gets this mechanism; nothing can be added after it.
+---@param mechanism integer one of M.mechanism
+---@return true|nil, string|nil, string|nil
+function Plan:add_rest(mechanism)
+  local error_number = C.trap_plan_add_rest(self.pointer, mechanism)
+  if error_number < 0 then return failure(error_number) end
+  return true
+end
+
 --- BPF instructions of the filter.
 function Plan:size()
   local size = C.trap_plan_filter_size(self.pointer)

@@ -24,9 +24,6 @@ local arches = {
   { name = "x32", audit = 0xC000003E, base = X32_BIT },
 }
 
---- Numbers past the newest known call are trapped too when everything is asked for: a program may be newer than we.
-local LAST_NUMBER = 600
-
 -- --- guards: calls that luatrace itself must see --------------------------------------------------------------------
 
 --- A clone with CLONE_UNTRACED would give birth to a process that nobody sees.
@@ -75,30 +72,30 @@ local guards = {
 local Wanted = {}
 Wanted.__index = Wanted
 
---- What is wanted of a call; for numbers that no table knows a generic entry is made.
+local function new_wanted()
+  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = { handlers = {}, reasons = {} } }, Wanted)
+end
+
+--- What is wanted of a call. One that has no entry yet gets what is wanted of all calls: most of those never happen,
+-- and numbers past the newest known call are among them, since a program may be newer than we.
+local function entry_for(wanted, arch, nr)
+  local entry = wanted[arch][nr]
+  if not entry then
+    local everything = wanted.everything
+    entry = { handlers = { unpack(everything.handlers) }, reasons = { unpack(everything.reasons) },
+      observed = everything.observed }
+    wanted[arch][nr] = entry
+  end
+  return entry
+end
+
+--- What is wanted of a call that has happened, its row included.
 ---@param arch string
 ---@param nr integer
 ---@return { row: table, handlers: function[], guard: function? }
 function Wanted:find(arch, nr)
-  local by_nr = self[arch]
-  local entry = by_nr[nr]
-  if not entry then
-    entry = { handlers = self.everything or {}, reasons = {} }
-    by_nr[nr] = entry
-  end
-  -- Rows are made when a call is first seen: most of a plan for all calls never is.
+  local entry = self[arch][nr] or entry_for(self, arch, nr)
   if not entry.row then entry.row = decode.row(arch, nr) end
-  return entry
-end
-
-local function new_wanted() return setmetatable({ x86_64 = {}, i386 = {}, x32 = {} }, Wanted) end
-
-local function entry_for(wanted, arch, nr)
-  local entry = wanted[arch][nr]
-  if not entry then
-    entry = { handlers = {}, reasons = {} }
-    wanted[arch][nr] = entry
-  end
   return entry
 end
 
@@ -120,54 +117,40 @@ local function matching(pattern, where)
 end
 M.matching = matching
 
-local function add_pattern(wanted, pattern, handler, reason, where)
-  for arch, names in pairs(matching(pattern, where)) do
-    local numbers = decode.names(arch)
-    for name in pairs(names) do
-      local nr = numbers[name]
-      if nr then
-        local entry = entry_for(wanted, arch, nr)
-        if handler then entry.handlers[#entry.handlers + 1] = handler else entry.observed = true end
-        entry.reasons[#entry.reasons + 1] = reason
-      end
-    end
-  end
+local function want(entry, handler, reason)
+  if handler then entry.handlers[#entry.handlers + 1] = handler else entry.observed = true end
+  entry.reasons[#entry.reasons + 1] = reason
 end
 
 local everything = { ["%all"] = true, all = true }
 
-local function add_unknown_numbers(wanted, handlers, reason)
-  wanted.everything = handlers
-  for _, arch in ipairs(arches) do
-    for nr = 0, LAST_NUMBER do
-      local entry = entry_for(wanted, arch.name, arch.base + nr)
-      if #entry.reasons == 0 then
-        entry.handlers = handlers
-        entry.reasons[1] = reason
-      end
+local function add_pattern(wanted, pattern, handler, reason, where)
+  if everything[pattern] then
+    want(wanted.everything, handler, reason)
+    for _, arch in ipairs(arches) do
+      for _, entry in pairs(wanted[arch.name]) do want(entry, handler, reason) end
+    end
+    return
+  end
+  for arch, names in pairs(matching(pattern, where)) do
+    local numbers = decode.names(arch)
+    for name in pairs(names) do
+      local nr = numbers[name]
+      if nr then want(entry_for(wanted, arch, nr), handler, reason) end
     end
   end
 end
 
 local function collect(registry, observers)
   local wanted = new_wanted()
-  local all = {}
-  local all_reason
   for _, handler in ipairs(registry.on) do
     local pattern = handler.pattern
     local name = ('%s["%s"] at %s'):format(handler.verb or "on", pattern, handler.where)
-    if everything[pattern] then
-      all[#all + 1] = handler.fn
-      all_reason = all_reason or name
-      pattern = "all"
-    end
     add_pattern(wanted, pattern, handler.fn, name, handler.where)
   end
   for _, observer in ipairs(observers) do
-    if observer.calls == "all" then all_reason = all_reason or "output" end
     if observer.calls then add_pattern(wanted, observer.calls, nil, "output", "output") end
   end
-  if all_reason then add_unknown_numbers(wanted, all, all_reason) end
   return wanted
 end
 
@@ -215,6 +198,7 @@ function M.build(registry, observers, options)
       if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
     end
   end
+  if #self.wanted.everything.reasons > 0 then self.engine_plan:add_rest(engine.mechanism.stop) end
   self:note_fd_calls()
   -- Too large a filter is no failure: everything works with plain ptrace, slower.
   if self.mode == "seccomp" and not self.engine_plan:size() then
@@ -229,7 +213,7 @@ function Plan:note_fd_calls()
   local entries = {}
   for _, name in ipairs(fd_table.changing_calls()) do
     local nr = decode.names("x86_64")[name]
-    local entry = nr and self.wanted.x86_64[nr]
+    local entry = nr and entry_for(self.wanted, "x86_64", nr)
     if nr and (not entry or #entry.reasons == 0 or #entry.handlers == 0 and not entry.observed) then return end
     entries[#entries + 1] = entry
   end
@@ -243,6 +227,9 @@ function Plan:explain()
   local lines = {}
   lines[1] = self.mode == "seccomp" and ("mode: seccomp filter, %d instructions"):format(self.engine_plan:size())
     or "mode: stop-all (plain ptrace): " .. self.mode_reason
+  if #self.wanted.everything.reasons > 0 then
+    for _, nr in pairs(decode.names("x86_64")) do entry_for(self.wanted, "x86_64", nr) end
+  end
   local rows = {}
   for nr, entry in pairs(self.wanted.x86_64) do
     if #entry.reasons > 0 then rows[#rows + 1] = { nr = nr, entry = entry } end

@@ -136,6 +136,7 @@ static struct trap_plan *random_plan(bool for_kernel) {
       };
     CHECK(trap_plan_add(plan, &entry, tests) == 0);
   }
+  if (!for_kernel && random() % 2) CHECK(trap_plan_add_rest(plan, MECHANISM_STOP) == 0);
   return plan;
 }
 
@@ -157,7 +158,7 @@ static void same_verdicts(void) {
       int verdict = trap_plan_verdict(plan, data.arch, nr, args);
       struct run run;
       differing += run_filter(filter, length, &data, &run) != expected(verdict);
-      /* Numbers from 40 on are in no plan: the kernel must be able to prove that they are always allowed. */
+      /* Numbers from 40 on have no entry: the kernel must be able to prove that they are always allowed. */
       needless += (nr & 0xfff) >= 40 && (run.read_arguments || run.steps > 20);
     }
     CHECK(differing == 0);
@@ -320,6 +321,24 @@ static void every_distance(void) {
   }
 }
 
+/* The rest is what no entry matches, numbers past all tables included; after it a plan is closed. */
+static void rest(void) {
+  struct trap_plan *plan = trap_plan_new();
+  struct trap_test test = {.op = TRAP_TEST_EQ, .bits = 64, .mask = ~0ull, .value = 1};
+  struct trap_entry entry = {AUDIT_ARCH_X86_64, 5, MECHANISM_ALLOW, 0, 0, 1};
+  CHECK(trap_plan_add(plan, &entry, &test) == 0);
+  CHECK(trap_plan_add_rest(plan, MECHANISM_STOP) == 0);
+  CHECK(trap_plan_add_rest(plan, MECHANISM_STOP) == -22);
+  CHECK(trap_plan_add(plan, &entry, &test) == -22);
+  uint64_t one[6] = {1}, two[6] = {2};
+  CHECK(trap_plan_verdict(plan, AUDIT_ARCH_X86_64, 5, one) == MECHANISM_ALLOW);
+  CHECK(trap_plan_verdict(plan, AUDIT_ARCH_X86_64, 5, two) == MECHANISM_STOP);
+  CHECK(trap_plan_verdict(plan, AUDIT_ARCH_I386, 5, one) == MECHANISM_STOP);
+  CHECK(trap_plan_verdict(plan, AUDIT_ARCH_X86_64, 100000, one) == MECHANISM_STOP);
+  CHECK(trap_plan_verdict(plan, AUDIT_ARCH_AARCH64, 5, one) == MECHANISM_ALLOW);
+  trap_plan_free(plan);
+}
+
 static void bounds(void) {
   struct trap_plan *plan = trap_plan_new();
   struct trap_test tests[TRAP_PLAN_MAX_TESTS];
@@ -358,6 +377,7 @@ int main(void) {
   same_as_kernel();
   far_jumps();
   every_distance();
+  rest();
   bounds();
   return check_report("trap plan");
 }
