@@ -11,26 +11,26 @@ local rooms = { "file", "fd", "memory", "network", "process", "signal", "time", 
   "system", "sched", "trace", "messages" }
 local i386_rooms = { "i386", "i386_old" }
 
---- Rooms that are loaded already, in order; each call is checked once, when its room is loaded.
-local loaded = { x86_64 = {}, i386 = {} }
 local lists = { x86_64 = rooms, i386 = i386_rooms }
+--- Rooms that are loaded already, in order.
+local loaded = { x86_64 = {}, i386 = {} }
 
 local function room(arch, index)
   local known = loaded[arch][index]
   if not known then
     known = require("luatrace.syscalls." .. lists[arch][index])
-    for name, row in pairs(known) do
-      if not row.name then schema.check(name, row) end
-    end
     loaded[arch][index] = known
   end
   return known
 end
 
+--- A row is checked, and completed, when it is first asked for.
+local function checked(name, row) return row.name and row or schema.check(name, row) end
+
 local function search(arch, name)
   for index = 1, #lists[arch] do
     local row = room(arch, index)[name]
-    if row then return row end
+    if row then return checked(name, row) end
   end
 end
 
@@ -39,8 +39,8 @@ end
 ---@param name string
 ---@return table|nil
 function M.find(arch, name)
-  -- The i386 rooms are made of rows of the others.
-  if arch == "i386" then M.rooms("x86_64") end
+  -- The i386 rooms are made of checked rows of the others.
+  if arch == "i386" and not loaded.i386[1] then M.rooms("x86_64") end
   return arch == "i386" and search("i386", name) or search("x86_64", name)
 end
 
@@ -49,7 +49,10 @@ end
 ---@return table<string, table>[]
 function M.rooms(arch)
   local list = {}
-  for index = 1, #lists[arch] do list[index] = room(arch, index) end
+  for index = 1, #lists[arch] do
+    list[index] = room(arch, index)
+    for name, row in pairs(list[index]) do checked(name, row) end
+  end
   return list
 end
 

@@ -18,6 +18,22 @@ M.NULL = setmetatable({}, { __tostring = function() return "NULL" end, __concat 
   return tostring(a) .. tostring(b)
 end })
 
+--- A type that is made when one of its parts is asked for: of all the types of the tables a run needs few.
+local Unmade = {
+  __index = function(self, key)
+    local make, a, b, c = rawget(self, 1), rawget(self, 2), rawget(self, 3), rawget(self, 4)
+    setmetatable(self, nil)
+    for i = 1, 4 do self[i] = nil end
+    local parent = make(self, a, b, c)
+    if parent then setmetatable(self, { __index = parent }) end
+    return self[key]
+  end,
+}
+
+---@param make fun(self: table, a: any, b: any, c: any): table|nil fills the type; may return one that it inherits from
+local function lazily(make, a, b, c) return setmetatable({ make, a, b, c }, Unmade) end
+internal.lazily = lazily
+
 local EXACT = 9007199254740992 -- 2^53
 
 local function exact(value)

@@ -9,7 +9,7 @@ local internal = M.internal
 local band, bor, bnot, tobit = bit.band, bit.bor, bit.bnot, bit.tobit
 local u64, hex, decimal = internal.u64, internal.hex, internal.decimal
 local takes, number_of, load_i32 = internal.takes, internal.number_of, internal.load_i32
-local integer = internal.integer
+local integer, lazily = internal.integer, internal.lazily
 
 local function set_named(name)
   return constants.flags[name] or error(("types: there is no set of constants %q"):format(name), 3)
@@ -17,39 +17,40 @@ end
 
 local function unknown_comment(set, comment) return " /* " .. (comment or set.prefix .. "???") .. " */" end
 
---- A value out of an enumeration; options: comment (strace's "F_???"), style "decimal" for unknown ones (no comment).
----@param name string a set of luatrace.constants
----@param options { comment: string?, of: table?, style: "hex"|"decimal"? }|nil
-function M.enum(name, options)
-  options = options or {}
+local function make_enum(self, name, options)
   local of = options.of or M.i32
   local set
   local function names()
     set = set or set_named(name)
     return set
   end
-  return setmetatable({
-    text = function(out, _, value)
-      local known = names().by_value[value]
-      if not known and value < 0 then known = set.by_value[value + 4294967296] end
-      if known then return out:put(known) end
-      local number = value
-      if of.size == 4 and type(value) == "number" and value < 0 then number = value + 4294967296 end
-      if options.style == "decimal" then
-        out:put(decimal(value))
-      else
-        out:put(hex(number), unknown_comment(set, options.comment))
-      end
-    end,
-    read = function(_, value) return names().by_value[value] or value end,
-    plain = function(_, value) return names().by_value[value] or value end,
-    encode = function(_, value, what)
-      if type(value) ~= "string" then return number_of(what, value, "a name or a number") end
-      return names().by_name[value] or
-        takes(what, ("a name such as %q"):format(set[1][1]), value)
-    end,
-  }, { __index = of })
+  function self.text(out, _, value)
+    local known = names().by_value[value]
+    if not known and value < 0 then known = set.by_value[value + 4294967296] end
+    if known then return out:put(known) end
+    local number = value
+    if of.size == 4 and type(value) == "number" and value < 0 then number = value + 4294967296 end
+    if options.style == "decimal" then
+      out:put(decimal(value))
+    else
+      out:put(hex(number), unknown_comment(set, options.comment))
+    end
+  end
+  function self.read(_, value) return names().by_value[value] or value end
+  self.plain = self.read
+  function self.encode(_, value, what)
+    if type(value) ~= "string" then return number_of(what, value, "a name or a number") end
+    return names().by_name[value] or takes(what, ("a name such as %q"):format(set[1][1]), value)
+  end
+  return of
 end
+
+local no_options = {}
+
+--- A value out of an enumeration; options: comment (strace's "F_???"), style "decimal" for unknown ones (no comment).
+---@param name string a set of luatrace.constants
+---@param options { comment: string?, of: table?, style: "hex"|"decimal"? }|nil
+function M.enum(name, options) return lazily(make_enum, name, options or no_options) end
 
 --- A set of flags as a script sees it.
 ---@class luatrace.Flags
@@ -87,17 +88,10 @@ function Flags:without(name) return setmetatable({ type = self.type, value = ban
 --- Bits below 2^32 as bit operations give them are signed.
 local function unsigned(value) return value < 0 and value + 4294967296 or value end
 
---- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
--- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }),
--- except (names of these bits do not count).
--- Where the enumeration has no name: strict makes all of it flags, split takes the enumeration's own bits as flags.
----@param name string a set of luatrace.constants
----@param options table|nil enum, mask, comment, of, zero, strict, split, shifted
-function M.flags(name, options)
-  options = options or {}
+local function make_flags(self, name, options)
   local of = options.of or M.u32
   local cache = {}
-  local self = { enum_mask = options.mask }
+  self.enum_mask = options.mask
   local set, enum_set
   local function load_sets()
     if not set then
@@ -214,8 +208,16 @@ function M.flags(name, options)
     end
     return unsigned(bits)
   end
-  return setmetatable(self, { __index = of })
+  return of
 end
+
+--- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
+-- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }),
+-- except (names of these bits do not count).
+-- Where the enumeration has no name: strict makes all of it flags, split takes the enumeration's own bits as flags.
+---@param name string a set of luatrace.constants
+---@param options table|nil enum, mask, comment, of, zero, strict, split, shifted
+function M.flags(name, options) return lazily(make_flags, name, options or no_options) end
 
 --- A signal number.
 M.signal = integer { load = load_i32, size = 4, ctype = "const int32_t *",

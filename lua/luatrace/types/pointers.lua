@@ -7,7 +7,7 @@ local M = require "luatrace.types.base"
 local internal = M.internal
 local hex, takes, number_of = internal.hex, internal.takes, internal.number_of
 local sibling, load_u64, siblings_of = internal.sibling, internal.load_u64, internal.siblings_of
-local named_siblings = internal.named_siblings
+local named_siblings, lazily = internal.named_siblings, internal.lazily
 
 local IN, OUT, INOUT = "in", "out", "inout"
 
@@ -22,10 +22,9 @@ local function fetchable(call, direction)
   return is_there(call, direction)
 end
 
-local function pointer(direction, inner)
-  local self = { load = load_u64, size = "long", direction = direction, inner = inner, role = inner.role,
-    at_entry = inner.at_entry,
-    siblings = siblings_of { inner }, path_limit = inner.path_limit }
+local function make_pointer(self, direction, inner)
+  self.load, self.size, self.direction, self.inner, self.role = load_u64, "long", direction, inner, inner.role
+  self.at_entry, self.siblings, self.path_limit = inner.at_entry, siblings_of { inner }, inner.path_limit
   self.late = direction ~= IN
   function self.read(call, address, scope)
     if address == 0 then return M.NULL end
@@ -87,8 +86,9 @@ local function pointer(direction, inner)
     return address
   end
   self.encode = function(_, value, what) return number_of(what, value, "an address") end
-  return self
 end
+
+local function pointer(direction, inner) return lazily(make_pointer, direction, inner) end
 
 --- A pointer of the caller's that is read when the call is entered.
 ---@param inner table what it points to
@@ -97,10 +97,8 @@ function M.ptr_in(inner) return pointer(IN, inner) end
 function M.ptr_out(inner) return pointer(OUT, inner) end
 --- Both: printed as the call leaves it.
 function M.ptr_inout(inner) return pointer(INOUT, inner) end
---- Both, where strace prints it before and after: "[0] => [10]" when `changed(call)`.
----@param changed fun(call: table): boolean
-function M.ptr_change(inner, changed)
-  local self = pointer(INOUT, inner)
+local function make_change(self, inner, changed)
+  make_pointer(self, INOUT, inner)
   function self.early(out, call, address, scope)
     if address == 0 then return out:put("NULL") end
     local value = inner.fetch(call, address, scope, true)
@@ -114,8 +112,11 @@ function M.ptr_change(inner, changed)
     out:put(" => ")
     inner.text(out, call, value, scope)
   end
-  return self
 end
+
+--- Both, where strace prints it before and after: "[0] => [10]" when `changed(call)`.
+---@param changed fun(call: table): boolean
+function M.ptr_change(inner, changed) return lazily(make_change, inner, changed) end
 
 --- Nobody believes a length that a program gives.
 local MAX_BUFFER = 256 * 1024 * 1024
@@ -129,11 +130,7 @@ local function clamp(length)
   return length < MAX_BUFFER and length or MAX_BUFFER
 end
 
---- Bytes, as many as the sibling says: `length` for how many there may be, `valid` for how many there are.
----@param length string|integer|fun(call: table): integer name of a sibling, or a number
----@param valid string|nil usually "ret"
----@param style "hex"|nil how they are printed: "\\x1f" for every byte
-function M.bytes(length, valid, style)
+local function make_bytes(self, length, valid, style)
   local function size(call, scope)
     local n = type(length) == "number" and length or clamp(type(length) == "function" and length(call) or
       sibling(call, scope, length))
@@ -143,7 +140,7 @@ function M.bytes(length, valid, style)
     end
     return n
   end
-  local self = { siblings = named_siblings(length, valid) }
+  self.siblings = named_siblings(length, valid)
   function self.fetch(call, address, scope, for_text)
     local n = size(call, scope)
     if n == 0 then return "" end
@@ -171,13 +168,18 @@ function M.bytes(length, valid, style)
     if type(value) ~= "string" then takes(what, "a string of bytes", value) end
     return value
   end
-  return self
 end
+
+--- Bytes, as many as the sibling says: `length` for how many there may be, `valid` for how many there are.
+---@param length string|integer|fun(call: table): integer name of a sibling, or a number
+---@param valid string|nil usually "ret"
+---@param style "hex"|nil how they are printed: "\\x1f" for every byte
+function M.bytes(length, valid, style) return lazily(make_bytes, length, valid, style) end
 
 local PATH_MAX = 4096
 
-local function string_type(limit_of, fields)
-  local self = fields or {}
+local function make_string(self, limit_of, fields)
+  for key, value in pairs(fields) do self[key] = value end
   function self.fetch(call, address, _, for_text)
     local bytes, truncated = call.memory:cstring(address, for_text and limit_of(call) + 1 or PATH_MAX)
     if not bytes then return nil end
@@ -196,8 +198,9 @@ local function string_type(limit_of, fields)
     if value:find("%z") then takes(what, "a string without NUL", value) end
     return value .. "\0"
   end
-  return self
 end
+
+local function string_type(limit_of, fields) return lazily(make_string, limit_of, fields or {}) end
 
 --- A string ended by NUL.
 M.cstring = string_type(shown)

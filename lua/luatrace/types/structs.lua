@@ -8,8 +8,8 @@ local M = require "luatrace.types.base"
 local internal = M.internal
 local cast = ffi.cast
 local exact, hex, takes = internal.exact, internal.hex, internal.takes
-local sibling, siblings_of, IN = internal.sibling, internal.siblings_of, internal.IN
-local shown, clamp = internal.shown, internal.clamp
+local sibling, siblings_of, IN, same = internal.sibling, internal.siblings_of, internal.IN, internal.same
+local shown, clamp, lazily = internal.shown, internal.clamp, internal.lazily
 
 local function field_size(field_type, arch)
   local size = field_type.size
@@ -65,14 +65,9 @@ function M.move_argument(call, i, address, length)
   return target
 end
 
---- A struct: fields in memory order, laid out as the ABI of the call's architecture says.
--- definition: list of {"name", type, when =}; `brief`: names printed before ", ..."; `shown`: names in the order of
--- the text; `sized_by`: the sibling that says how many bytes the caller knows of, at least `smallest`; `text`: prints
--- it all
----@param definition table
-function M.struct(definition)
+local function make_struct(self, definition)
   local layouts = {}
-  local self = { definition = definition }
+  self.definition = definition
   local by_name, types_of_fields = {}, {}
   for i, field in ipairs(definition) do
     by_name[field[1]] = field
@@ -273,17 +268,19 @@ function M.struct(definition)
     end
     return ffi.string(box, places.size)
   end
-  return self
 end
+
+--- A struct: fields in memory order, laid out as the ABI of the call's architecture says.
+-- definition: list of {"name", type, when =}; `brief`: names printed before ", ..."; `shown`: names in the order of
+-- the text; `sized_by`: the sibling that says how many bytes the caller knows of, at least `smallest`; `text`: prints
+-- it all
+---@param definition table
+function M.struct(definition) return lazily(make_struct, definition) end
 
 local MAX_ELEMENTS = 1024
 
---- Elements one after the other, as many as the sibling says.
----@param element table
----@param count string|integer
----@param options { limit: integer? }|nil
-function M.array(element, count)
-  local self = { siblings = siblings_of({ element }, nil) }
+local function make_array(self, element, count)
+  self.siblings = siblings_of({ element }, nil)
   if type(count) == "string" then self.siblings[#self.siblings + 1] = count end
   local function elements(call, scope)
     return type(count) == "number" and count or clamp(sibling(call, scope, count))
@@ -366,13 +363,16 @@ function M.array(element, count)
     end
     return table.concat(parts)
   end
-  return self
 end
 
---- One number in memory, printed in brackets: the lengths and results that calls hand back.
----@param of table an integer type
-function M.cell(of)
-  local self = { role = of.role }
+--- Elements one after the other, as many as the sibling says.
+---@param element table
+---@param count string|integer
+---@param options { limit: integer? }|nil
+function M.array(element, count) return lazily(make_array, element, count) end
+
+local function make_cell(self, of)
+  self.role = of.role
   function self.fetch(call, address)
     local size = field_size(of, call.arch)
     local bytes = call.memory:read(address, size)
@@ -395,14 +395,13 @@ function M.cell(of)
     cast(store_types[size], box)[0] = type(encoded) == "number" and cast("int64_t", encoded) or encoded
     return ffi.string(box, size)
   end
-  return self
 end
 
---- A type whose kind depends on the call: choose(call, scope) gives the type.
----@param choose fun(call: table, scope: table|nil): table
----@param late boolean|nil may it be late? Then it is where the chosen type is
----@param siblings string[]|nil
-function M.by(choose, late, siblings)
+--- One number in memory, printed in brackets: the lengths and results that calls hand back.
+---@param of table an integer type
+function M.cell(of) return lazily(make_cell, of) end
+
+local function make_by(self, choose, late, siblings)
   local function delegate(method)
     return function(a, b, c, d)
       -- text(out, call, value, scope); all others (call, value, scope)
@@ -410,7 +409,7 @@ function M.by(choose, late, siblings)
       return choose(a, c)[method](a, b, c, d)
     end
   end
-  local self = { size = "long", siblings = siblings }
+  self.size, self.siblings = "long", siblings
   self.late = late and function(call)
     local chosen = choose(call)
     if type(chosen.late) == "function" then return chosen.late(call) end
@@ -428,19 +427,28 @@ function M.by(choose, late, siblings)
     if chosen.assign then return chosen.assign(call, raw, value, what) end
     return chosen.encode(call, value, what)
   end
-  return self
+end
+
+--- A type whose kind depends on the call: choose(call, scope) gives the type.
+---@param choose fun(call: table, scope: table|nil): table
+---@param late boolean|nil may it be late? Then it is where the chosen type is
+---@param siblings string[]|nil
+function M.by(choose, late, siblings) return lazily(make_by, choose, late, siblings) end
+
+local function no_extents() end
+local function no_capacity() return 0 end
+local function as_bytes(_, value, what)
+  if type(value) ~= "string" then takes(what, "a string of bytes", value) end
+  return value
 end
 
 --- A pointee made of its own functions: fetch and text at least.
 function M.custom(fields)
-  fields.value = fields.value or function(_, value) return value end
-  fields.plain = fields.plain or function(_, value) return value end
-  fields.extents = fields.extents or function() end
-  fields.capacity = fields.capacity or function() return 0 end
-  fields.bytes_of = fields.bytes_of or function(_, value, what)
-    if type(value) ~= "string" then takes(what, "a string of bytes", value) end
-    return value
-  end
+  fields.value = fields.value or same
+  fields.plain = fields.plain or same
+  fields.extents = fields.extents or no_extents
+  fields.capacity = fields.capacity or no_capacity
+  fields.bytes_of = fields.bytes_of or as_bytes
   return fields
 end
 
