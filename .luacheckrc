@@ -5,7 +5,8 @@ files["examples"] = {
 }
 stds.luatrace = {
   globals = {},
-  read_globals = { "on", "at", "watch", "random", "script", "luatrace" },
+  read_globals = { "on", "at", "watch", "random", "script", "luatrace", "clock", "files", "peer",
+    "getrandom", "getpid" },
 }
 files["spec"] = { std = "+busted" }
 -- Captured from strace: one case a line, however long.

@@ -366,4 +366,18 @@ case "$(sqlite3 db 'select count(*) from t')" in 2) test "$status" = 0;; 1) test
       assert.matches("3 failures tried\n$", swept.out)
     end)
   end)
+
+  describe("mock-clock", function()
+    it("runs a program after 2038", function()
+      local late = sh(luatrace "mock-clock" .. " '2038-01-19 03:14:07' -- date -u '+%F %R'")
+      assert.are.equal("2038-01-19 03:14\n", late.out)
+      assert.are.equal("2041-03-01\n",
+        sh(luatrace "mock-clock" .. [[ 2040-02-29 -- sqlite3 :memory: "select date('now', '+1 year')"]]).out)
+    end)
+
+    it("lets an hour pass in seconds", function()
+      local hour = sh(luatrace "mock-clock" .. " 2038-01-19 1000 -- sh -c 'sleep 3600; date -u \"+%F %H\"'")
+      assert.are.equal("2038-01-19 01\n", hour.out)
+    end)
+  end)
 end)

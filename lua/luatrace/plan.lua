@@ -11,6 +11,7 @@ local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local fd_table = require "luatrace.fd_table"
 local filter = require "luatrace.filter"
+local mock = require "luatrace.mock"
 
 local M = {}
 
@@ -143,9 +144,10 @@ end
 
 local function collect(registry, observers)
   local wanted = new_wanted()
-  for _, handler in ipairs(registry.on) do
+  for _, handler in ipairs(mock.in_order(registry.on)) do
     local pattern = handler.pattern
-    local name = ('%s["%s"] at %s'):format(handler.verb or "on", pattern, handler.where)
+    local name = (handler.is_mock and "%s%.0s at %s" or '%s["%s"] at %s'):format(handler.verb or "on", pattern,
+      handler.where)
     add_pattern(wanted, pattern, handler.fn, name, handler.where)
   end
   for _, observer in ipairs(observers) do

@@ -1,13 +1,14 @@
 --- What a script sees: its environment, and the registry of what it asks for.
 --
 -- A script gets the full Lua library and these names: on, watch, at, random, hide_vdso, script, print (checked: output
--- that fails ends the run), luatrace.
+-- that fails ends the run), luatrace; and the mocks of luatrace.mock by their names.
 --
 --   local script = require "luatrace.script"
 --   local registry, environment = script.new { seed = 1, args = {} }
 --   local chunk, message = script.load("trace.lua", environment)
 
 local filter = require "luatrace.filter"
+local mock = require "luatrace.mock"
 local random = require "luatrace.random"
 
 local M = {}
@@ -118,7 +119,12 @@ function M.new(options)
   }
   environment._G = environment
   environment.luatrace = environment
-  return registry, setmetatable(environment, { __index = _G })
+  local find_mock = mock.finder(registry, { seed = options.seed })
+  return registry, setmetatable(environment, { __index = function(_, name)
+    local value = _G[name]
+    if value ~= nil then return value end
+    return find_mock(name)
+  end })
 end
 
 --- Compiles and runs a script in its environment.

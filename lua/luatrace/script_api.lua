@@ -40,6 +40,19 @@ script = {}
 ---@return number
 function random(m, n) end
 
+---@class luatrace.ClockOptions
+---@field at string|number|nil "2038-01-19 03:14:07 +01:00" (without a zone: UTC), or seconds since 1970
+---@field speed number|nil how many times faster than real time passes
+
+--- A mock: what time it is for the program, and how fast it passes.
+---@param options luatrace.ClockOptions
+---@return luatrace.MockTime
+function clock(options) end
+
+---@class luatrace.MockTime
+---@field now fun(self): number seconds since 1970, for the program
+---@field advance fun(self, seconds: number) all its clocks jump forward
+
 ---@class luatrace.Call
 ---@field fd luatrace.ArgumentFd
 ---@field dirfd luatrace.ArgumentFd

@@ -183,6 +183,14 @@ function M.monotonic() return clock(CLOCK_MONOTONIC) end
 ---@return number
 function M.realtime() return clock(CLOCK_REALTIME) end
 
+--- Any clock, exactly.
+---@param which integer CLOCK_*
+---@return integer|nil seconds, integer|string nanoseconds, string? errno
+function M.clock_gettime(which)
+  if C.clock_gettime(which, time_box) ~= 0 then return failed() end
+  return tonumber(time_box.sec), tonumber(time_box.nsec)
+end
+
 local F_OK, X_OK = 0, 1
 
 --- Does the path exist, and is it a directory? More is not needed here.
