@@ -82,6 +82,9 @@ row { long = "format", value = "FORMAT", field = "format", kind = "value", check
   help = "text (default), or json: one object a line" }
 row { long = "tree", field = "tree", kind = "flag",
   help = "no lines, but who executed what, how each process ended and how long it took" }
+row { long = "normalize", field = "normalize", kind = "flag",
+  help = "stable names for pids, descriptors, addresses, times and temporary names, each thread's lines together: " ..
+    "two runs can be compared" }
 row { short = "P", long = "trace-path", value = "PATH", field = "paths", kind = "list",
   help = "only calls that have to do with PATH (may be repeated)" }
 row { short = "z", long = "successful-only", field = "expressions", kind = "list", as = "status=successful",

@@ -2,6 +2,7 @@
 --
 --   local list, message = outputs.choose(parsed, has_script)
 
+local beyond = require "luatrace.beyond"
 local qualifiers = require "luatrace.qualifiers"
 
 local M = {}
@@ -14,7 +15,7 @@ local quiet_levels = {
 }
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "format", "tree", "expressions", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "normalize", "tree", "expressions", "output", "summary", "summary_only", "paths" }
 
 local function copy(set)
   local result = {}
@@ -46,7 +47,7 @@ function M.text_options(parsed)
   local fds = q.decode_fds and next(q.decode_fds) and 1 or nil
   local unabbreviated = q.abbrev and next(q.abbrev) == nil or nil
   return { string_limit = parsed.string_limit, decode_fds = parsed.decode_fds or fds,
-    verbose = parsed.verbose or unabbreviated,
+    verbose = parsed.verbose or unabbreviated, normal = parsed.normal,
   }
 end
 
@@ -88,14 +89,16 @@ function M.choose(parsed, has_script)
   if not wanted then return {} end
   local q, message = qualifiers.parse(parsed.expressions or {})
   if not q then return nil, message end
-  message = unsupported(parsed, q)
+  message = unsupported(parsed, q) or beyond.refuse(parsed)
   if message then return nil, message end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
   if parsed.separate and not parsed.output then
     if (parsed.follow or 0) < 2 then return nil, "--output-separately needs -o FILE" end
     parsed.separate = nil
   end
-  local outputs = {}
+  local extras, trouble = beyond.extras(parsed, q.trace)
+  if not extras then return nil, trouble end
+  local outputs = { extras.normal }
   if parsed.tree then
     local output, why = require("luatrace.output.tree").open { path = parsed.output, append = parsed.append }
     if not output then return nil, why end
@@ -104,17 +107,19 @@ function M.choose(parsed, has_script)
   if parsed.format == "json" and not parsed.summary_only then
     local text = require "luatrace.output.text"
     local output, why = require("luatrace.output.json").open { path = parsed.output, append = parsed.append,
+      sink = extras.sink, normal = extras.normal,
       calls = q.trace, stack = parsed.stack, paths = parsed.paths and text.path_filter(parsed.paths) }
     if not output then return nil, why end
-    outputs[1] = output
+    outputs[#outputs + 1] = output
   elseif not parsed.summary_only then
     local text = require "luatrace.output.text"
     local style = style_of(parsed, q)
+    beyond.style(style, extras)
     if parsed.paths then style.paths = text.path_filter(parsed.paths) end
     local output, why = text.open { path = parsed.output, separate = parsed.separate, append = parsed.append,
-      calls = q.trace, style = style, name = parsed.called_as }
+      calls = q.trace, style = style, name = parsed.called_as, sink = extras.sink }
     if not output then return nil, why end
-    outputs[1] = output
+    outputs[#outputs + 1] = output
   end
   if parsed.summary_only or parsed.summary then
     local columns, why = summary_columns(parsed.summary_columns)

@@ -27,9 +27,10 @@ Json.__index = Json
 function M.open(options)
   local self = setmetatable({ calls = options.calls or "all", wants_exit = true, out = buffer.new(),
     stack = options.stack, paths = options.paths }, Json)
-  local target, message = sink.open(options)
+  local target, message = options.sink, nil
+  if not target then target, message = sink.open(options) end
   if not target then return nil, message end
-  self.sink = target
+  self.sink, self.normal = target, options.normal
   return self
 end
 
@@ -122,8 +123,18 @@ function put_value(out, value)
 end
 M.put_value = put_value
 
-local function begin(out, kind, time, thread)
-  out:put(('{"v":1,"type":"%s","time":%.9f,"pid":%d,"tid":%d'):format(kind, time / 1e9, thread.process.pid, thread.tid))
+--- With --normalize time stands still, and ids are names.
+local function begin_normal(self, kind, thread)
+  self.sink:select(thread.tid)
+  self.sink:begin()
+  self.out:put(('{"v":1,"type":"%s","time":0,"pid":"%s","tid":"%s"'):format(kind, self.normal:pid(thread.process.pid),
+    self.normal:pid(thread.tid)))
+end
+
+local function begin(self, kind, time, thread)
+  if self.normal then return begin_normal(self, kind, thread) end
+  self.out:put(('{"v":1,"type":"%s","time":%.9f,"pid":%d,"tid":%d'):format(kind, time / 1e9, thread.process.pid,
+    thread.tid))
 end
 
 local function put_comm(out, process)
@@ -138,8 +149,8 @@ end
 function Json:entry(call, want_exit)
   if self.paths and not self.paths:wants(call) then
     rawset(call, "untold", true)
-    return
   end
+  if rawget(call, "untold") then return end
   local row, args = call.row, {}
   for i = 1, #row do
     if not row[i].when or row[i].when(call) then
@@ -181,17 +192,20 @@ end
 function Json:exit(call)
   if rawget(call, "untold") then return end
   local out = self.out
-  begin(out, "call", call.entered, call.thread)
+  begin(self, "call", call.entered, call.thread)
   put_comm(out, call.thread.process)
   out:put(',"call":"', call.row.name, '","nr":', tostring(call.row.nr))
   if call.arch.name ~= "x86_64" then out:put(',"arch":"', call.arch.name, '"') end
   put_args(out, call)
   if call.raw_ret ~= nil then
     out:put(',"ret":')
-    put_value(out, call.failed and -1 or call.row.returns.load(call, call.raw_ret))
+    put_value(out, call.failed and -1 or self.normal and self.normal:ret(call) or
+      call.row.returns.load(call, call.raw_ret))
     if call.failed then out:put(',"errno":"', call.errno, '"') end
   end
-  if rawget(call, "left") then out:put((',"duration":%.9f'):format((call.left - call.entered) / 1e9)) end
+  if rawget(call, "left") and not self.normal then
+    out:put((',"duration":%.9f'):format((call.left - call.entered) / 1e9))
+  end
   if call.restarted then out:put(',"restarted":true') end
   if rawget(call, "tampered") then out:put(',"injected":true') end
   if self.stack and call.phase == "exit" then self:put_stack(call) end
@@ -200,22 +214,24 @@ function Json:exit(call)
 end
 
 function Json:signal(stop, signal)
+  -- When a child's end is noticed is chance; that it ended is told anyway.
+  if self.normal and signal.name == "SIGCHLD" then return end
   local out = self.out
-  begin(out, "signal", tonumber(stop.time), signal.thread)
+  begin(self, "signal", tonumber(stop.time), signal.thread)
   out:put(',"signal":"', signal.name, '","code":', tostring(signal.info.code), "}\n")
   self.sink:ended(out)
 end
 
 function Json:group(stop, thread)
   local out = self.out
-  begin(out, "stopped", tonumber(stop.time), thread)
+  begin(self, "stopped", tonumber(stop.time), thread)
   out:put(',"signal":"', constants.signals.by_value[stop.signal] or tostring(stop.signal), '"}\n')
   self.sink:ended(out)
 end
 
 function Json:exec(stop, process)
   local out = self.out
-  begin(out, "exec", tonumber(stop.time), { process = process, tid = stop.tid })
+  begin(self, "exec", tonumber(stop.time), { process = process, tid = stop.tid })
   out:put(',"exe":')
   put_value(out, process.exe)
   out:put(',"argv":')
@@ -228,7 +244,7 @@ end
 function Json:cut_short(call)
   if call and not rawget(call, "untold") and rawget(call, "plain_args") then
     local out = self.out
-    begin(out, "call", call.entered, call.thread)
+    begin(self, "call", call.entered, call.thread)
     out:put(',"call":"', call.row.name, '","nr":', tostring(call.row.nr), ',"args":{')
     local first = true
     for i, known in pairs(rawget(call, "plain_args")) do
@@ -246,7 +262,7 @@ end
 function Json:exit_process(stop, thread, call)
   self:cut_short(call)
   local out = self.out
-  begin(out, "exit", tonumber(stop.time), thread)
+  begin(self, "exit", tonumber(stop.time), thread)
   local low = bit.band(stop.status, 0x7f)
   if low == 0 then
     out:put((',"status":%d}\n'):format(bit.band(bit.rshift(stop.status, 8), 0xff)))
@@ -259,8 +275,9 @@ end
 function Json:superseded(stop, thread, call)
   self:cut_short(call)
   local out = self.out
-  begin(out, "superseded", tonumber(stop.time), thread)
-  out:put((',"by":%d}\n'):format(tonumber(stop.message)))
+  begin(self, "superseded", tonumber(stop.time), thread)
+  local by = tonumber(stop.message)
+  out:put(self.normal and (',"by":"%s"}\n'):format(self.normal:pid(by)) or (',"by":%d}\n'):format(by))
   self.sink:ended(out)
 end
 

@@ -50,12 +50,13 @@ function M.open(options)
   local self = setmetatable({ style = options.style, calls = options.calls or "all", wants_exit = true,
     out = buffer.new(), alive = 0, name = options.name or "luatrace", column = options.style.column or 40,
   }, Text)
-  local target, message = sink.open(options)
+  local target, message = options.sink, nil
+  if not target then target, message = sink.open(options) end
   if not target then return nil, message end
   self.sink = target
   -- With filters on the result a line is known to be wanted only when the call has returned; with a file a process
   -- nobody else's line can come in between.
-  self.staged = options.style.status ~= nil or options.separate
+  self.staged = options.style.status ~= nil or options.separate or options.sink ~= nil
   self.draft = buffer.new()
   self.numbers = {}
   return self
@@ -121,6 +122,7 @@ end
 
 local function is_hidden(self, call)
   local style = self.style
+  if rawget(call, "untold") then return true end
   if style.paths and not style.paths:wants(call) then
     rawset(call, "untold", true)
     return true

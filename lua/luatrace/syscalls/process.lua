@@ -147,7 +147,7 @@ local ARCH_GET_FS, ARCH_GET_GS, ARCH_GET_CPUID = 0x1003, 0x1004, 0x1011
 local address_out = t.ptr_out(t.cell(t.address))
 local function arch_prctl_of(call) return t.load.u32(nil, call.raw[1]) end
 
-local function get(class) return { returns = t.i32, classes = class } end
+local function get(class, of) return { returns = of or t.i32, classes = class } end
 
 local CLONE3_PARENT_SETTID = 0x100000
 
@@ -180,7 +180,7 @@ return {
   waitid = { returns = zero, classes = "process", { "idtype", t.enum("waitid_type", { comment = "P_???" }) },
     { "id", pid }, { "infop", t.ptr_out(structs.siginfo) },
     { "options", t.flags("wait_options", { comment = "W???" }) }, { "rusage", rusage_out } },
-  getpid = get "pure", gettid = get "pure", getppid = get "pure", getpgrp = get "pure",
+  getpid = get("pure", pid), gettid = get("pure", pid), getppid = get("pure", pid), getpgrp = get("pure", pid),
   getuid = get "creds pure", geteuid = get "creds pure", getgid = get "creds pure", getegid = get "creds pure",
   setuid = { returns = zero, classes = "creds", { "uid", uid } },
   setgid = { returns = zero, classes = "creds", { "gid", uid } },

@@ -5,7 +5,7 @@ local quote = require "luatrace.quote"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
-local number_of, load_i32, same = internal.number_of, internal.load_i32, internal.same
+local number_of, load_i32 = internal.number_of, internal.load_i32
 
 --- A descriptor as a script sees it: its number, and what it is open on when somebody asks.
 ---@class luatrace.ArgumentFd
@@ -31,16 +31,23 @@ M.fd_value = fd_value
 local AT_FDCWD = -100
 
 local function text_fd(out, call, value)
-  out:put(tostring(value))
   local options = call.text_options
+  out:put(options and options.normal and options.normal:fd(call, value) or tostring(value))
   if options and options.decode_fds and call.process then
     local fd = call.process.fds:get(value)
     if fd then out:put("<", quote.path(fd.path), fd.deleted and ">(deleted)" or ">") end
   end
 end
 
+local function plain_fd(call, value)
+  local options = call.text_options
+  if options and options.normal then return options.normal:fd_plain(call, value) end
+  return value
+end
+
 M.fd = { load = load_i32, size = 4, ctype = "const int32_t *", role = "fd", read = fd_value, text = text_fd,
-  plain = same, encode = function(_, value, what) return number_of(what, value, "a descriptor: a number or an fd") end }
+  plain = plain_fd,
+  encode = function(_, value, what) return number_of(what, value, "a descriptor: a number or an fd") end }
 --- The same where the call works only on one kind of descriptor.
 for _, kind in ipairs { "socket", "epoll", "file", "dir" } do
   M["fd_" .. kind] = setmetatable({ fd_kind = kind }, { __index = M.fd })

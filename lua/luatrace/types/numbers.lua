@@ -66,8 +66,19 @@ local function text_decimal(out, _, value) out:put(decimal(value)) end
 local function text_hex(out, _, value) out:put(hex(value)) end
 local function text_octal(out, _, value) out:put(value == 0 and "0" or ("0%o"):format(value)) end
 
+local function text_pointer(out, _, value)
+  if value == 0 then out:put("NULL") else out:put(hex(value)) end
+end
+
+--- With --normalize addresses are told by their look.
+local function plain_hex(call, value)
+  if call.text_options and call.text_options.normal and value ~= 0 then return hex(value) end
+  return plain_number(call, value)
+end
+
 local function integer(fields)
   fields.load = fields.load or load_i64
+  if fields.text == text_hex or fields.text == text_pointer then fields.plain = fields.plain or plain_hex end
   fields.read, fields.plain = fields.read or same, fields.plain or plain_number
   fields.text = fields.text or text_decimal
   fields.encode = fields.encode or function(_, value, what) return number_of(what, value) end
@@ -99,10 +110,6 @@ M.octal = integer { load = load_u32, text = text_octal, size = 4, ctype = "const
 --- Padding and what nobody wants to see.
 M.hidden = function(of) return setmetatable({ is_hidden = true }, { __index = of }) end
 
-local function text_pointer(out, _, value)
-  if value == 0 then out:put("NULL") else out:put(hex(value)) end
-end
-
 local function read_address(_, value) return value == 0 and M.NULL or value end
 
 --- An address whose target is not described.
@@ -116,7 +123,15 @@ M.address = integer { load = load_u64, text = text_pointer, size = "long", read 
 M.address_late = setmetatable({ late = true }, { __index = M.address })
 
 --- A process or thread id, a user, a group.
-M.pid = integer { load = load_i32, size = 4, ctype = "const int32_t *" }
+M.pid = integer { load = load_i32, size = 4, ctype = "const int32_t *",
+  text = function(out, call, value)
+    local normal = call.text_options and call.text_options.normal
+    out:put(normal and normal:pid(value) or decimal(value))
+  end,
+  plain = function(call, value)
+    local normal = call.text_options and call.text_options.normal
+    return normal and normal:pid_plain(value) or value
+  end }
 M.uid = integer { load = load_i32, size = 4, ctype = "const int32_t *",
   text = function(out, _, value) out:put(value == -1 and "-1" or decimal(load_u32(nil, value))) end,
   read = function(_, value) return value == -1 and -1 or load_u32(nil, value) end }
