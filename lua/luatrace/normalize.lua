@@ -349,8 +349,8 @@ end
 --- Numbers behind these names are a clock's, or what the machine happens to have.
 local volatile = {}
 for name in ([[st_ino stx_ino si_utime si_stime tms_utime tms_stime tms_cutime tms_cstime f_bfree f_bavail f_files
-  f_ffree uptime freeram sharedram bufferram freeswap procs ru_maxrss ru_ixrss ru_idrss ru_isrss ru_minflt ru_majflt ru_nswap
-  ru_inblock ru_oublock ru_msgsnd ru_msgrcv ru_nsignals ru_nvcsw ru_nivcsw]]):gmatch("%S+") do
+  f_ffree uptime freeram sharedram bufferram freeswap procs ru_maxrss ru_ixrss ru_idrss ru_isrss ru_minflt ru_majflt
+  ru_nswap ru_inblock ru_oublock ru_msgsnd ru_msgrcv ru_nsignals ru_nvcsw ru_nivcsw]]):gmatch("%S+") do
   volatile[name] = true
 end
 for _, prefix in ipairs { "st_", "stx_" } do
@@ -362,7 +362,8 @@ local pids = { si_pid = true, pid = true, nl_pid = true, l_pid = true }
 
 --- Calls whose times are always a clock's.
 local clocks = { clock_gettime = true, gettimeofday = true, getrusage = true, wait4 = true, getitimer = true,
-  times = true, timer_gettime = true, timerfd_gettime = true, adjtimex = true, clock_adjtime = true, sysinfo = true, time = true }
+  times = true, timer_gettime = true, timerfd_gettime = true, adjtimex = true, clock_adjtime = true, sysinfo = true,
+  time = true }
 
 --- A time that a person wrote: short, in whole milliseconds.
 local function is_constant(seconds, part, unit)
@@ -414,7 +415,9 @@ function Normal:text(stream, text)
   end)
   text = text:gsub('"([%w_]+)":(%-?%d+)', function(name, number)
     if volatile[name] then return ('"%s":"TIME"'):format(name) end
-    if name == "port" and tonumber(number) >= 32768 then return '"port":"' .. numbered(stream, "port", number) .. '"' end
+    if name == "port" and tonumber(number) >= 32768 then
+      return '"port":"' .. numbered(stream, "port", number) .. '"'
+    end
   end)
   text = text:gsub("htons%((%d+)%)", function(number)
     if tonumber(number) >= 32768 then return ("htons(%s)"):format(numbered(stream, "port", number)) end
