@@ -132,7 +132,7 @@ function Plan:add(arch, nr, mechanism, data, tests)
     to.arg, to.is_signed, to.bits = test.arg, test.signed and 1 or 0, test.bits or 64
     to.op = C["TRAP_TEST_" .. test.op:upper()]
     to.mask = test.mask or 0xffffffffffffffffULL
-    to.value = test.value
+    to.value = type(test.value) == "number" and test.value < 0 and ffi.cast("int64_t", test.value) or test.value
   end
   entry_box.arch, entry_box.nr, entry_box.mechanism, entry_box.data = arch, nr, mechanism, data or 0
   entry_box.test_first, entry_box.test_count = 0, count

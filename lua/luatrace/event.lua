@@ -15,6 +15,7 @@ local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
+local subjects = require "luatrace.subjects"
 
 local exact, tonumber, type, error, rawget, rawset = engine.exact, tonumber, type, error, rawget, rawset
 local running, yield = coroutine.running, coroutine.yield
@@ -274,6 +275,19 @@ function Call:footprint()
   is_live(self)
   return decode.footprint(self)
 end
+
+--- The absolute paths that the call names or that its descriptors are open on; one that was given otherwise also as
+-- it was given.
+---@return string[]
+function Call:paths() return subjects.paths(self) end
+
+--- The descriptors among its arguments.
+---@return luatrace.ArgumentFd[]
+function Call:fds() return subjects.fds(self) end
+
+--- The bytes that it carries: what write is given; after `run`, what read has got. nil where there are none.
+---@return string|nil
+function Call:data() return subjects.data(self) end
 
 --- The tracee's memory, from a script.
 ---@class luatrace.Memory

@@ -12,6 +12,7 @@ local engine = require "luatrace.engine"
 local fd_table = require "luatrace.fd_table"
 local filter = require "luatrace.filter"
 local mock = require "luatrace.mock"
+local rules = require "luatrace.rules"
 
 local M = {}
 
@@ -84,7 +85,7 @@ local function entry_for(wanted, arch, nr)
   if not entry then
     local everything = wanted.everything
     entry = { handlers = { unpack(everything.handlers) }, reasons = { unpack(everything.reasons) },
-      observed = everything.observed }
+      observed = everything.observed, parts = {} }
     wanted[arch][nr] = entry
   end
   return entry
@@ -123,6 +124,22 @@ local function want(entry, handler, reason)
   entry.reasons[#entry.reasons + 1] = reason
 end
 
+--- A rule's calls, each with what the filter can say of it: tests, and an error that it can answer with by itself.
+local function add_rule(wanted, rule, reason)
+  local handler = rules.handler(rule)
+  for arch, names in pairs(rule.matcher.sets) do
+    local numbers = decode.names(arch)
+    for name in pairs(names) do
+      local entry = entry_for(wanted, arch, numbers[name])
+      local tests, exact = rule.matcher:scalar(arch, name)
+      local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
+      entry.handlers[#entry.handlers + 1] = handler
+      entry.parts[#entry.handlers] = { tests = tests, errno = constant and constant(rule, arch, name) or nil }
+      entry.reasons[#entry.reasons + 1] = reason
+    end
+  end
+end
+
 local everything = { ["%all"] = true, all = true }
 
 local function add_pattern(wanted, pattern, handler, reason, where)
@@ -146,9 +163,13 @@ local function collect(registry, observers)
   local wanted = new_wanted()
   for _, handler in ipairs(mock.in_order(registry.on)) do
     local pattern = handler.pattern
-    local name = (handler.is_mock and "%s%.0s at %s" or '%s["%s"] at %s'):format(handler.verb or "on", pattern,
-      handler.where)
-    add_pattern(wanted, pattern, handler.fn, name, handler.where)
+    if handler.rule then
+      add_rule(wanted, handler.rule, ("%s at %s"):format(handler.rule.title, handler.where))
+    else
+      local name = (handler.is_mock and "%s%.0s at %s" or '%s["%s"] at %s'):format(handler.verb or "on", pattern,
+        handler.where)
+      add_pattern(wanted, pattern, handler.fn, name, handler.where)
+    end
   end
   for _, observer in ipairs(observers) do
     if observer.calls then add_pattern(wanted, observer.calls, nil, "output", "output") end
@@ -193,20 +214,67 @@ function M.build(registry, observers, options)
       end
     end
   end
-  for _, arch in ipairs(arches) do
-    for nr, entry in pairs(self.wanted[arch.name]) do
-      local guard = guarded[entry]
-      local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism.stop, 0, guard and guard.tests)
-      if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
-    end
-  end
-  if #self.wanted.everything.reasons > 0 then self.engine_plan:add_rest(engine.mechanism.stop) end
+  self:fill(guarded, self.mode == "seccomp" and options.trap ~= "stop")
   self:note_fd_calls()
   -- Too large a filter is no failure: everything works with plain ptrace, slower.
   if self.mode == "seccomp" and not self.engine_plan:size() then
     self.mode, self.mode_reason = "ptrace", "the filter would be larger than the kernel takes"
+    self:fill(guarded, false)
   end
   return self
+end
+
+--- What the kernel is to do with one call: mechanisms with their tests, in the order in which they are tried.
+---@param entry table
+---@param guard table|nil a guard that is the only one who wants this call
+---@param may_answer boolean the filter may answer calls by itself
+---@return { mechanism: string, data: integer?, tests: table? }[]
+local function mechanisms(entry, guard, may_answer)
+  if guard then return { { mechanism = "stop", tests = guard.tests } } end
+  local list = {}
+  local count = #entry.handlers
+  if entry.observed or count == 0 then return { { mechanism = "stop" } } end
+  local parts, i = entry.parts or {}, 1
+  -- Rules in front that always answer the same need no stop; behind the first that does, everything needs it.
+  while may_answer and i <= count and parts[i] and parts[i].errno do
+    local part = parts[i]
+    for _, tests in ipairs(part.tests or { false }) do
+      list[#list + 1] = { mechanism = "errno", data = part.errno, tests = tests or nil }
+    end
+    if not part.tests then return list end
+    i = i + 1
+  end
+  local stops = {}
+  while i <= count do
+    local part = parts[i]
+    if not part or not part.tests then
+      stops = { { mechanism = "stop" } }
+      break
+    end
+    for _, tests in ipairs(part.tests) do stops[#stops + 1] = { mechanism = "stop", tests = tests } end
+    i = i + 1
+  end
+  for _, stop in ipairs(stops) do list[#list + 1] = stop end
+  if entry.guard and #stops > 0 and stops[1].tests then list[#list + 1] = { mechanism = "stop" } end
+  return list
+end
+
+--- Compiles what is wanted into the engine's plan.
+---@param guarded table<table, table> entries that only a guard wants
+---@param may_answer boolean
+function Plan:fill(guarded, may_answer)
+  self.engine_plan = engine.new_plan()
+  for _, arch in ipairs(arches) do
+    for nr, entry in pairs(self.wanted[arch.name]) do
+      entry.mechanisms = mechanisms(entry, guarded[entry], may_answer)
+      for _, item in ipairs(entry.mechanisms) do
+        local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], item.data or 0,
+          item.tests)
+        if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
+      end
+    end
+  end
+  if #self.wanted.everything.reasons > 0 then self.engine_plan:add_rest(engine.mechanism.stop) end
 end
 
 --- When every call that changes descriptors is trapped anyway, their returns are watched too: then what a descriptor
@@ -223,6 +291,19 @@ function Plan:note_fd_calls()
   self.sees_all_fd_calls = true
 end
 
+local text_of = { stop = "stop-entry" }
+
+--- The mechanisms of a call in words: "errno", "stop-entry?" where only some of its calls are trapped.
+local function mechanism_text(entry)
+  local seen, words = {}, {}
+  for _, item in ipairs(entry.mechanisms) do
+    local word = (text_of[item.mechanism] or item.mechanism) .. (item.tests and "?" or "")
+    if not seen[word] then words[#words + 1] = word end
+    seen[word] = true
+  end
+  return table.concat(words, ",")
+end
+
 --- The plan in lines for people.
 ---@return string[]
 function Plan:explain()
@@ -230,7 +311,10 @@ function Plan:explain()
   lines[1] = self.mode == "seccomp" and ("mode: seccomp filter, %d instructions"):format(self.engine_plan:size())
     or "mode: stop-all (plain ptrace): " .. self.mode_reason
   if #self.wanted.everything.reasons > 0 then
-    for _, nr in pairs(decode.names("x86_64")) do entry_for(self.wanted, "x86_64", nr) end
+    for _, nr in pairs(decode.names("x86_64")) do
+      local entry = entry_for(self.wanted, "x86_64", nr)
+      entry.mechanisms = entry.mechanisms or mechanisms(entry, nil, false)
+    end
   end
   local rows = {}
   for nr, entry in pairs(self.wanted.x86_64) do
@@ -239,7 +323,8 @@ function Plan:explain()
   table.sort(rows, function(a, b) return a.nr < b.nr end)
   for _, item in ipairs(rows) do
     local name = decode.row("x86_64", item.nr).name
-    lines[#lines + 1] = ("%-20s %-10s %s"):format(name, "stop-entry", table.concat(item.entry.reasons, "; "))
+    lines[#lines + 1] = ("%-20s %-10s %s"):format(name, mechanism_text(item.entry),
+      table.concat(item.entry.reasons, "; "))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines

@@ -30,6 +30,7 @@ local CLONE_VM, CLONE_FS, CLONE_FILES = 0x100, 0x200, 0x400
 ---@field parent luatrace.Process|nil
 ---@field status integer|nil exit status, when it has ended by itself
 ---@field signal integer|nil what killed it
+---@field images integer how many programs it has executed since it is traced
 ---@field started number|nil seconds of CLOCK_MONOTONIC
 ---@field ended number|nil
 local Process = {}
@@ -84,6 +85,7 @@ function Process:__tostring() return ("process %d"):format(self.pid) end
 ---@class luatrace.Thread
 ---@field tid integer
 ---@field number integer the core's number of the tracee: never reused
+---@field ordinal integer its place among the threads of its process, by birth: the first is 0
 ---@field process luatrace.Process
 
 ---@class luatrace.ProcessTree
@@ -107,6 +109,7 @@ local function new_process(tree, pid, parent, time)
     tree.roots = tree.roots + 1
   end
   local process = setmetatable({ pid = pid, number = number, parent = parent, child_count = 0, thread_count = 0,
+    threads_born = 0, images = 0,
     started = time and time / 1e9 }, Process)
   if tree.keep then tree.all[#tree.all + 1] = process end
   tree.alive = tree.alive + 1
@@ -135,7 +138,9 @@ function Tree:birth(birth)
     end
   end
   process.thread_count = process.thread_count + 1
-  self.threads[birth.tracee] = { tid = birth.tid, number = birth.tracee, process = process }
+  self.threads[birth.tracee] = { tid = birth.tid, number = birth.tracee, process = process,
+    ordinal = process.threads_born }
+  process.threads_born = process.threads_born + 1
 end
 
 --- The process with this pid, among the living.
@@ -156,6 +161,7 @@ function Tree:exec(tracee)
   thread.tid = process.pid
   for key in pairs(image) do rawset(process, key, nil) end
   process.fds:exec()
+  process.images = process.images + 1
   -- Read now: exit handlers print it when /proc has forgotten it.
   rawset(process, "exe", image.exe(process))
 end

@@ -10,6 +10,7 @@
 local filter = require "luatrace.filter"
 local mock = require "luatrace.mock"
 local random = require "luatrace.random"
+local rules = require "luatrace.rules"
 
 local M = {}
 
@@ -117,6 +118,10 @@ function M.new(options)
     arg = options.args,
     script = { name = options.name, args = options.args, seed = options.seed },
   }
+  for name, verb in pairs(rules.verbs_for(registry, { random = environment.random, any_errno = options.any_errno,
+    caller = caller_of })) do
+    environment[name] = verb
+  end
   environment._G = environment
   environment.luatrace = environment
   local find_mock = mock.finder(registry, { seed = options.seed })

@@ -17,6 +17,7 @@ local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local plan = require "luatrace.plan"
 local process_tree = require "luatrace.process_tree"
+local rules = require "luatrace.rules"
 local scratch = require "luatrace.scratch"
 local sys = require "luatrace.sys"
 local timers = require "luatrace.timers"
@@ -24,7 +25,7 @@ local vdso = require "luatrace.vdso"
 local watched_fds = require "luatrace.watched_fds"
 
 local kind, flag, op = engine.kind, engine.flag, event.op
-local tonumber, rawget, rawset = tonumber, rawget, rawset
+local tonumber, rawget, rawset, type, pcall = tonumber, rawget, rawset, type, pcall
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local band = bit.band
 
@@ -74,6 +75,9 @@ function M.new(options)
   for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
   -- Runs at the same time share one tracer (reactor.lua): wait4 would hand each the others' statuses.
   self.tracer = options.tracer or engine.open(engine_options)
+  local resolved, unresolved = rules.resolve(registry)
+  if not resolved then error(unresolved, 0) end
+  for _, rule in ipairs(registry.rules or {}) do rule.decisions = options.decisions end
   self.plan = plan.build(registry, self.observers, options)
   self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
   self.wanted = self.plan.wanted
@@ -189,9 +193,15 @@ function Session:advance(call)
   if call.phase == "entry" then
     local handlers = call.handlers
     local index = call.next_handler
-    if index <= #handlers and not rawget(call, "answered") then
-      rawset(call, "next_handler", index + 1)
-      return self:start_task(handlers[index], call)
+    while index <= #handlers and not rawget(call, "answered") do
+      local handler = handlers[index]
+      index = index + 1
+      rawset(call, "next_handler", index)
+      if type(handler) == "function" then return self:start_task(handler, call) end
+      -- A rule: most calls are none of its business, and need no coroutine.
+      local ok, matches = pcall(handler.test, call)
+      if not ok then return self:script_error(matches) end
+      if matches then return self:start_task(handler.run, call) end
     end
     return self:to_kernel(call)
   end
@@ -480,7 +490,8 @@ function M.script_traceback(message, trace)
       lines[#lines + 1] = line
     end
   end
-  if #lines == 0 then return message end
+  -- One line is the place that the message names already.
+  if #lines <= 1 then return message end
   return message .. "\nstack traceback:\n" .. table.concat(lines, "\n")
 end
 
@@ -597,7 +608,10 @@ function Session:finish()
   end
   self.run = run
   self:ask_for_launch_failure()
-  if not self.failed then protected(self, self.registry.at.finish, run) end
+  if not self.failed then
+    protected(self, self.registry.at.finish, run)
+    rules.finish(self.registry)
+  end
   for i = 1, #self.observers do self.observers[i]:finish(run) end
   if not self.options.tracer then self.tracer:close() end
   return run
