@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 1 };
+enum { TRACER_ABI = 2 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -38,7 +38,9 @@ enum stop_flag {
   STOP_FLAG_ATTACHED = 8,  /* the tracee was attached to, not spawned, by us */
   STOP_FLAG_ROOT = 16,     /* the tracee that tracer_spawn or tracer_attach named */
   STOP_FLAG_DETACHED = 32, /* EXIT: not dead: detached */
-  STOP_FLAG_DYING = 64     /* ENTRY, EXIT: already on its way out (SIGKILL) */
+  STOP_FLAG_DYING = 64,    /* ENTRY, EXIT: already on its way out (SIGKILL) */
+  STOP_FLAG_NOTIFY = 128   /* ENTRY: held by a seccomp notification, not by ptrace: it can be resumed or skipped and its
+                              memory looked at, but no RESUME_WANT_EXIT, set_call, inject or stack; sp is 0 */
 };
 
 /* One stop. It belongs to the core and stays valid until the tracee is resumed (held kinds)
@@ -79,6 +81,8 @@ enum trap_mechanism {
   MECHANISM_STOP    /* a ptrace stop at entry; at exit when tracer_resume asks for it */
 };
 
+enum trap_notify { NOTIFY_UNBROKEN = 1 /* signals never break off the call itself (signal(7)) */ };
+
 /* Comparison of one call argument, all 64 bits, unsigned unless it says signed. */
 enum trap_test_op {
   TRAP_TEST_EQ = 0, /* (arg & mask) == value */
@@ -104,7 +108,7 @@ struct trap_entry {
   uint32_t arch; /* AUDIT_ARCH_* */
   uint32_t nr;
   uint32_t mechanism;
-  uint32_t data;       /* MECHANISM_ERRNO: the errno */
+  uint32_t data;       /* MECHANISM_ERRNO: the errno; MECHANISM_NOTIFY: enum trap_notify */
   uint32_t test_first; /* its tests: a run in the plan's test array */
   uint32_t test_count;
 };
@@ -139,6 +143,8 @@ struct tracer_features {
   uint32_t seccomp_notify;
   uint32_t notify_wait_killable;
   uint32_t notify_sync_wakeup;
+  int32_t
+      notify_error; /* 0, or the errno that a listener cost when it was tried; -1: not tried (tracer_probe_notify) */
   uint32_t unprivileged_needs_nnp; /* no CAP_SYS_ADMIN: filters need no_new_privs */
   int32_t yama_scope;              /* kernel.yama.ptrace_scope, -1 when there is no Yama */
   uint32_t arch_i386;              /* 32-bit programs can run */
@@ -157,6 +163,7 @@ struct tracer_launch {
   uint32_t new_group;     /* setpgid(0,0) */
   uint32_t mode;          /* enum trap_mode */
   uint32_t no_follow;     /* do not trace children (needs TRAP_PTRACE) */
+  uint32_t insist_notify; /* no listener: fail (LAUNCH_LISTENER), instead of stopping where the plan says notify */
   struct trap_plan *plan; /* borrowed while the tree lives */
 };
 
@@ -170,6 +177,7 @@ enum launch_step {
   LAUNCH_FDS,
   LAUNCH_NO_NEW_PRIVS,
   LAUNCH_FILTER,
+  LAUNCH_LISTENER,
   LAUNCH_EXEC
 };
 struct launch_result {
@@ -178,10 +186,14 @@ struct launch_result {
   int32_t pid;
   uint32_t tree;
   uint32_t no_new_privs; /* the filter needed it: set-uid programs lose their privileges */
+  uint32_t notifies;     /* the tree has a listener */
+  int32_t notify_error;  /* errno: why it has none although its plan says notify; 0 */
 };
 
 uint32_t tracer_abi(void);
 void tracer_probe(struct tracer_features *features);
+/* Fills in the notify_* features by trying them in a short-lived child. */
+void tracer_probe_notify(struct tracer_features *features);
 
 struct tracer *tracer_open(const struct tracer_options *options); /* NULL with errno */
 /* Kills what was spawned, detaches what was attached, frees everything. */
@@ -214,7 +226,7 @@ enum resume_how {
 /* Lets a held tracee go on. signal: at STOP_SIGNAL what is delivered, 0 to suppress it. */
 int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal);
 
-/* At STOP_SYSCALL_ENTRY: rewrite what will run. The program's registers are restored after the call. */
+/* At STOP_SYSCALL_ENTRY (-EINVAL with STOP_FLAG_NOTIFY): rewrite what will run. The program's registers are restored after the call. */
 int tracer_set_call(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]);
 /* At STOP_SYSCALL_ENTRY: the call does not happen, the program sees `result`. */
 int tracer_skip_call(struct tracer *tracer, uint64_t stop, int64_t result);
@@ -241,7 +253,7 @@ int tracer_set_siginfo(struct tracer *tracer, uint64_t stop, const void *siginfo
 /* From now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGALRM-driven retries reach the caller as STOP_INTERRUPTED. */
 int tracer_catch_signals(struct tracer *tracer);
 
-/* --- memory (tracee_memory.c): `tracee` must be stopped ------------------------------------------------------- */
+/* --- memory (tracee_memory.c): `tracee` must be held ------------------------------------------------------- */
 
 /* Bytes read, short at a hole; -EFAULT when the first byte cannot be read. */
 int64_t tracer_read(struct tracer *tracer, uint32_t tracee, tracee_addr from, void *to, uint64_t size);

@@ -104,9 +104,12 @@ int notify_install(struct notify_slot *slot, const struct sock_fprog *filter, bo
   return 0;
 }
 
-static bool has_ended(pid_t child) {
+/* A look that takes nothing. */
+static int look_at(pid_t child) {
   siginfo_t info = {0};
-  return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid != 0;
+  if (waitid(P_PID, (id_t)child, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL)) return -ECHILD;
+  if (info.si_pid == 0) return 0;
+  return info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED ? -EAGAIN : -ECHILD;
 }
 
 static int fetch(pid_t child, int listener) {
@@ -118,11 +121,11 @@ static int fetch(pid_t child, int listener) {
   return copy;
 }
 
-int notify_take(struct notify_slot *slot, pid_t child, uint64_t limit) {
-  uint64_t deadline = tracer_now() + limit;
+int notify_take(struct notify_slot *slot, pid_t child, uint64_t deadline) {
   struct timespec pause = {.tv_nsec = 20000};
   while (atomic_load(&slot->state) == NOTIFY_SLOT_EMPTY) {
-    if (has_ended(child)) return -ECHILD;
+    int state = look_at(child);
+    if (state) return state;
     if (tracer_now() >= deadline) return -ETIMEDOUT;
     nanosleep(&pause, NULL);
     if (pause.tv_nsec < 1000000) pause.tv_nsec *= 2;

@@ -36,9 +36,11 @@ enum notify_slot_state { NOTIFY_SLOT_EMPTY = 0, NOTIFY_SLOT_OFFERED, NOTIFY_SLOT
  * already has a filter with a listener. */
 int notify_install(struct notify_slot *slot, const struct sock_fprog *filter, bool may_yield);
 
-/* In the tracer: waits for the offer at most `limit` nanoseconds; our copy of the listener, or -errno. -ECHILD: the
- * child ended instead (it can still be waited for); -ETIMEDOUT. After a failure the child never gets further. */
-int notify_take(struct notify_slot *slot, pid_t child, uint64_t limit);
+/* In the tracer: waits for the offer at most until `deadline` (CLOCK_MONOTONIC, nanoseconds); our copy of the
+ * listener, or -errno. -ECHILD: the child ended instead (it can still be waited for); -EAGAIN: it has a ptrace-stop to
+ * report, without whose end it does not go on: deal with that and come back; -ETIMEDOUT. After any other failure the
+ * child never gets further. */
+int notify_take(struct notify_slot *slot, pid_t child, uint64_t deadline);
 
 /* --- notifications ---------------------------------------------------------------------------------------------- */
 

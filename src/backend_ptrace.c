@@ -15,24 +15,17 @@
 
 #include "affinity.h"
 #include "arch_x86_64.h"
+#include "call.h"
 #include "launch.h"
+#include "notified.h"
 #include "remote_syscall.h"
 #include "stop.h"
 #include "syscall_info.h"
 #include "tracees.h"
 #include "trap_plan.h"
-#include "watched.h"
+#include "waiting.h"
 
-/* Numbers of the calls that the core itself must know. */
-enum { NR_X86_64_RESTART = 219, NR_I386_RESTART = 0, NR_X86_64_EXECVE = 59 };
-
-/* What the kernel leaves in the result register of a call that a signal broke off (linux/errno.h): not part of the
- * user API, hence no header. */
-enum { ERESTART_FIRST = 512, ERESTART_LAST = 516, ENOIOCTLCMD = 515 };
-
-static bool is_restart(int64_t result) {
-  return result <= -ERESTART_FIRST && result >= -ERESTART_LAST && result != -ENOIOCTLCMD;
-}
+enum { NR_X86_64_EXECVE = 59 };
 
 unsigned long backend_options(const struct tree *tree) {
   unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
@@ -40,61 +33,6 @@ unsigned long backend_options(const struct tree *tree) {
   if (!tree->attached) options |= PTRACE_O_EXITKILL;
   if (tree->mode == TRAP_SECCOMP) options |= PTRACE_O_TRACESECCOMP;
   return options;
-}
-
-/* --- waiting --------------------------------------------------------------------------------------------------- */
-
-static int drain(struct tracer *tracer) {
-  int count = 0;
-  for (;;) {
-    struct wait_status status;
-    status.tid = wait4(-1, &status.status, __WALL | WNOHANG, NULL);
-    if (status.tid <= 0) return count;
-    if (tracees_push_status(tracer, status)) return count ? count : -ENOMEM;
-    count++;
-  }
-}
-
-static int wait_without_limit(struct tracer *tracer) {
-  struct wait_status status;
-  status.tid = wait4(-1, &status.status, __WALL, NULL);
-  if (status.tid < 0) return -errno;
-  if (tracees_push_status(tracer, status)) return -ENOMEM;
-  /* Fairness: the kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
-  if (tracer->alive > 1) drain(tracer);
-  return 1;
-}
-
-/* A look that takes nothing: is anybody left at all? */
-static bool nobody_left(void) {
-  siginfo_t unused;
-  return waitid(P_ALL, 0, &unused, WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
-}
-
-static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
-  sigset_t child, before;
-  sigemptyset(&child);
-  sigaddset(&child, SIGCHLD);
-  /* Blocked first: a SIGCHLD between the look and the wait then stays pending. */
-  sigprocmask(SIG_BLOCK, &child, &before);
-  int got = drain(tracer);
-  if (got == 0 && nobody_left()) got = -ECHILD;
-  if (got == 0 && timeout != 0 && tracer->watched.count) {
-    int woken = watched_wait(tracer, timeout);
-    got = woken > 0 ? drain(tracer) : woken;
-  } else if (got == 0 && timeout > 0) {
-    struct timespec limit = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
-    if (sigtimedwait(&child, NULL, &limit) < 0 && errno == EINTR)
-      got = -EINTR;
-    else
-      got = drain(tracer);
-  }
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  return got;
-}
-
-int backend_wait(struct tracer *tracer, int64_t timeout) {
-  return timeout < 0 && !tracer->watched.count ? wait_without_limit(tracer) : wait_with_limit(tracer, timeout);
 }
 
 /* --- resuming -------------------------------------------------------------------------------------------------- */
@@ -155,6 +93,7 @@ static int apply_entry(struct tracer *tracer, struct tracee *tracee, bool want_e
 
 int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal) {
   if (tracee->state != TRACEE_STOPPED) return -ESRCH;
+  if (tracee->notified) return notified_answer(tracee, want_exit);
   if (tracee->detaching) {
     let_go(tracer, tracee, signal);
     return 0;
@@ -182,44 +121,17 @@ static const struct tracer_stop *report(struct tracer *tracer, struct tracee *tr
   return &tracee->stop;
 }
 
-/* The trapped call has ended with a restart code: what the kernel would run again is remembered. */
-static void note_interruption(struct tracee *tracee) {
-  const struct tracer_stop *stop = &tracee->stop;
-  tracee->interrupted = true;
-  tracee->broken_off.arch = stop->arch;
-  tracee->broken_off.nr = tracee->original_nr;
-  memcpy(tracee->broken_off.args, tracee->original_args, sizeof tracee->broken_off.args);
-  tracee->broken_off.ip = stop->ip;
-  tracee->broken_off.sp = stop->sp;
-}
-
-static bool is_broken_off_call(const struct tracee *tracee, const struct syscall_info *info) {
-  return tracee->interrupted && info->arch == tracee->broken_off.arch && info->nr == tracee->broken_off.nr &&
-         info->ip == tracee->broken_off.ip && info->sp == tracee->broken_off.sp &&
-         memcmp(info->args, tracee->broken_off.args, sizeof info->args) == 0;
+bool backend_is_the_programs(struct tracee *tracee, uint64_t nr) {
+  if (tracee->launching && nr != NR_X86_64_EXECVE) return false;
+  tracee->launching = false;
+  return true;
 }
 
 static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *tracee,
                                          const struct syscall_info *info) {
   struct tracer_stop *stop = &tracee->stop;
-  bool restarted = info->nr == (info->arch == AUDIT_ARCH_I386 ? NR_I386_RESTART : NR_X86_64_RESTART) ||
-                   is_broken_off_call(tracee, info);
-  /* Signal handlers run below the interrupted frame: a call at or above it means that they are done. */
-  if (restarted || info->sp >= tracee->broken_off.sp) tracee->interrupted = false;
-  stop->arch = info->arch;
-  stop->nr = tracee->original_nr = info->nr;
-  memcpy(stop->args, info->args, sizeof stop->args);
-  memcpy(tracee->original_args, info->args, sizeof tracee->original_args);
-  stop->ip = info->ip;
-  stop->sp = info->sp;
-  tracee->phase = PHASE_ENTERED;
-  tracee->changed_args = 0;
-  tracee->changed_nr = tracee->skipped = tracee->force_at_exit = false;
-
-  if (tracee->launching) {
-    if (info->nr != NR_X86_64_EXECVE) return go_on(tracee, 0);
-    tracee->launching = false;
-  }
+  bool restarted = call_enter(tracee, info);
+  if (!backend_is_the_programs(tracee, info->nr)) return go_on(tracee, 0);
   if (affinity_is_asked(info->arch, info->nr)) affinity_release(tracer);
   if (tracee->muted) return go_on(tracee, 0);
   if (tracee->tree->mode == TRAP_PTRACE && tracee->tree->plan) {
@@ -257,7 +169,7 @@ static const struct tracer_stop *left(struct tracer *tracer, struct tracee *trac
     tracee->force_at_exit = false;
   }
   restore_call(tracee);
-  if (is_restart(stop->result) && !tracee->skipped) note_interruption(tracee);
+  if (call_is_restart(stop->result) && !tracee->skipped) call_note_interruption(tracee);
   if (phase != PHASE_WANT_EXIT || tracee->muted) return go_on(tracee, 0);
   uint32_t arch = stop->arch;
   report(tracer, tracee, STOP_SYSCALL_EXIT);
@@ -322,6 +234,16 @@ static uint64_t clone_flags_of(const struct tracee *parent, int event) {
   return 0;
 }
 
+/* clone3 has it beside its flags, in the fifth word of its structure. */
+static uint64_t exit_signal_of(const struct tracee *parent, uint64_t flags) {
+  if (flags & 0xff) return flags & 0xff;
+  struct syscall_info call;
+  if (syscall_info_get(parent->tid, true, SYSCALL_OP_ENTRY, &call) || call.nr != 435) return 0;
+  errno = 0;
+  long signal = ptrace(PTRACE_PEEKDATA, parent->tid, (void *)(call.args[0] + 32), NULL);
+  return errno ? 0 : (uint64_t)signal;
+}
+
 static void inherit(struct tracee *child, const struct tracee *parent) {
   child->muted = parent->muted;
   child->detaching = parent->detaching;
@@ -355,6 +277,7 @@ static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *pa
     } else {
       child = tracees_add(tracer, parent->tree, tid, thread ? parent->process : NULL);
     }
+    if (!thread && exit_signal_of(parent, flags) != SIGCHLD) waiting_note_silent_end(tracer);
     if (child) {
       affinity_note_birth(tracer);
       child->is_thread = thread;
@@ -455,14 +378,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
 /* --- stops: signals -------------------------------------------------------------------------------------------- */
 
 static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
-  if (tracee->phase == PHASE_ENTERED) {
-    /* No exit stop was asked for: the result register tells here whether the trapped call was broken off. */
-    errno = 0;
-    long nr = ptrace(PTRACE_PEEKUSER, tracee->tid, (void *)arch_number_offset(), NULL);
-    long result = ptrace(PTRACE_PEEKUSER, tracee->tid, (void *)arch_result_offset(), NULL);
-    if (tracee->stop.arch == AUDIT_ARCH_I386) result = (int32_t)result;
-    if (errno == 0 && (uint64_t)nr == tracee->original_nr && is_restart(result)) note_interruption(tracee);
-  }
+  call_look_at_signal(tracer, tracee);
   if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
   report(tracer, tracee, STOP_SIGNAL);
   tracee->stop.signal = signal;
@@ -554,6 +470,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
   }
   if (!alive) return died(tracer, tracee, status.status);
   bool first = tracee->state == TRACEE_NEW;
+  tracee->notified = false; /* a stop breaks a notification off */
   /* A tracee that stops again while held was killed meanwhile, or woken by somebody's SIGKILL: the last stop counts. */
   if (tracee->state != TRACEE_STOPPED) tracee_set_state(tracee, TRACEE_STOPPED);
   if (tracee->detaching && tracee->remote == REMOTE_NONE) {

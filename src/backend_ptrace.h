@@ -8,11 +8,10 @@
 
 /* PTRACE_O_* for a tree. */
 unsigned long backend_options(const struct tree *tree);
-/* Waits for statuses and queues them. timeout in ns, negative: none. Returns how many were queued, 0 when the time
- * passed, -EINTR when a signal of ours came, -ECHILD when there is nothing left to wait for. */
-int backend_wait(struct tracer *tracer, int64_t timeout);
 /* What a status means to the caller: a stop to report, or NULL when the core dealt with it. */
 const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_status status);
+/* Is the call `nr` the program's? Before its own execve luatrace's launching code runs in the tracee. */
+bool backend_is_the_programs(struct tracee *tracee, uint64_t nr);
 /* Lets a held tracee go on; applies what was rewritten. */
 int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal);
 int backend_inject(struct tracee *tracee, uint64_t nr, const uint64_t args[6]);

@@ -9,6 +9,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "backend_notify.h" /* notify_probe */
+
 static bool version_at_least(const char *release, int major, int minor) {
   int have_major = 0, have_minor = 0;
   if (sscanf(release, "%d.%d", &have_major, &have_minor) < 2) return false;
@@ -51,7 +53,18 @@ void tracer_probe(struct tracer_features *features) {
   features->seccomp_notify = action_available(SECCOMP_RET_USER_NOTIF);
   features->notify_wait_killable = version_at_least(name.release, 5, 19);
   features->notify_sync_wakeup = version_at_least(name.release, 6, 6);
+  features->notify_error = -1;
   features->unprivileged_needs_nnp = !have_admin();
   features->yama_scope = yama_scope();
   features->arch_i386 = access("/proc/sys/abi/vsyscall32", F_OK) == 0;
+}
+
+void tracer_probe_notify(struct tracer_features *features) {
+  struct notify_features found;
+  notify_probe(&found);
+  features->notify_error = -found.listener;
+  if (found.listener) return;
+  features->seccomp_notify = 1;
+  features->notify_wait_killable = found.wait_killable;
+  features->notify_sync_wakeup = found.sync_wakeup;
 }

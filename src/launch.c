@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>             /* O_CLOEXEC */
 #include <grp.h>               /* getgrouplist, setgroups */
+#include <linux/audit.h>       /* AUDIT_ARCH_X86_64 */
 #include <linux/capability.h>  /* capset */
 #include <linux/close_range.h> /* CLOSE_RANGE_CLOEXEC */
 #include <linux/filter.h>      /* struct sock_fprog */
@@ -10,6 +11,7 @@
 #include <pwd.h>               /* getpwnam */
 #include <signal.h>
 #include <stdlib.h> /* malloc */
+#include <string.h> /* memcpy */
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -17,7 +19,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "trap_plan.h" /* trap_plan_build_filter */
+#include "backend_notify.h" /* notify_install, notify_take */
+#include "backend_ptrace.h" /* backend_options */
+#include "trap_plan.h"
+#include "waiting.h"
+
+/* A child that takes longer to its listener is given up, and started without one. */
+static const uint64_t LISTENER_NANOSECONDS = 5000000000u;
 
 /* All that the child needs, prepared before the fork: between fork and exec it allocates nothing. */
 struct preparation {
@@ -26,6 +34,8 @@ struct preparation {
   struct launch_status *status;
   int go; /* read end: a byte arrives when we have been seized */
   struct sock_fprog filter;
+  bool notifies;  /* the filter is installed with a listener */
+  bool may_yield; /* while that is being fetched */
   bool no_new_privs;
   uid_t uid;
   gid_t gid;
@@ -88,14 +98,21 @@ _Noreturn static void child(struct preparation *p) {
     if (launch->fds[i] >= 0 && launch->fds[i] != i && dup2(launch->fds[i], i) < 0) fail(p);
   close_at_exec(launch);
   restore_signals(p->tracer);
+  waiting_restore_mask(p->tracer);
 
   p->status->step = LAUNCH_USER;
   if (launch->user) become_user(p);
   if (p->filter.len) {
     p->status->step = LAUNCH_NO_NEW_PRIVS;
     if (p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail(p);
-    p->status->step = LAUNCH_FILTER;
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p->filter)) fail(p);
+    p->status->step = p->notifies ? LAUNCH_LISTENER : LAUNCH_FILTER;
+    if (p->notifies) {
+      int error = notify_install(&p->status->slot, &p->filter, p->may_yield);
+      errno = -error;
+      if (error) fail(p);
+    } else if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p->filter)) {
+      fail(p);
+    }
   }
   p->status->step = LAUNCH_EXEC;
   extern char **environ;
@@ -162,8 +179,71 @@ static int fork_and_seize(struct preparation *p, unsigned long options, struct l
   return error ? error : pid;
 }
 
-int launch_start(struct tracer *tracer, const struct tracer_launch *launch, unsigned long options,
-                 struct launch_status **status, struct launch_result *result) {
+/* The child's listener; stays -1 when it has failed at something else, which is told as with any other program. Signals
+ * that stop it on the way are delivered afterwards: it has not much left to do. 0 or -errno. */
+static int take_listener(struct preparation *p, pid_t pid, int *listener) {
+  uint64_t deadline = tracer_now() + LISTENER_NANOSECONDS;
+  bool came[NSIG] = {false};
+  int got;
+  while ((got = notify_take(&p->status->slot, pid, deadline)) == -EAGAIN) {
+    int status;
+    if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status)) return -ECHILD;
+    if (status >> 16 == 0 && WSTOPSIG(status) < NSIG) came[WSTOPSIG(status)] = true;
+    ptrace(PTRACE_CONT, pid, NULL, NULL);
+  }
+  for (int signal = 1; signal < NSIG; signal++)
+    if (came[signal]) kill(pid, signal);
+  if (got == -ECHILD) return p->status->step == LAUNCH_LISTENER ? -p->status->error : 0;
+  if (got >= 0) *listener = got;
+  return got < 0 ? got : 0;
+}
+
+static int start(struct tracer *tracer, struct tree *tree, struct preparation *p, struct launch_result *result) {
+  *p->status = (struct launch_status){0};
+  if (!p->notifies) return fork_and_seize(p, backend_options(tree), result);
+  result->step = LAUNCH_LISTENER;
+  int error = waiting_prepare(tracer);
+  if (error) return error;
+  int pid = fork_and_seize(p, backend_options(tree), result);
+  if (pid >= 0) {
+    error = take_listener(p, pid, &tree->listener);
+    if (!error && tree->listener >= 0) error = waiting_add(tracer, tree);
+    if (error) {
+      discard(pid);
+      if (tree->listener >= 0) close(tree->listener);
+      tree->listener = -1;
+      result->step = LAUNCH_LISTENER;
+      pid = error;
+    }
+  }
+  if (tree->listener < 0) waiting_remove(tracer, tree);
+  return pid;
+}
+
+/* With notifications where the plan has them; without where they cannot be had. */
+static int start_either_way(struct tracer *tracer, struct tree *tree, struct preparation *p,
+                            struct launch_result *result) {
+  static const uint64_t none[6];
+  const struct trap_plan *plan = p->launch->plan;
+  p->notifies = p->filter.len && trap_plan_notifies(plan);
+  p->may_yield = p->notifies && trap_plan_verdict(plan, AUDIT_ARCH_X86_64, SYS_sched_yield, none) == MECHANISM_ALLOW;
+  int pid = start(tracer, tree, p, result);
+  result->notifies = tree->listener >= 0;
+  if (pid >= 0 || result->step != LAUNCH_LISTENER || p->launch->insist_notify) return pid;
+  result->notify_error = -pid;
+  struct sock_filter *filter = malloc(sizeof *filter * p->filter.len);
+  if (!filter) return -ENOMEM;
+  memcpy(filter, p->filter.filter, sizeof *filter * p->filter.len);
+  trap_plan_stop_instead(filter, p->filter.len);
+  p->filter.filter = filter;
+  p->notifies = false;
+  pid = start(tracer, tree, p, result);
+  free(filter);
+  return pid;
+}
+
+int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *launch,
+                 struct launch_result *result) {
   struct preparation p = {.tracer = tracer, .launch = launch};
   int error = 0;
   if (launch->user) {
@@ -178,15 +258,15 @@ int launch_start(struct tracer *tracer, const struct tracer_launch *launch, unsi
     p.no_new_privs = tracer->features.unprivileged_needs_nnp;
   }
   if (!error) {
-    void *shared = mmap(NULL, sizeof **status, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared = mmap(NULL, sizeof *p.status, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {
       error = -errno;
     } else {
-      p.status = *status = shared;
-      error = fork_and_seize(&p, options, result);
+      p.status = tree->launch = shared;
+      error = start_either_way(tracer, tree, &p, result);
       if (error < 0) {
-        launch_status_free(*status);
-        *status = NULL;
+        launch_status_free(tree->launch);
+        tree->launch = NULL;
       }
     }
   }

@@ -15,13 +15,13 @@ static long request(int what, pid_t tid, size_t addr, uint64_t data) {
   return ptrace((enum __ptrace_request)what, tid, (void *)addr, (void *)data) < 0 ? -errno : 0;
 }
 
-static int get_from_registers(pid_t tid, enum syscall_op expected, struct syscall_info *info) {
+static int get_from_registers(pid_t tid, enum syscall_op expected, uint32_t arch, struct syscall_info *info) {
   struct user_regs_struct regs;
   long error = request(PTRACE_GETREGS, tid, 0, (uintptr_t)&regs);
   if (error) return (int)error;
   info->op = expected;
   /* cs 0x23: 32-bit code. `int 0x80` from 64-bit code cannot be told here: the price of an old kernel. */
-  info->arch = regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+  info->arch = arch ? arch : regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
   info->ip = regs.rip;
   info->sp = regs.rsp;
   if (info->arch == AUDIT_ARCH_I386) {
@@ -40,7 +40,7 @@ static int get_from_registers(pid_t tid, enum syscall_op expected, struct syscal
 }
 
 int syscall_info_get(pid_t tid, bool old, enum syscall_op expected, struct syscall_info *info) {
-  if (old) return get_from_registers(tid, expected, info);
+  if (old) return get_from_registers(tid, expected, 0, info);
 
   struct __ptrace_syscall_info raw;
   /* The size goes in the address argument. */
@@ -68,6 +68,12 @@ int syscall_info_get(pid_t tid, bool old, enum syscall_op expected, struct sysca
     info->op = SYSCALL_OP_NONE;
     return 0;
   }
+}
+
+int syscall_info_get_broken_off(pid_t tid, bool old, struct syscall_info *info) {
+  struct syscall_info now = {0};
+  int error = old ? 0 : syscall_info_get(tid, false, SYSCALL_OP_NONE, &now);
+  return error ? error : get_from_registers(tid, SYSCALL_OP_EXIT, now.arch, info);
 }
 
 static int set_call_by_info(pid_t tid, const struct syscall_info *before, uint64_t nr, const uint64_t args[6]) {

@@ -24,6 +24,8 @@ struct syscall_info {
 /* All return 0 or -errno (-ESRCH: the tracee died). `old` forces the register path; there the caller must say which
  * op the stop is, since registers do not tell entry from exit. */
 int syscall_info_get(pid_t tid, bool old, enum syscall_op expected, struct syscall_info *info);
+/* At a signal-delivery-stop: number, arguments and result of the call that the signal came in, if there was one. */
+int syscall_info_get_broken_off(pid_t tid, bool old, struct syscall_info *info);
 /* Rewrites number and arguments at an entry or seccomp stop. `before` is what the registers hold now. */
 int syscall_info_set_call(pid_t tid, bool old, const struct syscall_info *before, uint64_t nr, const uint64_t args[6]);
 /* Makes the call at an entry or seccomp stop not happen: number -1, result register as given. In a ptrace entry stop

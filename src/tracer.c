@@ -15,9 +15,11 @@
 #include "affinity.h"
 #include "backend_ptrace.h"
 #include "launch.h"
+#include "notified.h"
 #include "syscall_info.h"
 #include "tracee.h"
 #include "tracees.h"
+#include "waiting.h"
 #include "watched.h"
 
 /* The one mutable global: a signal has reached luatrace itself. */
@@ -50,6 +52,7 @@ static struct tree *tree_new(struct tracer *tracer) {
   struct tree *tree = calloc(1, sizeof *tree);
   if (!tree) return NULL;
   tree->number = ++tracer->last_tree;
+  tree->listener = -1;
   tree->next = tracer->trees;
   tracer->trees = tree;
   return tree;
@@ -60,6 +63,7 @@ static void tree_free(struct tracer *tracer, struct tree *tree) {
   while (*link && *link != tree)
     link = &(*link)->next;
   if (*link) *link = tree->next;
+  waiting_remove(tracer, tree);
   launch_status_free(tree->launch);
   free(tree);
 }
@@ -71,7 +75,7 @@ int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, stru
   tree->mode = launch->mode;
   tree->no_follow = launch->no_follow;
   tree->plan = launch->plan;
-  int pid = launch_start(tracer, launch, backend_options(tree), &tree->launch, result);
+  int pid = launch_start(tracer, tree, launch, result);
   struct tracee *root = pid < 0 ? NULL : tracees_add(tracer, tree, pid, NULL);
   if (!root) {
     tree_free(tracer, tree);
@@ -168,6 +172,7 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
   tracees_free_finished(tracer);
   for (;;) {
     if (watched_look(tracer)) return note(tracer, STOP_READY, 0);
+    struct tree *notified;
     struct wait_status status;
     while (tracees_next_status(tracer, &status)) {
       const struct tracer_stop *stop = backend_dispatch(tracer, status);
@@ -182,11 +187,16 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
       left = now < deadline ? (int64_t)(deadline - now) : 0;
     }
     /* Our host program may have children of its own, for whom wait4 would wait as well. */
-    if (tracer->alive == 0 && backend_wait(tracer, 0) <= 0) return note(tracer, STOP_DONE, 0);
+    if (tracer->alive == 0 && waiting_wait(tracer, 0, &notified) <= 0) return note(tracer, STOP_DONE, 0);
     if (tracer->pending_count) continue;
     int64_t limit = affinity_wait_limit(tracer);
     bool slice = limit >= 0 && (left < 0 || left > limit);
-    int got = backend_wait(tracer, slice ? limit : left);
+    int got = waiting_wait(tracer, slice ? limit : left, &notified);
+    if (notified) {
+      const struct tracer_stop *stop = notified_receive(tracer, notified);
+      if (stop) return stop;
+      continue;
+    }
     if (got == 0 && tracer->watched.ready) continue;
     if (got == 0 && slice) {
       affinity_note_idle(tracer);
@@ -218,6 +228,7 @@ int tracer_set_call(struct tracer *tracer, uint64_t stop, uint64_t nr, const uin
   struct tracee *tracee;
   int error = held(tracer, stop, STOP_SYSCALL_ENTRY, &tracee);
   if (error) return error;
+  if (tracee->notified) return -EINVAL;
   tracee->stop.nr = nr;
   memcpy(tracee->stop.args, args, sizeof tracee->stop.args);
   tracee->changed_nr = nr != tracee->original_nr;
@@ -247,7 +258,7 @@ int tracer_set_result(struct tracer *tracer, uint64_t stop, int64_t result) {
 int tracer_inject(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]) {
   struct tracee *tracee = tracer_find_stop(tracer, stop);
   if (!tracee) return -ESRCH;
-  if (tracee->held != STOP_SYSCALL_ENTRY && tracee->held != STOP_SYSCALL_EXIT) return -EINVAL;
+  if (tracee->notified || (tracee->held != STOP_SYSCALL_ENTRY && tracee->held != STOP_SYSCALL_EXIT)) return -EINVAL;
   return backend_inject(tracee, nr, args);
 }
 

@@ -17,6 +17,7 @@
 #include "api.h"
 
 struct tracee;
+struct waiting;
 
 /* One spawned or attached program and all its descendants. */
 struct tree {
@@ -28,6 +29,7 @@ struct tree {
   pid_t root;                   /* pid of the root process */
   uint32_t alive;               /* tracees alive */
   struct trap_plan *plan;       /* borrowed */
+  int listener;                 /* -1: none */
   struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
 };
 
@@ -82,6 +84,8 @@ struct tracer {
   bool signals_caught;
   struct affinity affinity;
   struct watched watched;
+  struct waiting *waiting;          /* waiting.c: NULL while there is no listener */
+  bool silent_ends;                 /* some process may end without SIGCHLD */
   bool signal_changed[NSIG];        /* dispositions that we changed... */
   struct sigaction inherited[NSIG]; /* ...and what they were: launched programs get them back */
 };

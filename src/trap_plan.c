@@ -347,6 +347,17 @@ int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **fi
   return 0;
 }
 
+bool trap_plan_notifies(const struct trap_plan *plan) {
+  for (uint32_t i = 1; i < plan->entry_count; i++)
+    if (plan->entries[i].entry.mechanism == MECHANISM_NOTIFY) return true;
+  return false;
+}
+
+void trap_plan_stop_instead(struct sock_filter *filter, unsigned short length) {
+  for (unsigned i = 0; i < length; i++)
+    if (filter[i].code == (BPF_RET | BPF_K) && filter[i].k == SECCOMP_RET_USER_NOTIF) filter[i].k = SECCOMP_RET_TRACE;
+}
+
 int trap_plan_filter_size(struct trap_plan *plan) {
   const struct sock_filter *filter;
   unsigned short length;

@@ -2,7 +2,6 @@
 
 #include <assert.h> /* static_assert */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h> /* realloc */
 #include <string.h>
@@ -74,6 +73,19 @@ bool watched_look(struct tracer *tracer) {
   bool ready = watched->ready;
   watched->ready = false;
   return ready;
+}
+
+void watched_fill(const struct tracer *tracer, struct pollfd *to) {
+  for (uint32_t i = 0; i < tracer->watched.count; i++)
+    to[i] = (struct pollfd){.fd = tracer->watched.list[i].fd, .events = tracer->watched.list[i].events};
+}
+
+void watched_note(struct tracer *tracer, const struct pollfd *from) {
+  struct watched *watched = &tracer->watched;
+  for (uint32_t i = 0; i < watched->count; i++) {
+    watched->list[i].revents = from[i].revents;
+    if (from[i].revents) watched->ready = true;
+  }
 }
 
 void watched_free(struct tracer *tracer) {

@@ -8,6 +8,8 @@
 #ifndef LUATRACE_WATCHED_H
 #define LUATRACE_WATCHED_H
 
+#include <poll.h> /* struct pollfd */
+
 #include "tracer.h"
 
 /* With SIGCHLD blocked: waits until it is pending or a watched descriptor is ready, for `timeout` nanoseconds at the
@@ -15,6 +17,9 @@
 int watched_wait(struct tracer *tracer, int64_t timeout);
 /* Is one ready now? Looks only now and then: busy tracees must not keep pipes from being read. */
 bool watched_look(struct tracer *tracer);
+/* For a poll that waits for more: the descriptors, as many as tracer->watched.count; and what it said of them. */
+void watched_fill(const struct tracer *tracer, struct pollfd *to);
+void watched_note(struct tracer *tracer, const struct pollfd *from);
 /* For tracer_close. */
 void watched_free(struct tracer *tracer);
 

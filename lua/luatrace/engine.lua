@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 1
+local ABI = 2
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -63,11 +63,14 @@ M.flag = {
   RESTARTED = C.STOP_FLAG_RESTARTED,
   ATTACHED = C.STOP_FLAG_ATTACHED,
   ROOT = C.STOP_FLAG_ROOT,
+  NOTIFY = C.STOP_FLAG_NOTIFY,
 }
 
 M.want = { START = C.WANT_START, SIGNALS = C.WANT_SIGNALS }
 M.mechanism = { allow = C.MECHANISM_ALLOW, errno = C.MECHANISM_ERRNO, notify = C.MECHANISM_NOTIFY,
   stop = C.MECHANISM_STOP }
+--- What a notified call may say of itself, as `data` of Plan:add.
+M.NOTIFY_UNBROKEN = C.NOTIFY_UNBROKEN
 M.mode = { seccomp = C.TRAP_SECCOMP, ptrace = C.TRAP_PTRACE }
 
 --- AUDIT_ARCH_* values of a stop, and the names that the tables use.
@@ -76,7 +79,7 @@ M.arch = {
   [0x40000003] = { name = "i386", pointer_size = 4, bits = 32, audit = 0x40000003 },
 }
 
-local launch_steps = { "fork", "seize", "cwd", "user", "fds", "no_new_privs", "filter", "exec" }
+local launch_steps = { "fork", "seize", "cwd", "user", "fds", "no_new_privs", "filter", "listener", "exec" }
 
 ---@param negative integer -errno
 ---@return nil, string, string
@@ -97,9 +100,11 @@ end
 M.exact = exact
 
 --- What the running kernel offers (struct tracer_features).
-function M.features()
+---@param by_trying boolean|nil user notification is tried, in a short-lived process: features.notify_error tells
+function M.features(by_trying)
   local features = ffi.new("struct tracer_features")
   C.tracer_probe(features)
+  if by_trying then C.tracer_probe_notify(features) end
   return features
 end
 
@@ -121,7 +126,7 @@ local entry_box = ffi.new("struct trap_entry")
 ---@param arch integer AUDIT_ARCH_*
 ---@param nr integer
 ---@param mechanism integer one of M.mechanism
----@param data integer|nil the errno of mechanism errno
+---@param data integer|nil the errno of mechanism errno; M.NOTIFY_UNBROKEN
 ---@param tests table|nil list of { arg = 0..5, op = "eq|ne|lt|le|gt|ge", value =, mask =, signed =, bits = }
 ---@return true|nil, string|nil, string|nil
 function Plan:add(arch, nr, mechanism, data, tests)
@@ -198,8 +203,8 @@ local function string_array(list)
 end
 
 --- Starts a program under trace.
----@param launch table file, argv, env, cwd, user, fds (three), new_group, mode, no_follow, plan
----@return { pid: integer, tree: integer, no_new_privs: boolean }|nil
+---@param launch table file, argv, env, cwd, user, fds (three), new_group, mode, no_follow, insist_notify, plan
+---@return { pid: integer, tree: integer, no_new_privs: boolean, notifies: boolean }|nil
 ---@return string? message, string? errno, string? step
 function Tracer:spawn(launch)
   local box, result = ffi.new("struct tracer_launch"), ffi.new("struct launch_result")
@@ -212,13 +217,15 @@ function Tracer:spawn(launch)
   box.new_group = launch.new_group and 1 or 0
   box.mode = launch.mode or M.mode.seccomp
   box.no_follow = launch.no_follow and 1 or 0
+  box.insist_notify = launch.insist_notify and 1 or 0
   box.plan = launch.plan.pointer
   local error_number = C.tracer_spawn(self.pointer, box, result)
   if error_number < 0 then
     local _, message, name = failure(error_number)
     return nil, message, name, launch_steps[result.step]
   end
-  return { pid = result.pid, tree = result.tree, no_new_privs = result.no_new_privs ~= 0, plan = launch.plan }
+  return { pid = result.pid, tree = result.tree, no_new_privs = result.no_new_privs ~= 0,
+    notifies = result.notifies ~= 0, plan = launch.plan }
 end
 
 local step_box = ffi.new("uint32_t[1]")

@@ -73,7 +73,7 @@ static struct child start(void (*body)(struct shared *)) {
     if (!child.shared->error) body(child.shared);
     _exit(child.shared->error != 0);
   }
-  child.listener = notify_take(&child.shared->slot, child.pid, 5ull * SECOND);
+  child.listener = notify_take(&child.shared->slot, child.pid, tracer_now() + 5ull * SECOND);
   trap_plan_free(plan);
   return child;
 }
@@ -245,13 +245,13 @@ static void failed_launches(void) {
   pid_t pid = fork();
   if (pid == 0) _exit(3);
   int status;
-  CHECK(notify_take(&shared->slot, pid, 5ull * SECOND) == -ECHILD);
+  CHECK(notify_take(&shared->slot, pid, tracer_now() + 5ull * SECOND) == -ECHILD);
   CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 3);
   pid = fork();
   if (pid == 0)
     for (;;)
       pause();
-  CHECK(notify_take(&shared->slot, pid, 10000000) == -ETIMEDOUT);
+  CHECK(notify_take(&shared->slot, pid, tracer_now() + 10000000) == -ETIMEDOUT);
   kill(pid, SIGKILL);
   waitpid(pid, &status, 0);
   munmap(shared, sizeof *shared);

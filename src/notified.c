@@ -1,0 +1,75 @@
+#include "notified.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "affinity.h"
+#include "backend_notify.h"
+#include "backend_ptrace.h" /* backend_is_the_programs */
+#include "call.h"
+#include "tracees.h"
+#include "waiting.h"
+
+/* A notification does not tell the stack pointer; /proc does, of a thread that waits in a call. 0: it does not. */
+static tracee_addr stack_pointer(pid_t tid) {
+  char path[64], line[256];
+  snprintf(path, sizeof path, "/proc/%d/syscall", tid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, line, sizeof line - 1);
+  close(fd);
+  unsigned long long sp;
+  if (got <= 0) return 0;
+  line[got] = 0;
+  return sscanf(line, "%*d %*x %*x %*x %*x %*x %*x %llx", &sp) == 1 ? sp : 0;
+}
+
+/* Not a call that the program makes now and that is asked for: of a detached process; made by us in its name; or asked
+ * about a second time, since what a handler had made of it at a stop goes through the filter again. */
+static bool passes(struct tracee *tracee, const struct notification *n) {
+  if (tracee->state != TRACEE_RUNNING || tracee->muted || tracee->remote != REMOTE_NONE) return true;
+  if (tracee->phase == PHASE_WANT_EXIT || tracee->phase == PHASE_QUIET_EXIT) return true;
+  return !backend_is_the_programs(tracee, n->nr);
+}
+
+const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *tree) {
+  struct notification n;
+  int got = notify_receive(tree->listener, &n);
+  if (got <= 0) {
+    if (got == -ESRCH) waiting_remove(tracer, tree);
+    return NULL;
+  }
+  struct tracee *tracee = tracer_find_tid(tracer, n.tid);
+  if (!tracee || passes(tracee, &n)) {
+    notify_continue(tree->listener, n.id);
+    return NULL;
+  }
+  struct syscall_info info = {.op = SYSCALL_OP_SECCOMP, .arch = n.arch, .nr = n.nr, .ip = n.ip};
+  memcpy(info.args, n.args, sizeof info.args);
+  if (tracee->interrupted) info.sp = stack_pointer(n.tid);
+  bool restarted = call_enter(tracee, &info);
+  tracee->stop.sp = 0;
+  if (affinity_is_asked(n.arch, n.nr)) affinity_release(tracer);
+
+  tracee_set_state(tracee, TRACEE_STOPPED);
+  tracee->notified = true;
+  tracee->notification = n.id;
+  tracees_begin_stop(tracer, tracee);
+  tracee->held = tracee->stop.kind = STOP_SYSCALL_ENTRY;
+  tracee->stop.flags |= STOP_FLAG_NOTIFY | (restarted ? STOP_FLAG_RESTARTED : 0);
+  return &tracee->stop;
+}
+
+int notified_answer(struct tracee *tracee, bool want_exit) {
+  if (want_exit) return -EINVAL;
+  int listener = tracee->tree->listener;
+  tracee_set_state(tracee, TRACEE_RUNNING);
+  tracee->notified = false;
+  tracee->held = STOP_NONE;
+  if (!tracee->skipped) return notify_continue(listener, tracee->notification);
+  tracee->phase = PHASE_OUTSIDE;
+  return notify_return(listener, tracee->notification, tracee->forced_result);
+}

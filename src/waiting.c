@@ -1,0 +1,213 @@
+#include "waiting.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tracees.h"
+#include "watched.h"
+
+/* How long an end without SIGCHLD may stay unseen. */
+enum { SILENT_END_NANOSECONDS = 100000000 };
+
+/* There is one while a tree has, or may come to have, a listener. */
+struct waiting {
+  sigset_t mask_before;
+  int signals;         /* the signalfd */
+  bool drain_first;    /* statuses from before SIGCHLD was kept */
+  uint32_t count;      /* of listeners */
+  uint32_t size;       /* of the two arrays */
+  uint32_t last;       /* the listener that was served last: the next one has its turn */
+  struct tree **trees; /* that have a listener */
+  struct pollfd *fds;  /* [0]: the signalfd, [i + 1]: the listener of trees[i]; then what is watched */
+};
+
+/* --- statuses -------------------------------------------------------------------------------------------------- */
+
+static int drain(struct tracer *tracer) {
+  int count = 0;
+  for (;;) {
+    struct wait_status status;
+    status.tid = wait4(-1, &status.status, __WALL | WNOHANG, NULL);
+    if (status.tid <= 0) return count;
+    if (tracees_push_status(tracer, status)) return count ? count : -ENOMEM;
+    count++;
+  }
+}
+
+static int wait_without_limit(struct tracer *tracer) {
+  struct wait_status status;
+  status.tid = wait4(-1, &status.status, __WALL, NULL);
+  if (status.tid < 0) return -errno;
+  if (tracees_push_status(tracer, status)) return -ENOMEM;
+  /* Fairness: the kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
+  if (tracer->alive > 1) drain(tracer);
+  return 1;
+}
+
+/* A look that takes nothing: is anybody left at all? */
+static bool nobody_left(void) {
+  siginfo_t unused;
+  return waitid(P_ALL, 0, &unused, WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+}
+
+static struct timespec timespec_of(int64_t nanoseconds) {
+  return (struct timespec){.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+}
+
+static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
+  sigset_t child, before;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  /* Blocked first: a SIGCHLD between the look and the wait then stays pending. */
+  sigprocmask(SIG_BLOCK, &child, &before);
+  int got = drain(tracer);
+  if (got == 0 && nobody_left()) got = -ECHILD;
+  if (got == 0 && timeout != 0 && tracer->watched.count) {
+    int woken = watched_wait(tracer, timeout);
+    got = woken > 0 ? drain(tracer) : woken;
+  } else if (got == 0 && timeout > 0) {
+    struct timespec limit = timespec_of(timeout);
+    if (sigtimedwait(&child, NULL, &limit) < 0 && errno == EINTR)
+      got = -EINTR;
+    else
+      got = drain(tracer);
+  }
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return got;
+}
+
+/* --- listeners ------------------------------------------------------------------------------------------------- */
+
+static void close_waiting(struct tracer *tracer) {
+  struct waiting *waiting = tracer->waiting;
+  tracer->waiting = NULL;
+  if (waiting->signals >= 0) close(waiting->signals);
+  sigprocmask(SIG_SETMASK, &waiting->mask_before, NULL);
+  free(waiting->fds);
+  free(waiting->trees);
+  free(waiting);
+}
+
+/* Room for so many listeners and watched descriptors. */
+static int reserve(struct waiting *waiting, uint32_t size) {
+  if (size <= waiting->size) return 0;
+  struct pollfd *fds = realloc(waiting->fds, (size + 1) * sizeof *fds);
+  if (fds) waiting->fds = fds;
+  struct tree **trees = realloc(waiting->trees, size * sizeof(struct tree *));
+  if (trees) waiting->trees = trees;
+  if (!fds || !trees) return -ENOMEM;
+  waiting->size = size;
+  return 0;
+}
+
+int waiting_prepare(struct tracer *tracer) {
+  if (tracer->waiting) return 0;
+  struct waiting *waiting = calloc(1, sizeof *waiting);
+  if (!waiting) return -ENOMEM;
+  tracer->waiting = waiting;
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, &waiting->mask_before);
+  waiting->drain_first = true;
+  int error = reserve(waiting, 1);
+  waiting->signals = error ? -1 : signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (!error && waiting->signals < 0) error = -errno;
+  if (error) close_waiting(tracer);
+  return error;
+}
+
+int waiting_add(struct tracer *tracer, struct tree *tree) {
+  struct waiting *waiting = tracer->waiting;
+  int error = reserve(waiting, waiting->count + 1);
+  if (error) return error;
+  waiting->trees[waiting->count++] = tree;
+  waiting->fds[waiting->count] = (struct pollfd){.fd = tree->listener, .events = POLLIN};
+  return 0;
+}
+
+void waiting_remove(struct tracer *tracer, struct tree *tree) {
+  struct waiting *waiting = tracer->waiting;
+  if (!waiting) return;
+  for (uint32_t i = 0; i < waiting->count; i++) {
+    if (waiting->trees[i] != tree) continue;
+    waiting->count--;
+    waiting->trees[i] = waiting->trees[waiting->count];
+    waiting->fds[i + 1] = waiting->fds[waiting->count + 1];
+    close(tree->listener);
+    tree->listener = -1;
+  }
+  if (waiting->count == 0) close_waiting(tracer);
+}
+
+void waiting_restore_mask(const struct tracer *tracer) {
+  if (tracer->waiting) sigprocmask(SIG_SETMASK, &tracer->waiting->mask_before, NULL);
+}
+
+void waiting_note_silent_end(struct tracer *tracer) { tracer->silent_ends = true; }
+
+static int drain_or_nobody(struct tracer *tracer) {
+  int got = drain(tracer);
+  return got == 0 && nobody_left() ? -ECHILD : got;
+}
+
+/* The listener whose turn it is. Those that no process is left under are closed. */
+static struct tree *ready_tree(struct tracer *tracer) {
+  struct waiting *waiting = tracer->waiting;
+  for (uint32_t step = 1; step <= waiting->count; step++) {
+    uint32_t i = (waiting->last + step) % waiting->count;
+    short events = waiting->fds[i + 1].revents;
+    if (events & POLLIN) {
+      waiting->last = i;
+      return waiting->trees[i];
+    }
+    if (events) {
+      waiting_remove(tracer, waiting->trees[i]);
+      return NULL; /* the next look is for the others */
+    }
+  }
+  return NULL;
+}
+
+static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **notified) {
+  struct waiting *waiting = tracer->waiting;
+  if (waiting->drain_first) {
+    waiting->drain_first = false;
+    int got = drain_or_nobody(tracer);
+    if (got) return got;
+  }
+  bool look_again = tracer->silent_ends && (timeout < 0 || timeout > SILENT_END_NANOSECONDS);
+  struct timespec limit = timespec_of(look_again ? SILENT_END_NANOSECONDS : timeout);
+  uint32_t watched = tracer->watched.count;
+  if (reserve(waiting, waiting->count + watched)) return -ENOMEM;
+  waiting->fds[0] = (struct pollfd){.fd = waiting->signals, .events = POLLIN};
+  struct pollfd *others = waiting->fds + 1 + waiting->count;
+  watched_fill(tracer, others);
+  int ready = ppoll(waiting->fds, 1 + waiting->count + watched, timeout < 0 && !look_again ? NULL : &limit, NULL);
+  if (ready < 0) return -errno;
+  if (ready == 0 && !look_again) return timeout ? 0 : drain_or_nobody(tracer);
+  watched_note(tracer, others);
+  int got = 0;
+  if (waiting->fds[0].revents || look_again) {
+    struct signalfd_siginfo unused;
+    /* First the signal, then the statuses: one that comes between raises it anew. */
+    if (read(waiting->signals, &unused, sizeof unused) < 0 && errno != EAGAIN) return -errno;
+    got = drain_or_nobody(tracer);
+  }
+  /* Beside the statuses, not after them: neither kind keeps the other waiting. */
+  *notified = ready_tree(tracer);
+  if (*notified) return 1;
+  return got || tracer->watched.ready ? got : -EAGAIN;
+}
+
+int waiting_wait(struct tracer *tracer, int64_t timeout, struct tree **notified) {
+  *notified = NULL;
+  if (tracer->waiting && tracer->waiting->count) return wait_for_both(tracer, timeout, notified);
+  return timeout < 0 && !tracer->watched.count ? wait_without_limit(tracer) : wait_with_limit(tracer, timeout);
+}
