@@ -1,5 +1,6 @@
 --- The shape of a row, checked when the row is first asked for (a spec asks for all): a mistake in a table is found with
 -- its name, not in what it prints.
+--
 -- HOW TO ADD A CALL. Put a row into the room of lua/luatrace/syscalls that fits (a new room is named in
 -- syscalls/init.lua). All the rest follows from it: text, JSON, fields for scripts, assignment, footprint, classes.
 --
