@@ -5,6 +5,8 @@
 --   local message = beyond.refuse(parsed)              -- options that contradict each other
 --   local extras, message = beyond.extras(parsed, calls)   -- { normal =, sink =, colour =, footprint =, mark = }
 
+local colour = require "luatrace.output.colour"
+
 local M = {}
 
 --- Options that mean nothing together; a message that says what to leave out.
@@ -27,10 +29,15 @@ end
 ---@return table|nil extras, string? message
 function M.extras(parsed, calls)
   local extras = {}
+  if parsed.format ~= "json" then
+    local palette = colour.choose(parsed.color, parsed.output)
+    extras.palette, extras.width = palette, colour.width(parsed.output)
+    extras.paint = (parsed.format or "text") == "text" and not parsed.tree and colour.painter(palette) or nil
+  end
   if parsed.normalize then
     local normal = require("luatrace.normalize").new { calls = calls }
     local target, message = require("luatrace.output.normal_sink").open({ path = parsed.output, append = parsed.append,
-      separate = parsed.separate, prefixed = parsed.format ~= "json" }, normal)
+      paint = extras.paint, separate = parsed.separate, prefixed = parsed.format ~= "json" }, normal)
     if not target then return nil, message end
     extras.normal, extras.sink, parsed.normal = normal, target, normal
   end

@@ -82,6 +82,8 @@ row { long = "format", value = "FORMAT", field = "format", kind = "value", check
   help = "text (default), or json: one object a line" }
 row { long = "tree", field = "tree", kind = "flag",
   help = "no lines, but who executed what, how each process ended and how long it took" }
+row { long = "color", value = "WHEN", field = "color", kind = "value", check = one_of("auto", "always", "never"),
+  help = "auto (default: on a terminal, unless NO_COLOR is set), always or never" }
 row { long = "normalize", field = "normalize", kind = "flag",
   help = "stable names for pids, descriptors, addresses, times and temporary names, each thread's lines together: " ..
     "two runs can be compared" }

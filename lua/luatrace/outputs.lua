@@ -100,7 +100,8 @@ function M.choose(parsed, has_script)
   if not extras then return nil, trouble end
   local outputs = { extras.normal }
   if parsed.tree then
-    local output, why = require("luatrace.output.tree").open { path = parsed.output, append = parsed.append }
+    local output, why = require("luatrace.output.tree").open { path = parsed.output, append = parsed.append,
+      palette = extras.palette, width = extras.width }
     if not output then return nil, why end
     return { output }
   end
@@ -117,7 +118,8 @@ function M.choose(parsed, has_script)
     beyond.style(style, extras)
     if parsed.paths then style.paths = text.path_filter(parsed.paths) end
     local output, why = text.open { path = parsed.output, separate = parsed.separate, append = parsed.append,
-      calls = q.trace, style = style, name = parsed.called_as, sink = extras.sink }
+      calls = q.trace, style = style, name = parsed.called_as, sink = extras.sink,
+      paint = extras.paint }
     if not output then return nil, why end
     outputs[#outputs + 1] = output
   end

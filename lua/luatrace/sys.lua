@@ -22,6 +22,7 @@ int access(const char *path, int mode);
 int getpid(void);
 int kill(int pid, int signal);
 int isatty(int fd);
+int ioctl(int fd, unsigned long request, ...);
 int fcntl(int fd, int command, ...);
 int open(const char *path, int flags, ...);
 int close(int fd);
@@ -243,6 +244,17 @@ end
 ---@param fd integer
 ---@return boolean
 function M.isatty(fd) return C.isatty(fd) == 1 end
+
+local TIOCGWINSZ = 0x5413
+
+--- Columns of the terminal that a descriptor is open on; nil when it is none, or does not know.
+---@param fd integer
+---@return integer|nil
+function M.terminal_width(fd)
+  local size = ffi.new("unsigned short[4]")
+  if C.ioctl(fd, TIOCGWINSZ, size) ~= 0 or size[1] == 0 then return nil end
+  return size[1]
+end
 
 --- Ends this process as the signal would end one that does not handle it.
 ---@param number integer

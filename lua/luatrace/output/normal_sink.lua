@@ -24,7 +24,7 @@ function M.open(options, normal)
   if options.separate then
     self.path, self.append, self.targets = options.path, options.append, {}
   else
-    local target, message = sink.open { path = options.path, append = options.append }
+    local target, message = sink.open { path = options.path, append = options.append, paint = options.paint }
     if not target then return nil, message end
     self.target = target
   end

@@ -18,10 +18,10 @@ local function open_file(path, append)
   return file
 end
 
----@param options { path: string?, separate: boolean?, append: boolean? }
+---@param options { path: string?, separate: boolean?, append: boolean?, paint: (fun(text: string): string)? }
 ---@return luatrace.Sink|nil, string? message
 function M.open(options)
-  local self = setmetatable({ written = 0 }, Sink)
+  local self = setmetatable({ written = 0, paint = options.paint }, Sink)
   local path = options.path
   if not path then
     self.file, self.at_once = io.stderr, true
@@ -40,6 +40,7 @@ function M.open(options)
 end
 
 function Sink:write(file, text)
+  if self.paint then text = self.paint(text) end
   local ok, message = file:write(text)
   if not ok and not self.failed then self.failed = message end
 end

@@ -16,10 +16,11 @@ local Tree = {}
 Tree.__index = Tree
 
 --- It needs births, execs and ends only: no call is trapped for it.
----@param options { path: string?, append: boolean? }
+---@param options { path: string?, append: boolean?, palette: luatrace.Palette?, width: integer? }
 ---@return luatrace.TreeOutput|nil, string? message
 function M.open(options)
-  local self = setmetatable({ calls = nil, nodes = {}, roots = {} }, Tree)
+  local self = setmetatable({ calls = nil, nodes = {}, roots = {}, palette = options.palette,
+    width = options.width }, Tree)
   local target, message = sink.open(options)
   if not target then return nil, message end
   self.sink = target
@@ -66,26 +67,39 @@ local function ending(status)
   return constants.signals.by_value[low] or "signal " .. low
 end
 
-local function put(out, node, depth, last)
+--- What a line needs beside the command: the time, and how it ended ("SIGVTALRM").
+local ASIDE = 24
+
+--- One line, the command cut to what a terminal has room for.
+local function put_line(self, out, time, depth, text, status)
+  local room = self.width and math.max(20, self.width - ASIDE) or math.huge
+  text = ("  "):rep(depth) .. text
+  if #text > room then text = text:sub(1, room - 3) .. "..." end
+  text = text .. (" "):rep(math.min(60, room) - #text)
+  local p = self.palette
+  if not p then return out:put(("%8.3f s  %s %s\n"):format(time / 1e9, text, status)) end
+  local colour = status == "exec" and p.who or status == "= 0" and p.result or p.failure
+  out:put(p.who, ("%8.3f s  "):format(time / 1e9), p.off, text, " ", colour, status, p.off, "\n")
+end
+
+local function put(self, out, node, depth, last)
   local finish = node.ended or last
   for i, image in ipairs(node.images) do
     local over = node.images[i + 1] and node.images[i + 1].time or finish
-    local text = ("  "):rep(depth) .. image.text
     -- An image that another one replaced has no status of its own.
-    out:put(("%8.3f s  %-60s %s\n"):format((over - image.time) / 1e9, text,
-      node.images[i + 1] and "exec" or "= " .. ending(node.status)))
+    put_line(self, out, over - image.time, depth, image.text, node.images[i + 1] and "exec" or
+      "= " .. ending(node.status))
   end
   if #node.images == 0 then
-    out:put(("%8.3f s  %-60s = %s\n"):format((finish - node.started) / 1e9, ("  "):rep(depth) .. "(fork)",
-      ending(node.status)))
+    put_line(self, out, finish - node.started, depth, "(fork)", "= " .. ending(node.status))
   end
-  for _, child in ipairs(node.children) do put(out, child, depth + 1, last) end
+  for _, child in ipairs(node.children) do put(self, out, child, depth + 1, last) end
 end
 
 function Tree:finish()
   local out = require("string.buffer").new()
   local last = tonumber(require("luatrace.sys").monotonic())
-  for _, root in ipairs(self.roots) do put(out, root, 0, last) end
+  for _, root in ipairs(self.roots) do put(self, out, root, 0, last) end
   self.sink:close(out)
   self.failed = self.sink.failed
 end
