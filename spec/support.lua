@@ -23,6 +23,12 @@ M.binary = os.getenv("LUATRACE_BIN") or (unistd.getcwd() .. "/build/luatrace")
 M.is_root = unistd.geteuid() == 0
 M.root = unistd.getcwd()
 
+--- `require "luatrace"` as a program of somebody else's has it: the modules inside build/luatrace.so, not lua/.
+function M.module()
+  local path = os.getenv("LUATRACE_SO") or M.root .. "/build/luatrace.so"
+  return assert(package.loadlib(path, "luaopen_luatrace"))("luatrace")
+end
+
 local function now()
   local at = time.clock_gettime(time.CLOCK_MONOTONIC)
   return at.tv_sec + at.tv_nsec / 1e9

@@ -3,11 +3,19 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+/* A module is loaded once in a Lua state, whatever becomes of package.loaded: busted forgets it after each file, and
+ * C declarations cannot be made twice. */
 static int load_module(lua_State *L) {
   const struct embedded_module *module = lua_touserdata(L, lua_upvalueindex(1));
+  lua_pushlightuserdata(L, (void *)module);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  if (!lua_isnil(L, -1)) return 1;
   if (luaL_loadbuffer(L, (const char *)module->code, module->size, module->name)) return lua_error(L);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
+  lua_pushlightuserdata(L, (void *)module);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
   return 1;
 }
 

@@ -15,7 +15,7 @@ local M = {}
 
 M.version = "0.1.0"
 
-local FAILED, CANNOT_EXECUTE, NOT_FOUND, TIMED_OUT = 125, 126, 127, 124
+local FAILED, CANNOT_EXECUTE, NOT_FOUND, TIMED_OUT, EXPECTATION_FAILED = 125, 126, 127, 124, 123
 
 local function complain(message)
   io.stderr:write("luatrace: ", message, "\n")
@@ -173,13 +173,19 @@ local function attach_failure(pid, message, name)
   return ("cannot attach to %d: %s"):format(pid, message)
 end
 
+--- Only a script that runs its programs itself needs no command, and that is known when it has been read.
+local function no_command(job)
+  return job.file and ("no command: luatrace %s -- COMMAND"):format(job.file)
+    or "no command: luatrace [SCRIPT.lua] -- COMMAND (luatrace --help tells more)"
+end
+
 --- Builds what a run needs from the command line; nil, exit code after a complaint.
 local function prepare(parsed)
   local file, args, command, message = split(parsed)
   if message then return nil, FAILED, message end
-  if #command == 0 and not parsed.attach and not parsed.explain then
-    return nil, FAILED, file and ("no command: luatrace %s -- COMMAND"):format(file)
-      or "no command: luatrace [SCRIPT.lua] -- COMMAND (luatrace --help tells more)"
+  if #command == 0 and not parsed.attach and not parsed.explain and not parsed.code and
+    not (file and sys.file_kind(file)) then
+    return nil, FAILED, no_command { file = file }
   end
   if #command > 0 and parsed.attach then
     return nil, FAILED, "either attach with -p or run a command, not both"
@@ -196,12 +202,12 @@ local function load_script(parsed, job)
     local kind = sys.file_kind(job.file)
     if not kind then return nil, ("cannot read the script %s: no such file"):format(job.file) end
     if kind == "dir" then return nil, ("cannot read the script %s: it is a directory"):format(job.file) end
-    local ok, message = script.run({ file = job.file }, env)
-    if not ok then return nil, message end
+    local ok, message, why = script.run({ file = job.file }, env)
+    if not ok then return nil, message, why end
   end
   for _, code in ipairs(parsed.code or {}) do
-    local ok, message = script.run({ code = code }, env)
-    if not ok then return nil, message end
+    local ok, message, why = script.run({ code = code }, env)
+    if not ok then return nil, message, why end
   end
   return registry
 end
@@ -212,6 +218,14 @@ local function exit_code(session, run)
   if session.attached then return 0 end
   if run.signal then die_by(run.signal) end
   return run.status or 0
+end
+
+--- --report: what became of the expectations, for other programs.
+local function report(parsed, about)
+  if not parsed.report then return true end
+  local written, message = parsed.report(require("luatrace.expect").outcomes, about)
+  if not written then complain(("the report could not be written: %s"):format(message)) end
+  return written
 end
 
 --- Called through a link named strace, strace's defaults hold: children are not followed, no word is a script.
@@ -255,8 +269,12 @@ function M.main(argv)
   local seed_given = parsed.seed
   parsed.seed = parsed.seed or sys.random_seed()
 
-  local registry, script_message = load_script(parsed, job)
-  if not registry then
+  local registry, script_message, kind_of_failure = load_script(parsed, job)
+  if not registry and kind_of_failure == "EXPECT" then
+    io.stderr:write(script_message, "\n")
+    report(parsed, {})
+    return EXPECTATION_FAILED
+  elseif not registry then
     complain(script_message)
     return FAILED
   end
@@ -265,6 +283,15 @@ function M.main(argv)
     complain(output_message)
     return FAILED
   end
+
+  if #job.command == 0 and not parsed.attach and not parsed.explain then
+    -- Tests that run their programs themselves, and have done so.
+    if registry.runs_itself then return report(parsed, {}) and 0 or FAILED end
+    complain(no_command(job))
+    return FAILED
+  end
+  local watcher = registry.expectations and require("luatrace.expect").observer(registry)
+  table.insert(observers, watcher)
 
   local program
   if #job.command > 0 then
@@ -308,7 +335,9 @@ function M.main(argv)
   else
     local started, failure_message, name, step = session:spawn(program)
     if not started then
-      complain(launch_failure(step, failure_message, name, program))
+      local why = launch_failure(step, failure_message, name, program)
+      complain(why)
+      if step == "seize" then report(parsed, { skipped = why }) end
       return FAILED
     end
   end
@@ -334,6 +363,10 @@ function M.main(argv)
       return FAILED
     end
   end
+  local failed = watcher and not session.error_message and
+    require("luatrace.expect").conclude(registry, watcher, run)
+  if not report(parsed, { command = table.concat(job.command, " "), time = run.time }) then return FAILED end
+  if failed and not session.exit_code and not run.timed_out then return EXPECTATION_FAILED end
   return exit_code(session, run)
 end
 

@@ -1,17 +1,18 @@
 --- luatrace as a module: `require "luatrace"` in busted or in programs of your own.
 --
 --   local luatrace = require "luatrace"
---   local run = luatrace.trace({ "ls", "/" }, function(t)
+--   local run = luatrace.run { cmd = { "ls", "/" }, script = function(t)
 --     t.on.openat(function(call) print(call.pathname) end)
---   end)
---   print(run.status, run.calls.openat.count)
+--     t.never "connect"
+--   end }
+--   print(run.status, run.stdout, run.calls.openat.count)
 
 local engine = require "luatrace.engine"
-local script = require "luatrace.script"
-local session_module = require "luatrace.session"
-local sys = require "luatrace.sys"
+local run = require "luatrace.run"
 
 local M = {}
+
+M.run, M.start, M.together = run.run, run.start, run.together
 
 ---@class luatrace.TraceOptions
 ---@field seed integer?
@@ -20,31 +21,19 @@ local M = {}
 ---@field trap "auto"|"stop"|"ptrace"|nil
 ---@field timeout number? seconds
 
---- Runs a program under a script given as a function; returns when it has ended.
+--- Runs a program under a script, with our own input and output; nil and a message when it cannot be run.
 ---@param command string[]
 ---@param define fun(t: table) gets the environment of a script: t.on, t.at, t.random
 ---@param options luatrace.TraceOptions?
----@return table|nil run, string? message
+---@return luatrace.TestRun|nil run, string? message
 function M.trace(command, define, options)
   options = options or {}
-  local seed = options.seed or sys.random_seed()
-  local registry, environment = script.new { seed = seed, args = {} }
-  define(environment)
-  local session = session_module.new { registry = registry, seed = seed, trap = options.trap,
-    timeout = options.timeout }
-  local file = sys.find_in_path(command[1])
-  if not file then
-    session.tracer:close()
-    return nil, ("cannot run %s: not found"):format(command[1]), "ENOENT"
-  end
-  local started, message, name = session:spawn { file = file, argv = command, cwd = options.cwd, env = options.env }
-  if not started then
-    session.tracer:close()
-    return nil, message, name
-  end
-  local run = session:loop()
-  if session.error_message then error(session.error_message, 0) end
-  return run
+  local started = run.start { cmd = command, script = define, seed = options.seed, cwd = options.cwd, env = options.env,
+    trap = options.trap, timeout = options.timeout, stdin = true, capture = false, check = true }
+  local ok, message = pcall(started.wait, started)
+  if ok then return started end
+  if started.error_name then return nil, message, started.error_name end
+  error(message, 0)
 end
 
 M.features = engine.features

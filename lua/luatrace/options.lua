@@ -57,6 +57,12 @@ row { long = "seed", value = "N", field = "seed", kind = "value", check = number
   help = "seed of random(); the default is new in each run and printed when one fails" }
 row { long = "on-error", value = "WHAT", field = "on_error", kind = "value", check = one_of("kill", "detach"),
   help = "when the script fails: kill the program (default), or let it finish (detach)" }
+row { section = "Expectations" }
+row { long = "report", value = "FORMAT[:FILE]", field = "report", kind = "value",
+  check = function(text) return require("luatrace.expect.report").parse(text) end,
+  help = "what became of the script's expectations: tap, junit:FILE or json:FILE" }
+row { long = "update-golden", field = "update_golden", kind = "flag",
+  help = "write the files of golden(...) anew instead of comparing with them" }
 row { section = "Program" }
 row { short = "p", long = "attach", value = "PID", field = "attach", kind = "list",
   help = "trace the running process PID, all its threads (may be repeated)" }

@@ -172,7 +172,8 @@ local function collect(registry, observers)
     end
   end
   for _, observer in ipairs(observers) do
-    if observer.calls then add_pattern(wanted, observer.calls, nil, "output", "output") end
+    local name = observer.name or "output"
+    if observer.calls then add_pattern(wanted, observer.calls, nil, name, name) end
   end
   return wanted
 end

@@ -102,6 +102,19 @@ local function counted_random(registry, seed)
   end
 end
 
+--- Names that a script may never use, and what makes them.
+local lazy = {}
+for _, name in ipairs { "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks",
+  "no_bad_pointers", "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network", "golden" } do
+  lazy[name] = function(registry, verb) return require("luatrace.expect").global(registry, verb) end
+end
+for _, name in ipairs { "run", "start", "together" } do
+  lazy[name] = function(registry, verb)
+    registry.runs_itself = true
+    return require("luatrace.run")[verb]
+  end
+end
+
 --- A registry and the environment that fills it.
 ---@param options { seed: integer, args: string[], name: string? }
 ---@return table registry, table environment
@@ -125,10 +138,14 @@ function M.new(options)
   environment._G = environment
   environment.luatrace = environment
   local find_mock = mock.finder(registry, { seed = options.seed })
+  -- Expectations and runs are loaded by the scripts that use them.
   return registry, setmetatable(environment, { __index = function(_, name)
     local value = _G[name]
     if value ~= nil then return value end
-    return find_mock(name)
+    if not lazy[name] then return find_mock(name) end
+    value = lazy[name](registry, name)
+    rawset(environment, name, value)
+    return value
   end })
 end
 
@@ -152,7 +169,7 @@ function M.run(source, environment)
   end)
   if ok then return true end
   local session = require "luatrace.session"
-  return nil, session.script_traceback(failure.message, failure.trace)
+  return nil, session.script_traceback(failure.message, failure.trace), failure.expectation_failed and "EXPECT" or nil
 end
 
 return M

@@ -524,7 +524,7 @@ end
 
 stops[kind.NONE] = function() end
 
-stops[kind.READY] = function(self) watched_fds.of(self.tracer):serve() end
+stops[kind.READY] = function(self) watched_fds.serve(self.tracer) end
 
 --- Signals everybody in this run.
 function Session:kill_all(signal) self.tracer:kill(self.options.tracer and self.root_tree or 0, signal) end

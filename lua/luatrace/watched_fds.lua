@@ -67,4 +67,8 @@ function Watched:serve()
   end
 end
 
+--- The set of this tracer, served.
+---@param tracer luatrace.Tracer
+function M.serve(tracer) return M.of(tracer):serve() end
+
 return M

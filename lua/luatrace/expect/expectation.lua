@@ -1,0 +1,163 @@
+--- What all expectations share: where the test stated it, which calls it hears of, how it says why it does not hold.
+--
+-- An expectation is a property (one file of luatrace/expect each) at work. A property is a table with
+--
+--   start(e, ...)               reads the arguments, sets e.title, and names its calls with e:hear(pattern)
+--   entered(e, record, call)    one of them was entered; `call` is the live one, nil in a recorded run
+--   returned(e, record, call)   it has returned, or will never
+--   birth, exec, exit_process   life of processes: (e, stop, thread), (e, stop, process, node), (the same)
+--   verdict(e, run)             at the end: nothing, or e:failed(message, { record, ... })
+--   live = true                 it looks at the program while it runs: not to be had of a recorded run
+
+local event = require "luatrace.event"
+local filter = require "luatrace.filter"
+local recorded_calls = require "luatrace.recorded_calls"
+local where_module = require "luatrace.expect.where"
+
+local M = {}
+
+--- How many calls a failure shows.
+local SHOWN = 5
+
+---@class luatrace.Expectation
+---@field title string how the test wrote it: 'expect("fsync"):before("rename")'
+---@field where string file:line of the test
+---@field patterns string[] sets of calls that it hears of
+local Expectation = {}
+Expectation.__index = Expectation
+M.Expectation = Expectation
+
+---@class luatrace.ExpectationFailure
+---@field where string file:line of the test
+---@field title string
+---@field message string
+---@field calls table[] recorded calls; the field `note` of { call, note = } says what is wrong with one
+
+local own_sources = debug.getinfo(1, "S").source:match("^(.*)expect/expectation%.lua$")
+
+--- file:line of whoever called luatrace, however deep in luatrace we are.
+---@return string where, integer level for error()
+function M.caller()
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "Sl")
+    if not info then return "?", 1 end
+    if info.what ~= "C" and info.source:sub(1, #own_sources) ~= own_sources then
+      return ("%s:%d"):format(info.short_src, info.currentline), level - 1
+    end
+    level = level + 1
+  end
+end
+
+--- A mistake in the test: said with its line.
+function Expectation:misuse(message) error(("%s: %s"):format(self.where or M.caller(), message), 0) end
+
+--- Hears of these calls from now on.
+---@param pattern string a set as of on[...]
+---@return table<string, true> names
+function Expectation:hear(pattern)
+  local names = M.names_of(pattern, self)
+  table.insert(self.patterns, pattern)
+  for name in pairs(names) do self.names[name] = true end
+  return names
+end
+
+--- The names of a set; a misspelt one is a mistake in the test.
+function M.names_of(pattern, expectation)
+  if type(pattern) ~= "string" then
+    expectation:misuse(("%s takes a set of calls such as \"write,%%network\", not a %s"):format(expectation.verb,
+      type(pattern)))
+  end
+  local ok, message = filter.check(pattern)
+  if not ok then expectation:misuse(("%s: %s"):format(expectation.verb, message)) end
+  return recorded_calls.names(pattern)
+end
+
+--- A where-table as a function of a recorded call.
+function Expectation:matcher(where)
+  local matches, message = where_module.compile(where)
+  if not matches then self:misuse(("%s: %s"):format(self.verb, message)) end
+  return matches
+end
+
+--- { path = "*.db" } for titles.
+local function show_value(value)
+  if type(value) == "string" then return ("%q"):format(value) end
+  if type(value) ~= "table" then return tostring(value) end
+  local parts, keys = {}, {}
+  for i, item in ipairs(value) do parts[i] = show_value(item) end
+  for key in pairs(value) do
+    if type(key) ~= "number" then keys[#keys + 1] = tostring(key) end
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do parts[#parts + 1] = ("%s = %s"):format(key, show_value(value[key])) end
+  return #parts == 0 and "{}" or "{ " .. table.concat(parts, ", ") .. " }"
+end
+M.show_value = show_value
+
+--- 'verb("a", { path = "b" })' for titles.
+function M.show_call(name, ...)
+  local parts = {}
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if value ~= nil then parts[#parts + 1] = show_value(value) end
+  end
+  return ("%s(%s)"):format(name, table.concat(parts, ", "))
+end
+
+--- A failure of this expectation.
+---@param message string
+---@param calls table[]|nil recorded calls, or { call, note = "..." }
+---@return luatrace.ExpectationFailure
+function Expectation:failed(message, calls)
+  return { where = self.where, title = self.title, message = message, calls = calls or {}, expectation = self }
+end
+
+--- Keeps the first calls of a kind, and how many there were.
+function Expectation.note(_, list, record)
+  list.count = (list.count or 0) + 1
+  if #list < SHOWN then list[#list + 1] = record end
+end
+
+local function who(call)
+  local process = call.process
+  return ("[%s, pid %d]"):format(process.comm or "?", process.pid)
+end
+
+--- A failure in words: first line, then each call with its stack.
+---@param failure luatrace.ExpectationFailure
+---@return string
+function M.describe(failure)
+  local lines = { ("%s: %s: %s"):format(failure.where, failure.title, failure.message) }
+  local count = failure.calls.count or #failure.calls
+  for i = 1, math.min(#failure.calls, SHOWN) do
+    local item = failure.calls[i]
+    local call, note = item, nil
+    if item[1] then call, note = item[1], item.note end
+    lines[#lines + 1] = ("    %s  %s%s"):format(call.text, who(call), note and "  <- " .. note or "")
+    for _, frame in ipairs(recorded_calls.stack_lines(call)) do lines[#lines + 1] = "        at " .. frame end
+  end
+  if count > math.min(#failure.calls, SHOWN) then
+    lines[#lines + 1] = ("    ... and %d more"):format(count - math.min(#failure.calls, SHOWN))
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Makes an expectation of a property.
+---@param property table
+---@param verb string its name, for titles and messages
+---@return luatrace.Expectation
+function M.new(property, verb, ...)
+  if not property.__index then
+    property.__index = property
+    setmetatable(property, Expectation)
+  end
+  local self = setmetatable({ verb = verb, where = M.caller(), patterns = {}, names = {} }, property)
+  self.title = M.show_call(verb, ...)
+  self:start(...)
+  return self
+end
+
+M.misuse = event.misuse
+
+return M
