@@ -218,6 +218,9 @@ function M.text_args(call, out, phase)
   local from, to = 1, #plan
   if phase == "entry" then to = late - 1 else from = late end
   local first = phase == "entry" or late == 1
+  -- -N: every argument has a label, its name.
+  local options = call.text_options
+  local named = options and options.names
   local ahead = to > from and read_ahead(call, plan, from, to, phase)
   for place = from, to do
     local argument = plan[place]
@@ -225,10 +228,14 @@ function M.text_args(call, out, phase)
       -- At exit the first comma is there already, but for labels (strace's clone) and what was begun at entry.
       if first then
         first = false
-      elseif place > late or phase == "entry" or argument.label then
+      elseif place > late or phase == "entry" or argument.label or named then
         out:put(", ")
       end
-      if argument.label then out:put(argument.label, "=") end
+      if named then
+        out:put(row[argument.i].name, "=")
+      elseif argument.label then
+        out:put(argument.label, "=")
+      end
       argument.type.text(out, call, argument.type.load(call, raw[argument.i]))
     end
   end
@@ -236,7 +243,7 @@ function M.text_args(call, out, phase)
   if phase ~= "entry" then return end
   local waiting = plan[late]
   if waiting then
-    if late > 1 and not waiting.label then out:put(", ") end
+    if late > 1 and not waiting.label and not named then out:put(", ") end
     if waiting.type.early then waiting.type.early(out, call, waiting.type.load(call, raw[waiting.i])) end
   end
   if row.remembers then M.remember(call) end

@@ -358,7 +358,10 @@ local computed = {
   args = function(call) return setmetatable({ call = call }, Args) end,
   memory = function(call) return setmetatable({ call = call }, Memory) end,
   process = function(call) return call.thread.process end,
-  text_options = function(call) return call.session.text_options end,
+  text_options = function(call)
+    local options = call.session.text_options
+    return options.by_name and options.by_name(call.row.name) or options
+  end,
   name = function(call) return call.row.name end,
   time = function(call) return call.entered / 1e9 end,
 }

@@ -79,8 +79,8 @@ row { long = "timeout", value = "TIME", field = "timeout", kind = "value", check
 row { section = "What is printed (without a script, or with --format)" }
 row { short = "e", value = "EXPR", field = "expressions", kind = "list",
   help = "trace=SET, status=SET, signal=SET, quiet=SET, raw=SET, abbrev=SET, verbose=SET, read=SET, write=SET, " ..
-    "decode-fds=SET; without a keyword, trace=" }
-for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbose", "read", "write" } do
+    "trace-fds=SET, decode-fds=SET, decode-pids=SET; without a keyword, trace=" }
+for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbose", "read", "write", "trace-fds" } do
   row { long = keyword, value = "SET", field = "expressions", kind = "list", as = keyword .. "=",
     help = "the same as -e " .. keyword .. "=SET" }
 end
@@ -109,20 +109,42 @@ row { short = "a", long = "columns", value = "COLUMN", field = "column", kind = 
 row { short = "s", long = "string-limit", value = "N", field = "string_limit", kind = "value",
   check = number("a length", 0), help = "how much of a string is shown (default 32)" }
 row { short = "v", long = "no-abbrev", field = "verbose", kind = "flag", help = "structs in full" }
-row { short = "y", long = "decode-fds", value = "[WHAT]", field = "decode_fds", kind = "count",
-  help = "what descriptors are open on (WHAT: path)" }
+row { short = "x", long = "strings-in-hex", value = "[WHICH]", field = "strings_hex", kind = "count",
+  check = one_of("none", "non-ascii-chars", "non-ascii", "all"),
+  help = "strings that are not ASCII in hexadecimal; -xx all strings; WHICH: none, non-ascii-chars, non-ascii, all" }
+row { short = "X", long = "const-print-style", value = "STYLE", field = "constants", kind = "value",
+  check = one_of("raw", "abbrev", "verbose"),
+  help = "constants as names (abbrev, the default), as numbers (raw), or both (verbose)" }
+row { short = "N", long = "argument-names", field = "argument_names", kind = "flag",
+  help = "the name before each argument: openat(dirfd=AT_FDCWD, pathname=...)" }
+row { long = "arg-names", field = "argument_names", kind = "flag", help = "the same as -N" }
+row { short = "y", long = "decode-fds", value = "[SET]", field = "decode_fds", kind = "count", as = "decode-fds=",
+  help = "what descriptors are open on; -yy also sockets' ends, devices' numbers, the processes of pidfds; " ..
+    "SET: path, socket, dev, pidfd, all" }
+row { short = "Y", long = "decode-pids", value = "[SET]", field = "decode_pids", kind = "count", as = "decode-pids=",
+  help = "the names of processes behind their ids; SET: comm, pidns (ids in our pid namespace, too), all" }
+row { long = "pidns-translation", field = "expressions", kind = "list", as = "decode-pids=pidns",
+  help = "the same as --decode-pids=pidns" }
 row { short = "t", long = "absolute-timestamps", value = "[HOW]", field = "stamps", kind = "count",
-  help = "the time of day; -tt with microseconds; -ttt since the epoch" }
-row { short = "r", long = "relative-timestamps", field = "relative", kind = "flag",
-  help = "the time since the line before" }
-row { short = "T", long = "syscall-times", field = "duration", kind = "flag", help = "the time spent in each call" }
+  help = "the time of day; -tt with microseconds; -ttt since the epoch; " ..
+    "HOW: none, time or unix, and a precision: s, ms, us, ns" }
+row { long = "timestamps", value = "[HOW]", field = "stamps", kind = "count",
+  help = "the same as --absolute-timestamps" }
+row { short = "r", long = "relative-timestamps", value = "[PRECISION]", field = "relative", kind = "count",
+  help = "the time since the line before; PRECISION: s, ms, us (default), ns" }
+row { short = "T", long = "syscall-times", value = "[PRECISION]", field = "duration", kind = "count",
+  help = "the time spent in each call; PRECISION: s, ms, us (default), ns" }
 row { short = "i", long = "instruction-pointer", field = "pointer", kind = "flag", help = "where the call was made" }
 row { short = "k", long = "stack-traces", field = "stack", kind = "flag", help = "the stack of each call" }
 row { long = "stack-trace", field = "stack", kind = "flag", help = "the same as -k" }
 row { short = "n", long = "syscall-number", field = "number_shown", kind = "flag", help = "the number of each call" }
 row { long = "always-show-pid", field = "always_pid", kind = "flag", help = "the pid on every line" }
-row { short = "q", long = "quiet", value = "[SET]", field = "quiet", kind = "count",
-  help = "less talk: -q no attach messages and notices, -qq no exit lines, -qqq nothing but calls" }
+row { short = "q", long = "quiet", value = "[SET]", field = "quiet", kind = "count", as = "quiet=",
+  help = "less talk: -q no attach messages and notices, -qq no exit lines, -qqq nothing but calls; " ..
+    "SET: attach, exit, path-resolution, personality, superseded, all" }
+for _, name in ipairs { "silent", "silence" } do
+  row { long = name, value = "[SET]", field = "quiet", kind = "count", as = "quiet=", help = "the same as --quiet" }
+end
 row { section = "Summary" }
 row { short = "c", long = "summary-only", field = "summary_only", kind = "flag",
   help = "no lines, but a table of counts, errors and times" }
@@ -141,22 +163,6 @@ row { long = "seccomp-bpf", field = "seccomp", kind = "flag",
 row { long = "tips", value = "[WHICH]", field = "tips", kind = "flag", help = "accepted" }
 row { long = "kill-on-exit", field = "kill_on_exit", kind = "flag",
   help = "the program ends when luatrace does (it always does, unless it was attached to)" }
---- What strace has and luatrace has not: refused by name.
-for _, refused in ipairs {
-  { "x", "strings-in-hex", "[WHICH]", "strings are printed with octal escapes" },
-  { "X", "const-print-style", "STYLE", "constants are printed by name" },
-  { "Y", "decode-pids", "[WHAT]", "--format=json has the name of each process" },
-  { "b", "detach-on", "CALL", "write at.exec and call:detach in a script" },
-  { nil, "syscall-limit", "N", "use --timeout, or call:detach in a script" },
-  { "D", "daemonize", "[HOW]", "luatrace is always the program's parent" },
-  { "d", "debug", nil, "there is no debug output" },
-  { "I", "interruptible", "WHEN", "luatrace passes Ctrl-C on to the program, and ends at the third" },
-  { "N", "argument-names", nil, "use --format=json for names" },
-  { "O", "summary-syscall-overhead", "TIME", "luatrace does not subtract an estimated overhead" },
-} do
-  row { short = refused[1], long = refused[2], value = refused[3], kind = "refused", help = "refused: " .. refused[4],
-    reason = refused[4] }
-end
 row { section = "Trapping" }
 row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "stop", "ptrace"),
   help = "auto (default), stop (seccomp filter and stops) or ptrace (stop at every call)" }
@@ -197,18 +203,23 @@ local function tables()
   return table.concat(letters), array, by_value
 end
 
-local function store(parsed, option, text)
-  local value = text
-  if option.kind == "refused" then
-    return nil, ("strace's %s is not supported: %s"):format(option.long and "--" .. option.long or "-" .. option.short,
-      option.reason)
+--- A letter that is counted (-tt) has a long name that takes a value instead, or nothing: field_value, field_long.
+local function store_long(parsed, option, text)
+  parsed[option.field .. "_long"] = true
+  if text and option.as then
+    parsed.expressions = parsed.expressions or {}
+    table.insert(parsed.expressions, option.as .. text)
+  elseif text then
+    parsed[option.field .. "_value"] = text
   end
-  if option.as then
+  return true
+end
+
+local function store(parsed, option, text, is_long)
+  local value = text
+  if option.kind ~= "count" and option.as then
     value = option.value and option.as .. text or option.as
     text = nil
-  end
-  if option.kind == "count" and text then
-    parsed[option.field .. "_value"] = text
   end
   if option.check and text then
     local checked, takes = option.check(text)
@@ -218,6 +229,7 @@ local function store(parsed, option, text)
     end
     value = checked
   end
+  if option.kind == "count" and option.value and is_long then return store_long(parsed, option, text) end
   if option.kind == "flag" then
     parsed[option.field] = true
   elseif option.kind == "count" then
@@ -257,7 +269,8 @@ function M.parse(argv)
     if value == 63 then -- '?'
       return nil, ("unknown option %s (luatrace --help lists them)"):format(offender(argv, ffi.C.optopt))
     end
-    local ok, message = store(parsed, by_value[value], ffi.C.optarg ~= nil and ffi.string(ffi.C.optarg) or nil)
+    local ok, message = store(parsed, by_value[value], ffi.C.optarg ~= nil and ffi.string(ffi.C.optarg) or nil,
+      value >= FIRST_LONG)
     if not ok then return nil, message end
   end
   local first = ffi.C.optind

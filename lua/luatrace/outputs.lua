@@ -4,51 +4,19 @@
 
 local beyond = require "luatrace.beyond"
 local qualifiers = require "luatrace.qualifiers"
+local quote = require "luatrace.quote"
+local text_style = require "luatrace.text_style"
+local writing = require "luatrace.style"
 
 local M = {}
-
-local stamp_styles = { "time", "usec", "epoch" }
-local quiet_levels = {
-  { attach = true, personality = true },
-  { attach = true, personality = true, exit = true },
-  { attach = true, personality = true, exit = true, ["path-resolution"] = true, ["thread-execve"] = true },
-}
 
 --- Any of these says that output is wanted, script or not.
 local asks_for_output = { "format", "normalize", "tree", "expressions", "output", "summary", "summary_only", "paths" }
 
-local function copy(set)
-  local result = {}
-  for key, value in pairs(set or {}) do result[key] = value end
-  return result
-end
-
-local function style_of(parsed, q)
-  local quiet = copy(quiet_levels[math.min(parsed.quiet or 0, 3)])
-  for name in pairs(q.quiet or {}) do quiet[name] = true end
-  local style = { column = parsed.column, stamp = stamp_styles[math.min(parsed.stamps or 0, 3)],
-    relative = parsed.relative, duration = parsed.duration, pointer = parsed.pointer, number = parsed.number_shown,
-    stack = parsed.stack, status = q.status, raw = q.raw, signals = q.signal, quiet = quiet,
-    dump_read = q.read, dump_write = q.write }
-  if parsed.separate then
-    style.pid = parsed.always_pid and "always" or "never"
-  elseif parsed.always_pid or (parsed.output and not parsed.no_follow) then
-    style.pid = "always"
-  elseif parsed.output then
-    style.pid = "never"
-  end
-  if (parsed.quiet or 0) >= 3 then style.signals = q.signal or nil end
-  return style
-end
-
 --- What the decoder looks at: call.text_options.
 function M.text_options(parsed)
-  local q = qualifiers.parse(parsed.expressions or {}) or {}
-  local fds = q.decode_fds and next(q.decode_fds) and 1 or nil
-  local unabbreviated = q.abbrev and next(q.abbrev) == nil or nil
-  return { string_limit = parsed.string_limit, decode_fds = parsed.decode_fds or fds,
-    verbose = parsed.verbose or unabbreviated, normal = parsed.normal,
-  }
+  local looks = text_style.of(parsed, qualifiers.parse(parsed.expressions or {}) or {})
+  return looks and looks.decoder or {}
 end
 
 local function summary_columns(text)
@@ -65,18 +33,17 @@ local function summary_columns(text)
   return list
 end
 
---- What strace would do and luatrace does not yet is refused by name, never ignored.
-local function unsupported(parsed, q)
-  if (parsed.decode_fds or 0) > 1 then return "strace's -yy is not supported: -y shows what descriptors are open on" end
-  local fds = parsed.decode_fds_value
-  if fds and fds ~= "path" then return ("--decode-fds takes path, not %q"):format(fds) end
-  if q.decode_fds and (q.decode_fds.socket or q.decode_fds.dev or q.decode_fds.pidfd) then
-    return "-e decode-fds= takes path and nothing else"
+--- -P, -e trace-fds=; what a path resolves to is said, as strace says it.
+local function only_of(parsed, q, style)
+  if not parsed.paths and not q.trace_fds then return nil end
+  local filter = require("luatrace.path_filter").new(parsed.paths, q.trace_fds)
+  if not style.quiet["path-resolution"] then
+    for _, pair in ipairs(filter.resolved) do
+      io.stderr:write(("%s: Requested path %s resolved into %s\n"):format(parsed.called_as or "luatrace",
+        quote.string(pair[1]), quote.string(pair[2])))
+    end
   end
-  if q.verbose then return "-e verbose= is not supported: -v shows structs in full" end
-  if q.abbrev and next(q.abbrev) then return "-e abbrev= takes none (the same as -v), and nothing else" end
-  if parsed.stamps_value then return "--absolute-timestamps takes no value: use -t, -tt or -ttt" end
-  if parsed.quiet_value then return "--quiet takes no value: use -e quiet=SET" end
+  return filter
 end
 
 --- The outputs that the command line asks for.
@@ -89,13 +56,16 @@ function M.choose(parsed, has_script)
   if not wanted then return {} end
   local q, message = qualifiers.parse(parsed.expressions or {})
   if not q then return nil, message end
-  message = unsupported(parsed, q) or beyond.refuse(parsed)
+  message = beyond.refuse(parsed)
   if message then return nil, message end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
   if parsed.separate and not parsed.output then
     if (parsed.follow or 0) < 2 then return nil, "--output-separately needs -o FILE" end
     parsed.separate = nil
   end
+  local looks, wrong = text_style.of(parsed, q)
+  if not looks then return nil, wrong end
+  writing.set(looks.writing)
   local extras, trouble = beyond.extras(parsed, q.trace)
   if not extras then return nil, trouble end
   local outputs = { extras.normal }
@@ -106,17 +76,16 @@ function M.choose(parsed, has_script)
     return { output }
   end
   if parsed.format == "json" and not parsed.summary_only then
-    local text = require "luatrace.output.text"
     local output, why = require("luatrace.output.json").open { path = parsed.output, append = parsed.append,
       sink = extras.sink, normal = extras.normal,
-      calls = q.trace, stack = parsed.stack, paths = parsed.paths and text.path_filter(parsed.paths) }
+      calls = q.trace, stack = parsed.stack, paths = only_of(parsed, q, looks.style) }
     if not output then return nil, why end
     outputs[#outputs + 1] = output
   elseif not parsed.summary_only then
     local text = require "luatrace.output.text"
-    local style = style_of(parsed, q)
+    local style = looks.style
     beyond.style(style, extras)
-    if parsed.paths then style.paths = text.path_filter(parsed.paths) end
+    style.only = only_of(parsed, q, style)
     local output, why = text.open { path = parsed.output, separate = parsed.separate, append = parsed.append,
       calls = q.trace, style = style, name = parsed.called_as, sink = extras.sink,
       paint = extras.paint }

@@ -70,6 +70,17 @@ local guards = {
 
 -- --- what is wanted -------------------------------------------------------------------------------------------------
 
+--- An output is told of the calls that it asked for, and of no others: not of what handlers and guards trap.
+local function observe(entry, observer)
+  local observers = entry.observers
+  if not observers then
+    observers = { wants_exit = false }
+    entry.observers, entry.observed = observers, true
+  end
+  observers[#observers + 1] = observer
+  observers.wants_exit = observers.wants_exit or observer.wants_exit
+end
+
 ---@class luatrace.Wanted
 local Wanted = {}
 Wanted.__index = Wanted
@@ -85,7 +96,8 @@ local function entry_for(wanted, arch, nr)
   if not entry then
     local everything = wanted.everything
     entry = { handlers = { unpack(everything.handlers) }, reasons = { unpack(everything.reasons) },
-      observed = everything.observed, parts = {} }
+      parts = {} }
+    for _, observer in ipairs(everything.observers or {}) do observe(entry, observer) end
     wanted[arch][nr] = entry
   end
   return entry
@@ -119,8 +131,8 @@ local function matching(pattern, where)
 end
 M.matching = matching
 
-local function want(entry, handler, reason)
-  if handler then entry.handlers[#entry.handlers + 1] = handler else entry.observed = true end
+local function want(entry, handler, reason, observer)
+  if handler then entry.handlers[#entry.handlers + 1] = handler else observe(entry, observer) end
   entry.reasons[#entry.reasons + 1] = reason
 end
 
@@ -142,11 +154,11 @@ end
 
 local everything = { ["%all"] = true, all = true }
 
-local function add_pattern(wanted, pattern, handler, reason, where)
+local function add_pattern(wanted, pattern, handler, reason, where, observer)
   if everything[pattern] then
-    want(wanted.everything, handler, reason)
+    want(wanted.everything, handler, reason, observer)
     for _, arch in ipairs(arches) do
-      for _, entry in pairs(wanted[arch.name]) do want(entry, handler, reason) end
+      for _, entry in pairs(wanted[arch.name]) do want(entry, handler, reason, observer) end
     end
     return
   end
@@ -154,7 +166,7 @@ local function add_pattern(wanted, pattern, handler, reason, where)
     local numbers = decode.names(arch)
     for name in pairs(names) do
       local nr = numbers[name]
-      if nr then want(entry_for(wanted, arch, nr), handler, reason) end
+      if nr then want(entry_for(wanted, arch, nr), handler, reason, observer) end
     end
   end
 end
@@ -173,7 +185,7 @@ local function collect(registry, observers)
   end
   for _, observer in ipairs(observers) do
     local name = observer.name or "output"
-    if observer.calls then add_pattern(wanted, observer.calls, nil, name, name) end
+    if observer.calls then add_pattern(wanted, observer.calls, nil, name, name, observer) end
   end
   return wanted
 end

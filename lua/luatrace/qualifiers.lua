@@ -1,4 +1,5 @@
---- What -e says, as in strace: trace=, status=, signal=, quiet=, raw=, abbrev=, verbose=, read=, write=, decode-fds=.
+--- What -e says, as in strace: trace=, status=, signal=, quiet=, raw=, abbrev=, verbose=, read=, write=, decode-fds=,
+-- decode-pids=, trace-fds=.
 --
 --   local q, message = qualifiers.parse { "trace=%file,!openat", "status=failed", "openat" }
 --   q.trace      -- "%file,!openat": a set for luatrace.filter, or nil
@@ -13,20 +14,24 @@ local M = {}
 local keywords = { trace = "trace", t = "trace", status = "status", signal = "signal", signals = "signal", s = "signal",
   quiet = "quiet", silent = "quiet", silence = "quiet", q = "quiet", raw = "raw", x = "raw", abbrev = "abbrev",
   a = "abbrev", verbose = "verbose", v = "verbose", read = "read", reads = "read", r = "read", write = "write",
-  writes = "write", w = "write", ["decode-fds"] = "decode_fds", ["decode-fd"] = "decode_fds" }
+  writes = "write", w = "write", ["decode-fds"] = "decode_fds", ["decode-fd"] = "decode_fds",
+  ["decode-pids"] = "decode_pids",
+  ["decode-pid"] = "decode_pids", ["trace-fds"] = "trace_fds", ["trace-fd"] = "trace_fds", fds = "trace_fds",
+  fd = "trace_fds" }
 
 local refused = {
   kvm = "luatrace does not decode kvm exits",
   inject = "fault injection by -e is not here yet: use a script (call:fail, call:kill, call:sleep)",
   fault = "fault injection by -e is not here yet: use a script (call:fail)",
-  ["trace-fds"] = "use -P PATH", ["decode-pids"] = "use -Y",
 }
 
 local words = {
   status = { "successful", "failed", "unfinished", "unavailable", "detached" },
   quiet = { "attach", "exit", "path-resolution", "personality", "thread-execve" },
-  decode_fds = { "path", "socket", "dev", "pidfd", "signalfd" },
+  decode_fds = { "path", "socket", "dev", "pidfd" },
+  decode_pids = { "comm", "pidns" },
 }
+local synonyms = { superseded = "thread-execve" }
 
 --- A set of known words: all, none, !x,y.
 local function word_set(keyword, text)
@@ -37,6 +42,7 @@ local function word_set(keyword, text)
     if word == "all" then
       for _, each in ipairs(known) do set[each] = true end
     elseif word ~= "none" then
+      word = synonyms[word] or word
       local found
       for _, each in ipairs(known) do found = found or each == word end
       if not found then
@@ -77,8 +83,10 @@ local function signal_set(text)
   return others
 end
 
+--- A set of descriptors: set[3]; set.all; set.others for all but those that are there.
 local function number_set(keyword, text)
   local set = {}
+  if text:sub(1, 1) == "!" then set.others, text = true, text:sub(2) end
   for word in text:gmatch("[^,]+") do
     if word == "all" then
       set.all = true
@@ -106,7 +114,7 @@ local function parse_one(result, text)
     set, message = word_set(kind, value)
   elseif kind == "signal" then
     set, message = signal_set(value)
-  elseif kind == "read" or kind == "write" then
+  elseif kind == "read" or kind == "write" or kind == "trace_fds" then
     set, message = number_set(keyword, value)
   else
     set, message = filter.calls(value, "x86_64")
@@ -115,6 +123,16 @@ local function parse_one(result, text)
   if not set then return nil, message end
   result[kind] = set
   return true
+end
+
+--- Is a descriptor in such a set?
+---@param set table|nil
+---@param fd integer
+function M.has_fd(set, fd)
+  if not set then return false end
+  local named = set.all or set[fd] or false
+  if set.others then return not named end
+  return named
 end
 
 ---@param expressions string[]

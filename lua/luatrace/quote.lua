@@ -3,23 +3,29 @@
 --   quote.string("a\nb")                 -- "a\nb" in quotes
 --   quote.put(out, bytes, 32)            -- at most 32 bytes, then "..."
 
+local style = require "luatrace.style"
+
+local now = style.now
+
 local M = {}
 
-local escapes = {}
+local escapes, hex_escapes, hex = {}, {}, {}
 for byte = 0, 255 do
   local char = string.char(byte)
+  hex[char] = ("\\x%02x"):format(byte)
   if byte >= 32 and byte < 127 then
-    escapes[char] = char
+    escapes[char], hex_escapes[char] = char, char
   else
-    escapes[char] = ("\\%o"):format(byte)
+    escapes[char], hex_escapes[char] = ("\\%o"):format(byte), hex[char]
   end
 end
-escapes['"'], escapes["\\"] = '\\"', "\\\\"
-escapes["\n"], escapes["\t"], escapes["\r"], escapes["\v"], escapes["\f"] = "\\n", "\\t", "\\r", "\\v", "\\f"
+for _, table_ in ipairs { escapes, hex_escapes } do
+  table_['"'], table_["\\"] = '\\"', "\\\\"
+  table_["\n"], table_["\t"], table_["\r"], table_["\v"], table_["\f"] = "\\n", "\\t", "\\r", "\\v", "\\f"
+end
 
 --- An octal escape that an octal digit follows is written with all three digits.
-local function escape(bytes)
-  if not bytes:find('[%c"\\\127-\255]') then return bytes end
+local function octal_escape(bytes)
   return (bytes:gsub("()(.)", function(at, char)
     local text = escapes[char]
     if #text > 1 and #text < 4 and text:find("^\\%d") and bytes:find("^[0-7]", at + 1) then
@@ -29,6 +35,16 @@ local function escape(bytes)
   end))
 end
 
+local function escape(bytes)
+  local strings = now.strings
+  if strings == "all" then return (bytes:gsub(".", hex)) end
+  if not bytes:find('[%c"\\\127-\255]') then return bytes end
+  if strings == "none" then return octal_escape(bytes) end
+  -- One byte that is neither printable nor white space makes all of them hexadecimal.
+  if strings == "non-ascii" and bytes:find("[^\t-\r\32-\126]") then return (bytes:gsub(".", hex)) end
+  return (bytes:gsub(".", hex_escapes))
+end
+
 ---@param bytes string
 ---@return string
 function M.string(bytes) return '"' .. escape(bytes) .. '"' end
@@ -36,7 +52,11 @@ function M.string(bytes) return '"' .. escape(bytes) .. '"' end
 --- A path for a message or between < and >: escaped, without quotes.
 ---@param bytes string
 ---@return string
-function M.path(bytes) return (escape(bytes):gsub("[<>]", { ["<"] = "\\74", [">"] = "\\76" })) end
+function M.path(bytes)
+  local text = escape(bytes)
+  if not text:find("[<>]") then return text end
+  return (text:gsub("[<>]", now.strings == "none" and { ["<"] = "\\74", [">"] = "\\76" } or hex))
+end
 
 --- Appends at most `limit` bytes in quotes, and "..." when there are more.
 ---@param out table string.buffer

@@ -81,7 +81,6 @@ function M.new(options)
   self.plan = plan.build(registry, self.observers, options)
   self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
   self.wanted = self.plan.wanted
-  for _, observer in ipairs(self.observers) do self.observes_exit = self.observes_exit or observer.wants_exit end
   return self
 end
 
@@ -219,14 +218,14 @@ end
 function Session:to_kernel(call)
   local tracer, id = self.tracer, call.id
   local waiters = rawget(call, "waiters")
-  local want_exit = (waiters and #waiters > 0) or (self.observes_exit and not rawget(call, "exit_unwanted")) or
+  local want_exit = (waiters and #waiters > 0) or (call.observers.wants_exit and not rawget(call, "exit_unwanted")) or
     rawget(call, "changes_fds")
   if rawget(call, "answered") then
     tracer:skip_call(id, call.raw_ret)
   elseif rawget(call, "changed") then
     tracer:set_call(id, rawget(call, "new_nr") or call.stop.nr, call.raw)
   end
-  local observers = self.observers
+  local observers = call.observers
   for i = 1, #observers do observers[i]:entry(call, want_exit) end
   if want_exit then
     rawset(call, "phase", "running")
@@ -238,7 +237,7 @@ function Session:to_kernel(call)
 end
 
 function Session:finish_call(call)
-  local observers = self.observers
+  local observers = call.observers
   for i = 1, #observers do observers[i]:exit(call) end
   self.tracer:resume(call.id, false)
   self:close_call(call)
@@ -265,6 +264,7 @@ function Session:count_call(call)
 end
 
 local stops = {}
+local nobody = {}
 
 stops[kind.ENTRY] = function(self, stop)
   local arch = engine.arch[stop.arch]
@@ -278,6 +278,7 @@ stops[kind.ENTRY] = function(self, stop)
   if not fds.complete then fds:new_stop() end
   local call = event.new(self, stop, entry.row, thread)
   rawset(call, "handlers", entry.handlers)
+  rawset(call, "observers", entry.observers or nobody)
   if entry.changes_fds then rawset(call, "changes_fds", true) end
   self.threads[stop.tracee] = call
   -- A restart goes on with what this thread did before.
@@ -399,6 +400,14 @@ stops[kind.GROUP] = function(self, stop)
   for i = 1, #self.observers do self.observers[i]:group(stop, self.tree:thread(stop.tracee)) end
 end
 
+--- The call, if this output has been told of it.
+local function told(call, observer)
+  local observers = call and call.observers
+  for i = 1, observers and #observers or 0 do
+    if observers[i] == observer then return call end
+  end
+end
+
 --- The calls that a dead thread was in never return.
 function Session:abandon(tracee)
   local call = self.threads[tracee]
@@ -417,7 +426,7 @@ end
 stops[kind.EXIT] = function(self, stop)
   local thread = self.tree:thread(stop.tracee)
   local call = self:abandon(stop.tracee)
-  for i = 1, #self.observers do self.observers[i]:exit_process(stop, thread, call) end
+  for i = 1, #self.observers do self.observers[i]:exit_process(stop, thread, told(call, self.observers[i])) end
   local process = self.tree:exit(stop.tracee, stop.status, tonumber(stop.time))
   if stop.pid == self.root_pid and stop.tid == stop.pid then
     self.status = stop.status
@@ -429,7 +438,7 @@ end
 stops[kind.SUPERSEDED] = function(self, stop)
   local thread = self.tree:thread(stop.tracee)
   local call = self:abandon(stop.tracee)
-  for i = 1, #self.observers do self.observers[i]:superseded(stop, thread, call) end
+  for i = 1, #self.observers do self.observers[i]:superseded(stop, thread, told(call, self.observers[i])) end
   self.tree:superseded(stop.tracee, tonumber(stop.message))
 end
 

@@ -13,6 +13,7 @@ typedef struct luatrace_DIR luatrace_DIR;
 struct luatrace_dirent { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[256]; };
 struct luatrace_timespec { int64_t sec; int64_t nsec; };
 struct luatrace_regex { char opaque[64]; };
+char *realpath(const char *path, char *resolved);
 long readlink(const char *path, char *buffer, size_t size);
 luatrace_DIR *opendir(const char *path);
 struct luatrace_dirent *readdir(luatrace_DIR *dir);
@@ -59,6 +60,14 @@ function M.readlink(path)
   local got = tonumber(C.readlink(path, path_buffer, 4096))
   if got < 0 then return failed() end
   return ffi.string(path_buffer, got)
+end
+
+--- The path without links, "." and ".."; nil when there is no such file.
+---@param path string
+---@return string|nil
+function M.realpath(path)
+  local found = C.realpath(path, path_buffer)
+  return found ~= nil and ffi.string(found) or nil
 end
 
 local O_CLOEXEC = 0x80000

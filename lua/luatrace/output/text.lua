@@ -13,6 +13,9 @@ local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
+local qualifiers = require "luatrace.qualifiers"
+local pids = require "luatrace.pids"
+local quote = require "luatrace.quote"
 local sink = require "luatrace.output.sink"
 local siginfo = require "luatrace.structs.siginfo"
 local sys = require "luatrace.sys"
@@ -24,9 +27,9 @@ local M = {}
 
 ---@class luatrace.TextStyle
 ---@field column integer|nil where "=" starts (default 40)
----@field stamp nil|"time"|"usec"|"epoch" -t, -tt, -ttt
----@field relative boolean|nil -r
----@field duration boolean|nil -T
+---@field stamp { format: "time"|"unix", digits: 0|3|6|9 }|nil -t
+---@field relative 0|3|6|9|nil -r: digits of the seconds' fraction
+---@field duration 0|3|6|9|nil -T
 ---@field pointer boolean|nil -i
 ---@field number boolean|nil -n
 ---@field stack boolean|nil -k
@@ -35,7 +38,7 @@ local M = {}
 ---@field raw table<string, boolean>|nil calls whose arguments are printed undecoded
 ---@field signals table<string, boolean>|nil signals that are shown; nil: all
 ---@field quiet table<string, boolean>|nil messages that are left out: attach, exit, path-resolution, personality
----@field paths table|nil -P: a filter with a method wants(call)
+---@field only table|nil -P, -e trace-fds=: a filter with a method wants(call)
 ---@field dump_read table<integer, true>|nil -e read=
 ---@field dump_write table<integer, true>|nil -e write=
 
@@ -64,23 +67,27 @@ end
 
 -- --- the beginning of a line ----------------------------------------------------------------------------------------
 
+--- Nanoseconds as seconds with so many digits behind the point.
+local function fraction(nanoseconds, digits)
+  if digits == 0 then return "" end
+  return ("." .. ("%0" .. digits .. "d"):format(math.floor(nanoseconds / 10 ^ (9 - digits))))
+end
+
 local function stamp(self, out, time)
   local style = self.style
-  if style.relative then
-    local before = self.last_time or time
-    self.last_time = time
-    out:put(("%6d.%06d "):format(math.floor((time - before) / 1e9), math.floor((time - before) / 1e3 % 1e6)))
+  local wall = style.stamp
+  if wall then
+    -- Seconds and nanoseconds apart: together they are more than a number holds.
+    local nano = time % 1e9 + self.epoch_nano
+    local seconds = math.floor(time / 1e9) + self.epoch + math.floor(nano / 1e9)
+    out:put(wall.format == "unix" and ("%d"):format(seconds) or os.date("%H:%M:%S", seconds),
+      fraction(nano % 1e9, wall.digits), " ")
   end
-  if style.stamp then
-    local wall = time + self.epoch
-    local seconds, micro = math.floor(wall / 1e9), math.floor(wall / 1e3 % 1e6)
-    if style.stamp == "epoch" then
-      out:put(("%d.%06d "):format(seconds, micro))
-    elseif style.stamp == "usec" then
-      out:put(os.date("%H:%M:%S", seconds), (".%06d "):format(micro))
-    else
-      out:put(os.date("%H:%M:%S", seconds), " ")
-    end
+  if style.relative then
+    local passed = time - (self.last_time or time)
+    self.last_time = time
+    local text = ("%6d"):format(math.floor(passed / 1e9)) .. fraction(passed % 1e9, style.relative)
+    if wall then out:put("(+", text, ") ") else out:put(text, " ") end
   end
 end
 
@@ -98,16 +105,29 @@ function Text:leader(tid, time)
   self.sink:begin(out)
   local pid = self.style.pid
   if pid == "always" then
-    out:put(("%-5d "):format(tid))
+    out:put(("%-5d"):format(tid), self:comm_of(tid), " ")
   elseif pid ~= "never" and self.alive > 1 then
-    out:put(("[pid %5d] "):format(tid))
+    out:put(("[pid %5d"):format(tid), self:comm_of(tid), "] ")
   end
   if self.style.stamp or self.style.relative then
-    if not self.epoch then self.epoch = sys.realtime() - tonumber(sys.monotonic()) end
+    if not self.epoch then
+      local seconds, nano = sys.clock_gettime(0)
+      local now = sys.monotonic()
+      nano = nano - now % 1e9
+      self.epoch = seconds - math.floor(now / 1e9) + math.floor(nano / 1e9)
+      self.epoch_nano = nano % 1e9
+    end
     stamp(self, out, time)
   end
   -- The last call of this thread, also on lines about signals and ends.
   if self.style.number then out:put(("[%4d] "):format(self.numbers[tid] or 0)) end
+end
+
+--- -Y: the command behind an id, as "<bash>".
+function Text:comm_of(tid)
+  local decoded = self.style.pids
+  local name = decoded and decoded.comm and pids.comm(tid)
+  return name and "<" .. quote.path(name) .. ">" or ""
 end
 
 -- --- calls ----------------------------------------------------------------------------------------------------------
@@ -123,7 +143,7 @@ end
 local function is_hidden(self, call)
   local style = self.style
   if rawget(call, "untold") then return true end
-  if style.paths and not style.paths:wants(call) then
+  if style.only and not style.only:wants(call) then
     rawset(call, "untold", true)
     return true
   end
@@ -185,7 +205,7 @@ function Text:finish_line(call)
   if rawget(call, "tampered") then out:put(" (INJECTED)") end
   if style.duration and rawget(call, "left") then
     local took = call.left - call.entered
-    out:put((" <%d.%06d>"):format(math.floor(took / 1e9), math.floor(took / 1e3 % 1e6)))
+    out:put((" <%d"):format(math.floor(took / 1e9)), fraction(took % 1e9, style.duration), ">")
   end
   out:put("\n")
   if style.stack and call.phase == "exit" then self:put_stack(call) end
@@ -246,7 +266,7 @@ function Text:put_dump(call)
   if call.failed or not row.index.fd or not (row.index.buf or row.index.iov) then return end
   local out_argument = row[row.index.buf or row.index.iov].type.direction == "out"
   local set = out_argument and self.style.dump_read or not out_argument and self.style.dump_write
-  if not set or not (set.all or set[call.fd.num]) then return end
+  if not qualifiers.has_fd(set, call.fd.num) then return end
   local bytes = call.buf or call.iov
   if type(bytes) == "string" then dump(self.out, bytes:sub(1, call.raw_ret)) end
 end
@@ -270,7 +290,12 @@ function Text:signal(stop, signal)
   self:leader(stop.tid, tonumber(stop.time))
   local out = self.out
   out:put("--- ", signal.name, " ")
-  siginfo.text(out, tracers_view, signal.info.bytes)
+  local view = tracers_view
+  if self.style.pids then
+    view = setmetatable({ process = signal.process, text_options = signal.session.text_options },
+      { __index = tracers_view })
+  end
+  siginfo.text(out, view, signal.info.bytes)
   out:put(" ---\n")
   if self.style.stack then self:put_stack { stack = function()
     return signal.session.tracer:stack(stop.tracee)
@@ -338,32 +363,6 @@ function Text:superseded(stop, thread, call)
   self.out:put(("+++ superseded by execve in pid %d +++\n"):format(tonumber(stop.message)))
   self.sink:ended(self.out)
   self.alive = self.alive - 1
-end
-
---- -P: has the program named this path, or does it use a descriptor that is open on it?
----@param paths string[]
-function M.path_filter(paths)
-  local set = {}
-  for _, path in ipairs(paths) do set[path] = true end
-  local filter = {}
-  function filter.wants(_, call)
-    local row = call.row
-    for i = 1, #row do
-      local argument_type = row[i].type
-      if argument_type.role == "path" then
-        local path = call[row[i].name]
-        if type(path) == "string" then
-          local dirfd = argument_type.dirfd and call.raw[row.index[argument_type.dirfd]] or -100
-          if set[path] or set[call.process.fds:path_of(types.load.i32(nil, dirfd), path) or ""] then return true end
-        end
-      elseif argument_type.role == "fd" then
-        local fd = call[row[i].name]
-        if fd and set[fd.path or ""] then return true end
-      end
-    end
-    return false
-  end
-  return filter
 end
 
 function Text:finish()

@@ -10,6 +10,7 @@
 --
 -- To add one: a table here (or a file of its own beside this one), named as the kernel names it.
 
+local style = require "luatrace.style"
 local t = require "luatrace.types"
 local constants = require "luatrace.constants"
 local sockaddr = require "luatrace.structs.sockaddr"
@@ -146,12 +147,15 @@ M.timespec_utime = t.struct { { "tv_sec", t.long }, { "tv_nsec", t.long }, text 
 end }
 
 local function rlim(out, call, value)
-  if value == 18446744073709551615ULL then return out:put("RLIM64_INFINITY") end
-  if value == 4294967295 and call.arch.bits == 32 then return out:put("RLIM_INFINITY") end
-  if type(value) == "number" and value > 1024 and value % 1024 == 0 then
-    return out:put(("%d*1024"):format(value / 1024))
+  local name
+  if value == 18446744073709551615ULL then
+    name = "RLIM64_INFINITY"
+  elseif value == 4294967295 and call.arch.bits == 32 then
+    name = "RLIM_INFINITY"
+  elseif type(value) == "number" and value > 1024 and value % 1024 == 0 then
+    name = ("%d*1024"):format(value / 1024)
   end
-  out:put(t.decimal(value))
+  out:put(style.constant(t.decimal(value), name))
 end
 local rlimit_value = setmetatable({ text = rlim }, { __index = t.u64 })
 M.rlimit64 = t.struct { { "rlim_cur", rlimit_value }, { "rlim_max", rlimit_value } }

@@ -6,6 +6,7 @@
 local bit = require "bit"
 local constants = require "luatrace.constants"
 local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 
@@ -25,18 +26,20 @@ return function(M)
     return setmetatable({ text = function(out, _, value)
       for _, part in ipairs(parts) do
         local chosen = bit.band(value, part[2])
-        local name = part[chosen] or constants.enums[part[1]].by_value[chosen] or t.hex(chosen)
-        out:put(name, "|")
+        local name = part[chosen] or constants.enums[part[1]].by_value[chosen]
+        out:put(style.constant(t.hex(chosen), name), "|")
         if part.shift then
           --- The speed of what comes in, where it is not that of what goes out.
           local input = bit.band(bit.rshift(value, part.shift), part[2])
-          if input ~= 0 then out:put(constants.enums[part[1]].by_value[input] or t.hex(input), "<<IBSHIFT|") end
+          if input ~= 0 then
+            out:put(style.constant(t.hex(input), constants.enums[part[1]].by_value[input]), "<<IBSHIFT|")
+          end
         end
       end
       local rest = bit.band(value, bit.bnot(mask))
       if rest < 0 then rest = rest + 4294967296 end
       -- With no flags at all strace prints nothing, not 0.
-      if rest ~= 0 then out:put((flags.string(rest):gsub(" /%*.*", ""))) end
+      if rest ~= 0 then out:put(style.described(t.hex(rest), (flags.string(rest):gsub(" /%*.*", "")))) end
     end }, { __index = flags })
   end
   local oflag = parted("termios_oflag", { { "termios_oflag_nl", 0x100 }, { "termios_oflag_cr", 0x600 },
@@ -72,7 +75,7 @@ return function(M)
   end
   local function hardware(bytes)
     local kind = bytes:byte(17) + bytes:byte(18) * 256
-    return ("{sa_family=%s, sa_data=%s}"):format(constants.enums.arphrd.by_value[kind] or t.hex(kind),
+    return ("{sa_family=%s, sa_data=%s}"):format(style.constant(t.hex(kind), constants.enums.arphrd.by_value[kind]),
       ("%02x:%02x:%02x:%02x:%02x:%02x"):format(bytes:byte(19, 24)))
   end
   local function socket_address(bytes)
@@ -81,12 +84,13 @@ return function(M)
       return ("{sa_family=AF_INET, sin_port=htons(%d), sin_addr=inet_addr(\"%d.%d.%d.%d\")}"):format(
         bytes:byte(19) * 256 + bytes:byte(20), bytes:byte(21, 24))
     end
-    return ("{sa_family=%s, sa_data=%s}"):format(constants.enums.socket_family.by_value[family] or t.hex(family),
+    return ("{sa_family=%s, sa_data=%s}"):format(
+      style.constant(t.hex(family), constants.enums.socket_family.by_value[family]),
       quote.string(bytes:sub(19, 32)))
   end
   local function number(bytes) return tostring(i32(bytes, 17)) end
   local flag_names = t.flags("iff_flags", { comment = "IFF_???" })
-  local function flags(bytes) return flag_names.string(bytes:byte(17) + bytes:byte(18) * 256) end
+  local function flags(bytes) return flag_names.written(bytes:byte(17) + bytes:byte(18) * 256) end
   --- request -> field, how it prints, "get" or "set"
   local ifreq = {
     [0x8913] = { "ifr_flags", flags, "get" }, [0x8914] = { "ifr_flags", flags, "set" },

@@ -2,6 +2,7 @@
 
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
+local style = require "luatrace.style"
 local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 
@@ -18,7 +19,7 @@ local SI_TIMER, CLD_EXITED, SI_KERNEL = -2, 1, 0x80
 local function code_text(signal, code)
   local name = constants.enums.si_code.by_value[code]
   if not name and code > 0 and code_sets[signal] then name = constants.enums[code_sets[signal]].by_value[code] end
-  return name or (code < 0 and t.decimal(code) or t.hex(code))
+  return style.constant(code < 0 and t.decimal(code) or t.hex(code), name)
 end
 
 --- The fields in the order of the text: { {name, text, plain}, ... }
@@ -33,7 +34,8 @@ local function fields(call, bytes)
   local list = {}
   local function add(name, text, plain) list[#list + 1] = { name, text, plain == nil and text or plain } end
   local function add_pid_uid()
-    add("si_pid", tostring(i32(first)), i32(first))
+    local pid = i32(first)
+    add("si_pid", t.pid_string(call, pid), pid)
     local uid = i32(first + 4)
     add("si_uid", tostring(uid == -1 and -1 or uid % 4294967296), uid)
   end
@@ -44,7 +46,7 @@ local function fields(call, bytes)
   end
   local number, code, err = i32(0), i32(8), i32(4)
   local signal = constants.signals.by_value[number]
-  add("si_signo", signal or tostring(number))
+  add("si_signo", style.constant(tostring(number), signal), signal or number)
   add("si_code", code_text(signal, code))
   if err ~= 0 then add("si_errno", constants.errno.by_value[err] or tostring(err)) end
   if code <= 0 then
@@ -61,7 +63,7 @@ local function fields(call, bytes)
   elseif signal == "SIGCHLD" then
     add_pid_uid()
     local status = i32(first + 8)
-    add("si_status", code == CLD_EXITED and tostring(status) or constants.signals.by_value[status] or tostring(status))
+    add("si_status", style.constant(tostring(status), code ~= CLD_EXITED and constants.signals.by_value[status] or nil))
     local function long(at)
       local ticks = word == 8 and ffi.cast("const uint64_t *", base + at)[0] or ffi.cast("uint64_t", i32(at))
       if ticks == 0 then return "0" end
@@ -89,8 +91,8 @@ local function fields(call, bytes)
     add("si_call_addr", address == 0 and "NULL" or t.hex(address))
     local arch = call.arch.bits == 32 and "i386" or "x86_64"
     local name = constants.numbers[arch].by_value[nr]
-    add("si_syscall", name and "__NR_" .. name or tostring(nr))
-    add("si_arch", constants.enums.audit_arch.by_value[audit] or t.hex(audit))
+    add("si_syscall", style.constant(tostring(nr), name and "__NR_" .. name))
+    add("si_arch", style.constant(t.hex(audit), constants.enums.audit_arch.by_value[audit]))
   else
     if i32(first) ~= 0 or i32(first + 4) ~= 0 then add_pid_uid() end
     if pointer(first + 8) ~= 0 then add_value(first + 8) end

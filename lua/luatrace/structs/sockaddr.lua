@@ -6,6 +6,7 @@
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local t = require "luatrace.types"
 
 local AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET = 1, 2, 10, 16, 17
@@ -123,8 +124,10 @@ families[AF_NETLINK] = {
   fields = function(bytes) return { pid = le32(bytes, 5), groups = le32(bytes, 9) } end,
   text = function(out, bytes)
     local groups = le32(bytes, 9)
-    out:put((", nl_pid=%d, nl_groups="):format(le32(bytes, 5)), groups == 0 and "00000000" or
-      ("0x%06x"):format(groups))
+    local padding, pid = bytes:byte(3) + bytes:byte(4) * 256, le32(bytes, 5)
+    if padding ~= 0 then out:put(", nl_pad=", t.hex(padding)) end
+    out:put((", nl_pid=%d, nl_groups="):format(pid < 2147483648 and pid or pid - 4294967296),
+      groups == 0 and "00000000" or ("0x%06x"):format(groups))
   end,
 }
 
@@ -133,7 +136,7 @@ families[AF_PACKET] = {
   fields = function(bytes) return { protocol = be16(bytes, 3), ifindex = le32(bytes, 5) } end,
   text = function(out, bytes)
     local protocol = be16(bytes, 3)
-    local name = constants.enums.ethernet_protocol.by_value[protocol] or ("%#x"):format(protocol)
+    local name = style.constant(t.hex(protocol), constants.enums.ethernet_protocol.by_value[protocol])
     out:put((", sll_protocol=htons(%s), sll_ifindex=%d"):format(name, le32(bytes, 5)))
   end,
 }
@@ -143,7 +146,7 @@ local function family_name(number)
 end
 
 local function family_text(number)
-  return constants.enums.socket_family.by_value[number] or ("%s /* AF_??? */"):format(t.hex(number))
+  return style.constant(t.hex(number), constants.enums.socket_family.by_value[number], "AF_???")
 end
 
 local bytes_of

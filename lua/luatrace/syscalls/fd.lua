@@ -19,7 +19,7 @@ local F_GETLK64, F_SETLK64, F_SETLKW64 = 12, 13, 14
 local F_RW_HINTS = { [1035] = t.ptr_out, [1036] = t.ptr_in, [1037] = t.ptr_out, [1038] = t.ptr_in }
 local fcntl_arguments = {
   [F_DUPFD] = t.i32, [F_DUPFD_CLOEXEC] = t.i32, [F_SETFD] = t.flags("fd_flags", { comment = "FD_???" }),
-  [F_SETFL] = t.flags("open_flags", { enum = "open_access", mask = 3 }), [F_SETOWN] = t.i32, [F_SETSIG] = t.signal,
+  [F_SETFL] = t.flags("open_flags", { enum = "open_access", mask = 3 }), [F_SETOWN] = t.pid, [F_SETSIG] = t.signal,
   [F_GETLK] = t.ptr_inout(structs.flock), [F_SETLK] = t.ptr_in(structs.flock), [F_SETLKW] = t.ptr_in(structs.flock),
   [F_OFD_GETLK] = t.ptr_inout(structs.flock), [F_OFD_SETLK] = t.ptr_in(structs.flock),
   [F_OFD_SETLKW] = t.ptr_in(structs.flock), [F_SETPIPE_SZ] = t.i32,

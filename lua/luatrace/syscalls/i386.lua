@@ -79,7 +79,7 @@ return {
     { "tp", t.ptr_out(structs.timespec64) } },
   clock_nanosleep_time64 = { returns = zero, { "clockid", t.enum "clock_id" }, { "flags", t.flags "timer_flags" },
     { "request", t.ptr_in(structs.timespec64) }, { "remain", t.address } },
-  waitpid = { returns = t.pid, classes = "process", { "pid", t.pid }, { "wstatus", t.ptr_out(t.wait_status) },
+  waitpid = { returns = t.pid_number, classes = "process", { "pid", t.pid }, { "wstatus", t.ptr_out(t.wait_status) },
     { "options", t.flags("wait4_options", { comment = "W???" }) } },
   socketcall = { returns = t.long, classes = "network desc",
     { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.by(socketcall_args) } },

@@ -16,7 +16,7 @@ local msg_flags = t.flags("msg_flags", { comment = "MSG_???" })
 
 local SOCK_TYPE_MASK = 0xf
 local socket_type = t.flags("socket_type_flags", { enum = "socket_type", mask = SOCK_TYPE_MASK, strict = true,
-  comment = "SOCK_???" })
+  apart = true, comment = "SOCK_???" })
 
 --- The protocol's names depend on the family.
 local inet_protocol = t.enum("inet_protocol", { comment = "IPPROTO_???" })
@@ -49,7 +49,9 @@ local SOL_SOCKET, SO_LINGER, SO_PEERCRED, SO_ERROR, SO_TXREHASH = 1, 13, 17, 4, 
 local SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
 local errors = t.custom {
   fetch = function(call, address) return t.cell(t.i32).fetch(call, address) end,
-  text = function(out, _, value) out:put("[", constants.errno.by_value[value] or tostring(value), "]") end,
+  text = function(out, _, value)
+    out:put("[", require("luatrace.style").constant(tostring(value), constants.errno.by_value[value]), "]")
+  end,
   extents = function(_, address, _, add) add(address, 4) end,
 }
 

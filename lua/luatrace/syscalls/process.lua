@@ -147,7 +147,14 @@ local ARCH_GET_FS, ARCH_GET_GS, ARCH_GET_CPUID = 0x1003, 0x1004, 0x1011
 local address_out = t.ptr_out(t.cell(t.address))
 local function arch_prctl_of(call) return t.load.u32(nil, call.raw[1]) end
 
-local function get(class, of) return { returns = of or t.i32, classes = class } end
+local function get(class, returns) return { returns = returns or t.i32, classes = class } end
+
+--- Whose id it is depends on the argument before it.
+local priority_who = { [0] = t.tid, t.pgid }
+local waited = { t.pid, t.pgid, t.fd }
+local function by_first(list)
+  return t.by(function(call) return list[t.load.i32(nil, call.raw[1])] or t.i32 end)
+end
 
 local CLONE3_PARENT_SETTID = 0x100000
 
@@ -165,22 +172,22 @@ local clone3_args = setmetatable({
 }, { __index = clone3_in })
 
 return {
-  clone = { returns = pid, classes = "process", order = { "stack", "flags", "parent_tid", "tls", "child_tid" },
+  clone = { returns = t.tid, classes = "process", order = { "stack", "flags", "parent_tid", "tls", "child_tid" },
     { "flags", clone_flags, label = "flags" }, { "stack", t.address, label = "child_stack" },
     { "parent_tid", t.ptr_out(t.cell(pid)), label = "parent_tid", when = clone_has(CLONE_PARENT_SETTID_PIDFD) },
     { "child_tid", t.address_late, label = "child_tidptr", when = clone_has(CLONE_CHILD_BITS) },
     { "tls", t.xlong_late, label = "tls", when = clone_has(CLONE_SETTLS) } },
-  clone3 = { returns = pid, classes = "process", { "cl_args", clone3_args }, { "size", t.size } },
+  clone3 = { returns = t.tid, classes = "process", { "cl_args", clone3_args }, { "size", t.size } },
   fork = { returns = pid, classes = "process" },
   vfork = { returns = pid, classes = "process" },
   exit = { returns = zero, classes = "process", { "status", t.i32 } },
   exit_group = { returns = zero, classes = "process", { "status", t.i32 } },
-  wait4 = { returns = pid, classes = "process", { "pid", pid }, { "wstatus", t.ptr_out(t.wait_status) },
+  wait4 = { returns = t.pid_number, classes = "process", { "pid", pid }, { "wstatus", t.ptr_out(t.wait_status) },
     { "options", wait_options }, { "rusage", rusage_out } },
   waitid = { returns = zero, classes = "process", { "idtype", t.enum("waitid_type", { comment = "P_???" }) },
-    { "id", pid }, { "infop", t.ptr_out(structs.siginfo) },
+    { "id", by_first(waited) }, { "infop", t.ptr_out(structs.siginfo) },
     { "options", t.flags("wait_options", { comment = "W???" }) }, { "rusage", rusage_out } },
-  getpid = get("pure", pid), gettid = get("pure", pid), getppid = get("pure", pid), getpgrp = get("pure", pid),
+  getpid = get("pure", pid), gettid = get("pure", t.tid), getppid = get("pure", pid), getpgrp = get("pure", t.pgid),
   getuid = get "creds pure", geteuid = get "creds pure", getgid = get "creds pure", getegid = get "creds pure",
   setuid = { returns = zero, classes = "creds", { "uid", uid } },
   setgid = { returns = zero, classes = "creds", { "gid", uid } },
@@ -195,16 +202,17 @@ return {
   getgroups = { returns = t.i32, classes = "creds", { "size", t.i32 },
     { "list", t.ptr_out(t.array(uid, "ret")) } },
   setgroups = { returns = zero, classes = "creds", { "size", t.i32 }, { "list", t.ptr_in(t.array(uid, "size")) } },
-  setpgid = { returns = zero, { "pid", pid }, { "pgid", pid } },
-  getpgid = { returns = pid, { "pid", pid } },
-  getsid = { returns = pid, { "pid", pid } },
-  setsid = { returns = pid },
-  getpriority = { returns = t.i32, { "which", t.enum "priority_which" }, { "who", t.i32 } },
-  setpriority = { returns = zero, { "which", t.enum "priority_which" }, { "who", t.i32 }, { "prio", t.i32 } },
+  setpgid = { returns = zero, { "pid", pid }, { "pgid", t.pgid } },
+  getpgid = { returns = t.pgid, { "pid", pid } },
+  getsid = { returns = t.sid, { "pid", pid } },
+  setsid = { returns = t.sid },
+  getpriority = { returns = t.i32, { "which", t.enum "priority_which" }, { "who", by_first(priority_who) } },
+  setpriority = { returns = zero, { "which", t.enum "priority_which" },
+    { "who", by_first(priority_who) }, { "prio", t.i32 } },
   sched_yield = { returns = zero },
-  sched_getaffinity = { returns = t.i32, { "pid", pid }, { "cpusetsize", t.size },
+  sched_getaffinity = { returns = t.i32, { "pid", t.tid }, { "cpusetsize", t.size },
     { "mask", t.ptr_out(t.cpu_mask "ret") } },
-  sched_setaffinity = { returns = zero, { "pid", pid }, { "cpusetsize", t.size },
+  sched_setaffinity = { returns = zero, { "pid", t.tid }, { "cpusetsize", t.size },
     { "mask", t.ptr_in(t.cpu_mask "cpusetsize") } },
   prctl = { classes = "creds", returns = t.by(function(call) return prctl_hex[prctl_of(call)] and t.xlong or t.i32 end),
     comment = function(call, value)
@@ -224,7 +232,7 @@ return {
   getrlimit = { returns = zero, { "resource", resource }, { "rlim", t.ptr_out(structs.rlimit) } },
   setrlimit = { returns = zero, { "resource", resource }, { "rlim", t.ptr_in(structs.rlimit) } },
   getrusage = { returns = zero, { "who", t.enum("rusage_who", { comment = "RUSAGE_???" }) }, { "usage", rusage_out } },
-  set_tid_address = { returns = pid, { "tidptr", t.address } },
+  set_tid_address = { returns = t.pid_number, { "tidptr", t.xlong } },
   set_robust_list = { returns = zero, { "head", t.address }, { "len", t.size } },
   rseq = { returns = zero, { "rseq", t.address }, { "rseq_len", t.x32 }, { "flags", t.x32 }, { "sig", t.x32 } },
   uname = { returns = zero, { "buf", t.ptr_out(structs.utsname) } },

@@ -8,6 +8,8 @@ local constants = require "luatrace.constants"
 local bit = require "bit"
 
 local zero, pid, fd = t.i32, t.pid, t.fd
+local ioprio_ids = { t.tid, t.pgid }
+local ioprio_who = t.by(function(call) return ioprio_ids[t.load.i32(nil, call.raw[1])] or t.i32 end)
 
 -- --- policies -------------------------------------------------------------------------------------------------------
 
@@ -56,17 +58,19 @@ end }, { __index = t.i32 })
 return {
   sched_get_priority_max = { returns = t.i32, { "policy", policy } },
   sched_get_priority_min = { returns = t.i32, { "policy", policy } },
-  sched_getscheduler = { returns = t.i32, comment = function(_, value) return policy_name(value) end, { "pid", pid } },
-  sched_setscheduler = { returns = zero, { "pid", pid }, { "policy", policy }, { "param", t.ptr_in(parameter) } },
-  sched_getparam = { returns = zero, { "pid", pid }, { "param", t.ptr_out(parameter) } },
-  sched_setparam = { returns = zero, { "pid", pid }, { "param", t.ptr_in(parameter) } },
-  sched_rr_get_interval = { returns = zero, { "pid", pid }, { "tp", t.ptr_out(structs.timespec) } },
-  sched_getattr = { returns = zero, { "pid", pid }, { "attr", t.ptr_out(structs.sched_attr_out) }, { "size", t.u32 },
+  sched_getscheduler = { returns = t.i32, comment = function(_, value) return policy_name(value) end,
+    { "pid", t.tid } },
+  sched_setscheduler = { returns = zero, { "pid", t.tid }, { "policy", policy }, { "param", t.ptr_in(parameter) } },
+  sched_getparam = { returns = zero, { "pid", t.tid }, { "param", t.ptr_out(parameter) } },
+  sched_setparam = { returns = zero, { "pid", t.tid }, { "param", t.ptr_in(parameter) } },
+  sched_rr_get_interval = { returns = zero, { "pid", t.tid }, { "tp", t.ptr_out(structs.timespec) } },
+  sched_getattr = { returns = zero, { "pid", t.tid }, { "attr", t.ptr_out(structs.sched_attr_out) }, { "size", t.u32 },
     { "flags", t.u32 } },
-  sched_setattr = { returns = zero, { "pid", pid }, { "attr", t.ptr_in(structs.sched_attr_in) }, { "flags", t.u32 } },
+  sched_setattr = { returns = zero, { "pid", t.tid }, { "attr", t.ptr_in(structs.sched_attr_in) }, { "flags", t.u32 } },
   ioprio_get = { returns = t.i32, comment = function(_, value) return ioprio_text(value) end,
-    { "which", t.enum("ioprio_who", { comment = "IOPRIO_WHO_???" }) }, { "who", t.i32 } },
-  ioprio_set = { returns = zero, { "which", t.enum("ioprio_who", { comment = "IOPRIO_WHO_???" }) }, { "who", t.i32 },
+    { "which", t.enum("ioprio_who", { comment = "IOPRIO_WHO_???" }) }, { "who", ioprio_who } },
+  ioprio_set = { returns = zero, { "which", t.enum("ioprio_who", { comment = "IOPRIO_WHO_???" }) },
+    { "who", ioprio_who },
     { "ioprio", ioprio } },
 
   get_mempolicy = { returns = zero, classes = "memory", { "mode", t.ptr_out(t.cell(mode)) }, { "nodemask", mask_out },
@@ -114,7 +118,7 @@ return {
     { "nr_wake", t.i32 }, { "nr_requeue", t.i32 } },
   futex_waitv = { returns = t.i32, { "waiters", t.ptr_in(t.array(waitv, "nr_futexes")) }, { "nr_futexes", t.u32 },
     { "flags", t.x32 }, { "timeout", t.ptr_in(structs.timespec64) }, { "clockid", clock } },
-  get_robust_list = { returns = zero, { "pid", pid }, { "head_ptr", t.ptr_out(t.cell(t.address)) },
+  get_robust_list = { returns = zero, { "pid", t.tid }, { "head_ptr", t.ptr_out(t.cell(t.address)) },
     { "len_ptr", t.ptr_out(t.cell(t.size)) } },
 
   pidfd_getfd = { returns = fd, { "pidfd", fd }, { "targetfd", t.i32 }, { "flags", t.x32 } },
@@ -122,7 +126,7 @@ return {
     { "info", siginfo }, { "flags", t.flags("pidfd_send_signal_flags", { comment = "PIDFD_SIGNAL_???" }) } },
   rt_sigqueueinfo = { returns = zero, classes = "signal process", { "tgid", pid }, { "sig", t.signal },
     { "info", siginfo } },
-  rt_tgsigqueueinfo = { returns = zero, classes = "signal process", { "tgid", pid }, { "tid", pid },
+  rt_tgsigqueueinfo = { returns = zero, classes = "signal process", { "tgid", pid }, { "tid", t.tid },
     { "sig", t.signal }, { "info", siginfo } },
   signalfd = { returns = fd, classes = "signal desc", { "fd", fd }, { "mask", t.ptr_in(t.sigset "sigsetsize") },
     { "sigsetsize", t.size } },

@@ -8,8 +8,8 @@ local sigset_in, sigset_out = t.ptr_in(t.sigset "sigsetsize"), t.ptr_out(t.sigse
 
 return {
   kill = { returns = zero, classes = "signal process", { "pid", t.pid }, { "sig", t.signal } },
-  tkill = { returns = zero, classes = "signal process", { "tid", t.pid }, { "sig", t.signal } },
-  tgkill = { returns = zero, classes = "signal process", { "tgid", t.pid }, { "tid", t.pid }, { "sig", t.signal } },
+  tkill = { returns = zero, classes = "signal process", { "tid", t.tid }, { "sig", t.signal } },
+  tgkill = { returns = zero, classes = "signal process", { "tgid", t.pid }, { "tid", t.tid }, { "sig", t.signal } },
   rt_sigaction = { returns = zero, classes = "signal", { "signum", t.signal },
     { "act", t.ptr_in(structs.sigaction) }, { "oldact", t.ptr_out(structs.sigaction) }, { "sigsetsize", t.size } },
   rt_sigprocmask = { returns = zero, classes = "signal",

@@ -97,7 +97,8 @@ return {
       return seccomp_op(call) == 1 and t.flags("seccomp_filter_flags", { comment = "SECCOMP_FILTER_FLAG_???" }) or t.x32
     end) }, { "args", t.by(function(call) return seccomp_args[seccomp_op(call)] or t.address end, true) } },
 
-  perf_event_open = { returns = fd, classes = "desc", { "attr", t.ptr_in(structs.perf_event_attr) }, { "pid", pid },
+  perf_event_open = { returns = fd, classes = "desc", { "attr", t.ptr_in(structs.perf_event_attr) },
+    { "pid", t.pid_number },
     { "cpu", t.i32 }, { "group_fd", fd },
     { "flags", t.flags("perf_event_open_flags", { of = t.ulong, comment = "PERF_FLAG_???" }) } },
 

@@ -2,6 +2,7 @@
 -- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
 
 local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
@@ -56,7 +57,7 @@ end
 --- A directory to start from: a descriptor or AT_FDCWD.
 M.dirfd = setmetatable({ text = function(out, call, value)
   if value ~= AT_FDCWD then return text_fd(out, call, value) end
-  out:put("AT_FDCWD")
+  out:put(style.constant("-100", "AT_FDCWD"))
   local options = call.text_options
   if options and options.decode_fds and call.process and call.process.fds:cwd() then
     out:put("<", quote.path(call.process.fds:cwd()), ">")

@@ -5,6 +5,7 @@ local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
@@ -75,7 +76,7 @@ M.xaddress64 = integer { load = load_u64, size = 8, ctype = "const uint64_t *", 
 function M.enum_address(name)
   return setmetatable({
     text = function(out, _, value)
-      out:put(type(value) == "number" and set_named(name).by_value[value] or hex(value))
+      out:put(style.constant(hex(value), type(value) == "number" and set_named(name).by_value[value] or nil))
     end,
     read = function(_, value) return type(value) == "number" and set_named(name).by_value[value] or value end,
     plain = function(_, value) return type(value) == "number" and set_named(name).by_value[value] or hex(value) end,
@@ -87,7 +88,8 @@ local function sigset_text(bytes)
   local present, missing = {}, {}
   for signal = 1, #bytes * 8 do
     local byte = bytes:byte(math.floor((signal - 1) / 8) + 1)
-    local name = (constants.signals.by_value[signal] or tostring(signal)):gsub("^SIG", "")
+    local name = constants.signals.by_value[signal]
+    name = style.constant(tostring(signal), name and name:gsub("^SIG", "") or tostring(signal))
     local list = band(byte, bit.lshift(1, (signal - 1) % 8)) ~= 0 and present or missing
     list[#list + 1] = name
   end
@@ -154,7 +156,8 @@ M.signal_frame = {
     -- The mask is behind uc_flags, uc_link, uc_stack and uc_mcontext (asm/ucontext.h).
     local bytes = call.arch.bits == 64 and address ~= 0 and call.memory:read(address + 296, 8)
     if not bytes or #bytes < 8 then return end
-    out:put("{mask=", (sigset_text(bytes)), "}")
+    local options = call.text_options
+    out:put("{mask=", options and options.addresses_only and hex(address + 296) or (sigset_text(bytes)), "}")
   end,
   plain = function(call, address) return M.signal_frame.read(call, address) end,
   encode = function(_, _, what) error(what .. " cannot be assigned", 0) end,

@@ -3,6 +3,7 @@
 
 local bit = require "bit"
 local constants = require "luatrace.constants"
+local style = require "luatrace.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
@@ -10,6 +11,7 @@ local band, bor, bnot, tobit = bit.band, bit.bor, bit.bnot, bit.tobit
 local u64, hex, decimal = internal.u64, internal.hex, internal.decimal
 local takes, number_of, load_i32 = internal.takes, internal.number_of, internal.load_i32
 local integer, lazily = internal.integer, internal.lazily
+local plain = style.now
 
 local function set_named(name)
   return constants.flags[name] or error(("types: there is no set of constants %q"):format(name), 3)
@@ -27,13 +29,13 @@ local function make_enum(self, name, options)
   function self.text(out, _, value)
     local known = names().by_value[value]
     if not known and value < 0 then known = set.by_value[value + 4294967296] end
-    if known then return out:put(known) end
+    if known and plain.constants == "abbrev" then return out:put(known) end
     local number = value
     if of.size == 4 and type(value) == "number" and value < 0 then number = value + 4294967296 end
-    if options.style == "decimal" then
+    if options.style == "decimal" and not known then
       out:put(decimal(value))
     else
-      out:put(hex(number), unknown_comment(set, options.comment))
+      out:put(style.constant(hex(number), known, options.comment or set.prefix .. "???"))
     end
   end
   function self.read(_, value) return names().by_value[value] or value end
@@ -187,7 +189,33 @@ local function make_flags(self, name, options)
     for i = 1, math.min(4, #set) do names[i] = set[i][1] end
     return table.concat(names, ", ") .. (#set > 4 and ", ..." or "")
   end
-  function self.text(out, _, value) out:put(self.string(value)) end
+  --- What is printed: as self.string, or as -X wants it. An enumeration among the flags that strace prints by itself
+  -- has a number of its own.
+  function self.written(value)
+    if plain.constants == "abbrev" then return self.string(value) end
+    load_sets()
+    local parts = {}
+    if options.apart then
+      local chosen = band(value, options.mask)
+      parts[1] = style.constant(hex(unsigned(chosen)), enum_set.by_value[unsigned(chosen)])
+      value = band(value, bnot(options.mask))
+      if value == 0 then return parts[1] end
+    end
+    local number = hex(type(value) == "number" and unsigned(value) or value)
+    parts[#parts + 1] = style.described(number, options.apart and self.rest_string(value) or self.string(value))
+    return table.concat(parts, "|")
+  end
+  --- The flags without the enumeration.
+  function self.rest_string(value)
+    local parts = {}
+    local left = take(parts, set, value)
+    if left ~= 0 then
+      parts[#parts + 1] = #parts == 0 and hex(unsigned(left)) .. unknown_comment(set, options.comment) or
+        hex(unsigned(left))
+    end
+    return table.concat(parts, "|")
+  end
+  function self.text(out, _, value) out:put(self.written(value)) end
   function self.read(_, value) return setmetatable({ value = value, type = self }, Flags) end
   function self.plain(_, value)
     if value == 0 and not enum_set then return M.empty_list end
@@ -213,7 +241,7 @@ end
 
 --- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
 -- print for 0 instead of "0"), of (integer type), shifted (a part that is a number: { name =, shift =, mask = }),
--- except (names of these bits do not count).
+-- except (names of these bits do not count), apart (with -X the enumeration's number is printed by itself).
 -- Where the enumeration has no name: strict makes all of it flags, split takes the enumeration's own bits as flags.
 ---@param name string a set of luatrace.constants
 ---@param options table|nil enum, mask, comment, of, zero, strict, split, shifted
@@ -221,7 +249,7 @@ function M.flags(name, options) return lazily(make_flags, name, options or no_op
 
 --- A signal number.
 M.signal = integer { load = load_i32, size = 4, ctype = "const int32_t *",
-  text = function(out, _, value) out:put(constants.signals.by_value[value] or decimal(value)) end,
+  text = function(out, _, value) out:put(style.constant(decimal(value), constants.signals.by_value[value])) end,
   read = function(_, value) return constants.signals.by_value[value] or value end,
   plain = function(_, value) return constants.signals.by_value[value] or value end,
   encode = function(_, value, what)

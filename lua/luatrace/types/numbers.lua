@@ -3,7 +3,11 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
+local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
+local pids = require "luatrace.pids"
+local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
@@ -122,16 +126,43 @@ M.address = integer { load = load_u64, text = text_pointer, size = "long", read 
 --- The same, printed when the call has returned.
 M.address_late = setmetatable({ late = true }, { __index = M.address })
 
---- A process or thread id, a user, a group.
-M.pid = integer { load = load_i32, size = 4, ctype = "const int32_t *",
-  text = function(out, call, value)
+--- A process or thread id; with -Y the command behind it, with --decode-pids=pidns the id it has in our namespace.
+local function text_pid(kind)
+  return function(out, call, value)
     local normal = call.text_options and call.text_options.normal
     out:put(normal and normal:pid(value) or decimal(value))
-  end,
-  plain = function(call, value)
-    local normal = call.text_options and call.text_options.normal
-    return normal and normal:pid_plain(value) or value
-  end }
+    local decoded = call.text_options and call.text_options.decode_pids
+    if not decoded or kind == "none" or not call.process or value <= 0 then return end
+    local ours = value
+    if decoded.pidns then
+      ours = pids.translate(call.process.pid, value, kind)
+      if ours and ours ~= value then out:put((" /* %d in strace's PID NS */"):format(ours)) end
+    end
+    local name = decoded.comm and (kind == "tgid" or kind == "tid") and ours and pids.comm(ours)
+    if name then out:put("<", quote.path(name), ">") end
+  end
+end
+local function plain_pid(call, value)
+  local normal = call.text_options and call.text_options.normal
+  return normal and normal:pid_plain(value) or value
+end
+local function id_of(kind)
+  return integer { load = load_i32, size = 4, ctype = "const int32_t *", text = text_pid(kind), plain = plain_pid }
+end
+M.pid, M.tid, M.pgid, M.sid = id_of "tgid", id_of "tid", id_of "pgid", id_of "sid"
+--- A process id as it is printed, for texts made of strings.
+---@return string
+function M.pid_string(call, value)
+  local options = call.text_options
+  if not options or not (options.decode_pids or options.normal) then return decimal(value) end
+  local out = buffer.new()
+  M.pid.text(out, call, value)
+  return out:tostring()
+end
+--- The same where nothing but the number is printed, as strace has it (what wait4 returns).
+M.pid_number = id_of "none"
+
+--- A user, a group.
 M.uid = integer { load = load_i32, size = 4, ctype = "const int32_t *",
   text = function(out, _, value) out:put(value == -1 and "-1" or decimal(load_u32(nil, value))) end,
   read = function(_, value) return value == -1 and -1 or load_u32(nil, value) end }
@@ -168,11 +199,12 @@ M.file_mode = integer { load = load_u32, size = 4, ctype = "const uint32_t *",
   text = function(out, _, value)
     local kind = band(value, S_IFMT)
     local name = constants.enums.file_type.by_value[kind]
-    if kind ~= 0 then out:put(name or ("%#o"):format(kind), "|") end
+    local text = kind ~= 0 and (name or ("%#o"):format(kind)) .. "|" or ""
     for _, pair in ipairs { { 0x800, "S_ISUID" }, { 0x400, "S_ISGID" }, { 0x200, "S_ISVTX" } } do
-      if band(value, pair[1]) ~= 0 then out:put(pair[2], "|") end
+      if band(value, pair[1]) ~= 0 then text = text .. pair[2] .. "|" end
     end
-    out:put(("%#03o"):format(band(value, 0x1ff)))
+    text = text .. ("%#03o"):format(band(value, 0x1ff))
+    out:put(style.now.constants == "abbrev" and text or style.described(("%#03o"):format(value), text))
   end }
 
 local function dev_numbers(value)
@@ -186,8 +218,10 @@ end
 --- A device number.
 M.dev = integer { load = load_u64, size = "long", text = function(out, _, value)
   local major, minor = dev_numbers(value)
-  out:put("makedev(", hex(major), ", ", hex(minor), ")")
+  local text = "makedev(" .. hex(major) .. ", " .. hex(minor) .. ")"
+  out:put(style.now.constants == "abbrev" and text or style.described(hex(value), text))
 end }
+M.dev_numbers = dev_numbers
 M.dev64 = setmetatable({ size = 8, ctype = "const uint64_t *", load = load_u64 }, { __index = M.dev })
 M.dev32 = setmetatable({ size = 4, ctype = "const uint32_t *", load = load_u32 }, { __index = M.dev })
 

@@ -38,6 +38,10 @@ local function make_pointer(self, direction, inner)
   end
   function self.text(out, call, address, scope)
     if address == 0 then return out:put("NULL") end
+    if not inner.is_bytes then
+      local options = call.text_options
+      if options and options.addresses_only then return out:put(hex(address)) end
+    end
     if not is_there(call, direction) then
       if call.failed and inner.text_failed then return inner.text_failed(out, call, address, scope) end
       return out:put(hex(address))
@@ -140,7 +144,7 @@ local function make_bytes(self, length, valid, style)
     end
     return n
   end
-  self.siblings = named_siblings(length, valid)
+  self.siblings, self.is_bytes = named_siblings(length, valid), true
   function self.fetch(call, address, scope, for_text)
     local n = size(call, scope)
     if n == 0 then return "" end
@@ -180,6 +184,7 @@ local PATH_MAX = 4096
 
 local function make_string(self, limit_of, fields)
   for key, value in pairs(fields) do self[key] = value end
+  self.is_bytes = true
   function self.fetch(call, address, _, for_text)
     local bytes, truncated = call.memory:cstring(address, for_text and limit_of(call) + 1 or PATH_MAX)
     if not bytes then return nil end

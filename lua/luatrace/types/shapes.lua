@@ -5,6 +5,7 @@ local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
@@ -23,7 +24,10 @@ local PATH_MAX = internal.PATH_MAX
 ---@param number_named fun(name: string): number|nil
 function M.named(name_of, otherwise, number_named)
   return setmetatable({
-    text = function(out, _, value) out:put(name_of(value) or otherwise(value)) end,
+    text = function(out, _, value)
+      local text = name_of(value) or otherwise(value)
+      out:put(style.now.constants == "abbrev" and text or style.described(hex(value), text))
+    end,
     read = function(_, value) return name_of(value) or value end,
     plain = function(_, value) return name_of(value) or otherwise(value) end,
     encode = function(_, value, what)
@@ -38,6 +42,14 @@ function M.futex_op(names)
   local PRIVATE, REALTIME = 128, 256
   return setmetatable({
     text = function(out, call, value)
+      local how = style.now.constants
+      if how ~= "abbrev" then
+        -- Names are not for the number without its flags: -X raw, and 0x81 /* FUTEX_WAKE_PRIVATE */.
+        local name = names.read(call, band(value, 127))
+        local text = type(name) == "string" and name .. (band(value, PRIVATE) ~= 0 and "_PRIVATE" or "") ..
+          (band(value, REALTIME) ~= 0 and "|FUTEX_CLOCK_REALTIME" or "")
+        return out:put(style.constant(hex(unsigned(value)), text or nil, "FUTEX_???"))
+      end
       local flags = band(value, PRIVATE + REALTIME)
       names.text(out, call, value - flags)
       if band(flags, PRIVATE) ~= 0 then
@@ -291,7 +303,7 @@ M.wait_status = (function()
       local code = band(bit.rshift(status, 8), 0xff)
       return ("{WIFEXITED(s) && WEXITSTATUS(s) == %d}"):format(code), { exited = code }
     end
-    local function name(number) return constants.signals.by_value[number] or tostring(number) end
+    local function name(number) return style.constant(tostring(number), constants.signals.by_value[number]) end
     if band(status, 0xff) == 0x7f then
       local signal = band(bit.rshift(status, 8), 0xff)
       return ("{WIFSTOPPED(s) && WSTOPSIG(s) == %s}"):format(name(signal)), { stopped = name(signal) }
@@ -396,7 +408,8 @@ M.value_result = (function()
   --- At entry the caller's own number is remembered: at exit it is overwritten.
   function self.text(out, call, address)
     if address == 0 then return out:put("NULL") end
-    local value = inner.fetch(call, address)
+    local options = call.text_options
+    local value = not (options and options.addresses_only) and inner.fetch(call, address) or nil
     if value == nil then return out:put(hex(address)) end
     local before = call.length_before
     if call.failed or before == nil or before == value then
@@ -469,9 +482,9 @@ function M.msghdr(sockaddr, received)
   local function control_type(message)
     local kind, enums = message.type, constants.enums
     if message.level == SOL_SOCKET then
-      return enums.scm_type.by_value[kind] or timestamps[kind] or hex(unsigned(kind)) .. " /* SCM_??? */"
+      return style.constant(hex(unsigned(kind)), enums.scm_type.by_value[kind] or timestamps[kind], "SCM_???")
     elseif message.level == SOL_IP then
-      return enums.ip_cmsg.by_value[kind] or hex(unsigned(kind)) .. " /* IP_??? */"
+      return style.constant(hex(unsigned(kind)), enums.ip_cmsg.by_value[kind], "IP_???")
     end
     return hex(unsigned(kind))
   end
@@ -507,7 +520,7 @@ function M.msghdr(sockaddr, received)
     out:put("[")
     for i, message in ipairs(messages) do
       if i > 1 then out:put(", ") end
-      local level = constants.enums.socket_level.by_value[message.level] or hex(message.level) .. " /* SOL_??? */"
+      local level = style.constant(hex(message.level), constants.enums.socket_level.by_value[message.level], "SOL_???")
       out:put("{cmsg_len=", tostring(message.length), ", cmsg_level=", level, ", cmsg_type=")
       out:put(control_type(message))
       put_control_data(out, call, message)
