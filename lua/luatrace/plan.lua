@@ -70,23 +70,34 @@ local guards = {
 
 -- --- what is wanted -------------------------------------------------------------------------------------------------
 
---- An output is told of the calls that it asked for, and of no others: not of what handlers and guards trap.
-local function observe(entry, observer)
+--- An observer is told of the calls that it asked for (`calls`) and of no others, not of what handlers and guards trap;
+-- one that asks for none is told of all that happen to be trapped.
+local function tell(entry, observer)
   local observers = entry.observers
   if not observers then
     observers = { wants_exit = false }
-    entry.observers, entry.observed = observers, true
+    entry.observers = observers
   end
   observers[#observers + 1] = observer
   observers.wants_exit = observers.wants_exit or observer.wants_exit
+end
+
+local function observe(entry, observer)
+  entry.observed = true
+  tell(entry, observer)
 end
 
 ---@class luatrace.Wanted
 local Wanted = {}
 Wanted.__index = Wanted
 
-local function new_wanted()
-  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = { handlers = {}, reasons = {} } }, Wanted)
+local function new_wanted(observers)
+  local idle = {}
+  for _, observer in ipairs(observers) do
+    if not observer.calls then idle[#idle + 1] = observer end
+  end
+  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = { handlers = {}, reasons = {} }, idle = idle },
+    Wanted)
 end
 
 --- What is wanted of a call. One that has no entry yet gets what is wanted of all calls: most of those never happen,
@@ -97,6 +108,7 @@ local function entry_for(wanted, arch, nr)
     local everything = wanted.everything
     entry = { handlers = { unpack(everything.handlers) }, reasons = { unpack(everything.reasons) },
       parts = {} }
+    for _, observer in ipairs(wanted.idle) do tell(entry, observer) end
     for _, observer in ipairs(everything.observers or {}) do observe(entry, observer) end
     wanted[arch][nr] = entry
   end
@@ -172,7 +184,7 @@ local function add_pattern(wanted, pattern, handler, reason, where, observer)
 end
 
 local function collect(registry, observers)
-  local wanted = new_wanted()
+  local wanted = new_wanted(observers)
   for _, handler in ipairs(mock.in_order(registry.on)) do
     local pattern = handler.pattern
     if handler.rule then
