@@ -242,6 +242,10 @@ function M.main(argv)
   -- Most runs are short, and a stop leaves the compiled code anyway: compile only what is hot indeed (measured on
   -- python3, git and tar: a fifth faster than with LuaJIT's default of 56).
   jit.opt.start("hotloop=2000")
+  -- A program of that name is run as `luatrace -- sweep`.
+  if argv[1] == "sweep" and (argv[0] or ""):match("[^/]*$") ~= "strace" then
+    return require("luatrace.sweep.command").main(argv)
+  end
   local parsed, message = options.parse(argv)
   if not parsed then
     complain(message)

@@ -22,6 +22,9 @@ local M = {}
 ---@type table[]
 M.rows = {}
 
+--- What options take, for the rows of subcommands too.
+M.takes = {}
+
 local function number(name, min)
   return function(text)
     local value = tonumber(text)
@@ -46,6 +49,8 @@ local function seconds(text)
   if value and scale then return value * scale end
   return nil, "a time such as 5, 0.5 or 200ms"
 end
+
+M.takes.number, M.takes.one_of, M.takes.seconds = number, one_of, seconds
 
 local function row(fields) M.rows[#M.rows + 1] = fields end
 
@@ -180,9 +185,9 @@ row { short = "V", long = "version", field = "version", kind = "flag",
 
 local FIRST_LONG = 1000
 
-local function tables()
+local function tables(rows)
   local letters, by_value, long = { "+:" }, {}, {}
-  for i, option in ipairs(M.rows) do
+  for i, option in ipairs(rows) do
     if not option.section then
       local optional = option.value and option.value:sub(1, 1) == "["
       local has = option.value and (optional and 2 or 1) or 0
@@ -250,9 +255,11 @@ local function offender(argv, value)
 end
 
 ---@param argv string[] without the program's name
+---@param rows table[]|nil of a subcommand; default: luatrace's own
+---@param name string|nil how the command is called in messages
 ---@return table|nil parsed, string? message
-function M.parse(argv)
-  local letters, long, by_value = tables()
+function M.parse(argv, rows, name)
+  local letters, long, by_value = tables(rows or M.rows)
   local count = #argv + 1
   local keep = { "luatrace", unpack(argv) }
   local array = ffi.new("char *[?]", count + 1)
@@ -267,7 +274,7 @@ function M.parse(argv)
       return nil, ("option %s needs a value: %s"):format(offender(argv, ffi.C.optopt), option and option.value or "?")
     end
     if value == 63 then -- '?'
-      return nil, ("unknown option %s (luatrace --help lists them)"):format(offender(argv, ffi.C.optopt))
+      return nil, ("unknown option %s (%s --help lists them)"):format(offender(argv, ffi.C.optopt), name or "luatrace")
     end
     local ok, message = store(parsed, by_value[value], ffi.C.optarg ~= nil and ffi.string(ffi.C.optarg) or nil,
       value >= FIRST_LONG)
@@ -280,14 +287,19 @@ function M.parse(argv)
   return parsed
 end
 
+local usage = { "Usage: luatrace [OPTIONS] [SCRIPT.lua [ARGS]] -- COMMAND [ARGS]",
+  "       luatrace [OPTIONS] COMMAND [ARGS]",
+  "       luatrace [OPTIONS] -p PID [SCRIPT.lua [ARGS]]",
+  "       luatrace sweep [OPTIONS] -- COMMAND [ARGS]     (luatrace sweep --help)",
+  "Hands each system call of a program to a Lua script; without a script, prints them." }
+
 --- The text of --help.
+---@param rows table[]|nil of a subcommand; default: luatrace's own
+---@param head string[]|nil the lines above the options
 ---@return string
-function M.help()
-  local lines = { "Usage: luatrace [OPTIONS] [SCRIPT.lua [ARGS]] -- COMMAND [ARGS]",
-    "       luatrace [OPTIONS] COMMAND [ARGS]",
-    "       luatrace [OPTIONS] -p PID [SCRIPT.lua [ARGS]]",
-    "Hands each system call of a program to a Lua script; without a script, prints them." }
-  for _, option in ipairs(M.rows) do
+function M.help(rows, head)
+  local lines = { unpack(head or usage) }
+  for _, option in ipairs(rows or M.rows) do
     if option.section then
       lines[#lines + 1] = "\n" .. option.section .. ":"
     else

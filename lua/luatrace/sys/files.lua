@@ -39,6 +39,8 @@ char *mkdtemp(char *template);
 int ioctl(int fd, unsigned long request, ...);
 long copy_file_range(int fd_in, int64_t *off_in, int fd_out, int64_t *off_out, size_t size, unsigned flags);
 long lseek64(int fd, long offset, int whence);
+struct luatrace_statfs { int64_t type, bsize, blocks, bfree, bavail, rest[10]; };
+int statfs(const char *path, struct luatrace_statfs *buffer);
 ]]
 
 local C = ffi.C
@@ -192,6 +194,47 @@ function M.make_temporary(parent, prefix)
   local name = ffi.new("char[?]", #template + 1, template)
   if C.mkdtemp(name) == nil then return failed() end
   return ffi.string(name)
+end
+
+local statfs_box = ffi.new("struct luatrace_statfs")
+
+--- Bytes in use and free in the file system of a path.
+---@return { used: number, free: number }|nil, string? message, string? errno
+function M.space(path)
+  if C.statfs(path, statfs_box) < 0 then return failed() end
+  local size = tonumber(statfs_box.bsize)
+  return { used = tonumber(statfs_box.blocks - statfs_box.bfree) * size, free = tonumber(statfs_box.bavail) * size }
+end
+
+local words_size = 131072
+local words = ffi.new("uint64_t[?]", words_size / 8)
+
+--- Tells contents apart without keeping them: a hash of 64 bits (FNV-1a over words), and the length.
+---@return string|nil digest, string? message, string? errno
+function M.digest(path)
+  local fd, message, name = M.open(path, M.O_RDONLY)
+  if not fd then return nil, message, name end
+  local bytes = ffi.cast("uint8_t *", words)
+  local hash, total = 0xcbf29ce484222325ULL, 0
+  repeat
+    local filled = 0
+    while filled < words_size do
+      local got = tonumber(C.read(fd, bytes + filled, words_size - filled))
+      if got <= 0 then break end
+      filled = filled + got
+    end
+    total = total + filled
+    while filled % 8 ~= 0 do
+      bytes[filled] = 0
+      filled = filled + 1
+    end
+    for i = 0, filled / 8 - 1 do
+      hash = bit.bxor(hash, words[i]) * 0x100000001b3ULL
+      hash = bit.bxor(hash, bit.rshift(hash, 29))
+    end
+  until filled < words_size
+  C.close(fd)
+  return ("%s:%d"):format(bit.tohex(hash), total)
 end
 
 local FICLONE = 0x40049409

@@ -1,0 +1,419 @@
+--- luatrace sweep: gives a command every failure that could happen to it, one a run, and finds those that make it lose
+-- data, hang, crash or lie about success.
+--
+--   local sweep = require "luatrace.sweep"
+--   local report, message = sweep.run { "sort", "-o", "f", "f", fixture = "spec/data", faults = "disk" }
+--   for _, finding in ipairs(report.findings) do print(finding.verdict, finding.title, finding.script) end
+--
+-- How: two clean runs, one with all its calls and their stacks (record.lua); from them a plan, the likely bugs first
+-- (points.lua, faults.lua); each run in a private copy of the fixture, by forked workers on all processors (worker.lua,
+-- room.lua, runner.lua, inject.lua); each outcome judged against the clean runs (verdict.lua, checker.lua); each
+-- finding run again and written as a script (confirm.lua, reproduce.lua); reports (report/).
+
+local bit = require "bit"
+local checker = require "luatrace.sweep.checker"
+local confirm = require "luatrace.sweep.confirm"
+local faults = require "luatrace.sweep.faults"
+local files = require "luatrace.sys.files"
+local fixture = require "luatrace.sweep.fixture"
+local journal = require "luatrace.sweep.journal"
+local points = require "luatrace.sweep.points"
+local processes = require "luatrace.sys.processes"
+local runner = require "luatrace.sweep.runner"
+local second = require "luatrace.sweep.second"
+local sys = require "luatrace.sys"
+local verdict = require "luatrace.sweep.verdict"
+local worker_module = require "luatrace.sweep.worker"
+
+local M = {}
+
+--- A fixture larger than this is copied only when the user says so.
+local HUGE = 256 * 1024 * 1024
+--- A clean run that takes longer than this does not end.
+local CLEAN_LIMIT = 60
+
+---@class luatrace.SweepOptions
+---@field [integer] string the command
+---@field fixture string|nil directory that each run gets a copy of, and runs in
+---@field faults string|nil families and CALL=ERRNO, with commas; default all
+---@field check string|fun(state: table): boolean, string|nil
+---@field jobs integer|nil default: a worker a processor
+---@field timeout number|nil seconds; default ten times the clean run
+---@field budget string|nil "200" runs or "30s"
+---@field depth integer|nil 2: a second fault around the code that handled the first
+---@field shard string|nil "K/N"
+---@field resume boolean|nil
+---@field output string|nil directory of scripts and the journal
+---@field yes boolean|nil copy a huge fixture
+---@field stdin string|nil file
+---@field on_progress fun(state: table)|nil
+---@field interrupt integer|nil descriptor that can be read when the sweep shall end
+
+--- Runs and seconds of --budget.
+local function read_budget(text)
+  if not text then return {} end
+  local value, unit = tostring(text):match("^([%d.]+)(%a*)$")
+  local scale = ({ [""] = 0, s = 1, m = 60, h = 3600 })[unit or "?"]
+  value = tonumber(value)
+  if not value or not scale or value <= 0 then
+    return nil, ("--budget takes a number of runs such as 200, or a time such as 30s or 5m, not %q"):format(text)
+  end
+  if scale == 0 then return { runs = value } end
+  return { seconds = value * scale }
+end
+
+local function read_shard(text)
+  if not text then return nil end
+  local k, n = text:match("^(%d+)/(%d+)$")
+  k, n = tonumber(k), tonumber(n)
+  if not k or k < 1 or k > n then return nil, ("--shard takes K/N such as 1/4, not %q"):format(text) end
+  return { k = k, n = n }
+end
+
+--- Which shard a run belongs to: by its name, so that all machines agree.
+local function shard_of(id, count)
+  local hash = 0
+  for i = 1, #id do hash = (bit.bxor(hash, id:byte(i)) * 16777619) % 4294967296 end
+  return hash % count + 1
+end
+
+local function size_text(bytes)
+  if bytes < 1048576 then return ("%d KiB"):format(math.ceil(bytes / 1024)) end
+  return ("%.1f MiB"):format(bytes / 1048576)
+end
+
+--- Looks at what the user gave, before anything runs; nil and what is wrong.
+local function prepare(options)
+  local command = {}
+  for i, word in ipairs(options) do command[i] = word end
+  if #command == 0 then
+    return nil, "no command: luatrace sweep [OPTIONS] -- COMMAND (luatrace sweep --help tells more)"
+  end
+  local setting = { command = command, fixture = options.fixture, as_root = processes.is_root() }
+  local message
+  setting.choice, message = faults.choose(options.faults)
+  if not setting.choice then return nil, message end
+  setting.budget, message = read_budget(options.budget)
+  if not setting.budget then return nil, message end
+  setting.shard, message = read_shard(options.shard)
+  if message then return nil, message end
+  if options.check then
+    setting.check, message = checker.new(options.check)
+    if not setting.check then return nil, message end
+  end
+  if options.fixture then
+    local measured
+    measured, message = fixture.measure(options.fixture)
+    if not measured then return nil, message end
+    if #measured.odd > 0 then
+      return nil, ("the fixture %s has what cannot be copied: %s"):format(options.fixture,
+        table.concat(measured.odd, ", ", 1, math.min(3, #measured.odd)))
+    end
+    if measured.bytes > HUGE and not options.yes then
+      return nil, ("the fixture %s has %s in %d files, and each run copies it: say --yes if that is meant"):format(
+        options.fixture, size_text(measured.bytes), measured.count)
+    end
+  end
+  if options.stdin and not sys.file_kind(options.stdin) then
+    return nil, ("--stdin: cannot read %s"):format(options.stdin)
+  end
+  setting.program, message = runner.program(command, options)
+  if not setting.program then return nil, message end
+  setting.image, message = fixture.read(options.fixture)
+  if not setting.image then return nil, message end
+  return setting
+end
+
+local function ending(run)
+  if run.signal then return ("signal %d"):format(run.signal) end
+  return ("status %s"):format(tostring(run.status))
+end
+
+--- What the clean runs say against a sweep.
+local function objections(clean, setting)
+  local name = setting.command[1]
+  if clean.error then return clean.error end
+  if clean.timed_out then
+    return ("%s did not end within %d s in a clean run: a sweep needs a command that ends"):format(name, CLEAN_LIMIT)
+  end
+  if clean.signal then
+    return ("%s was killed by signal %d in a clean run: %s"):format(name, clean.signal, clean.stderr)
+  end
+  if clean.status ~= 0 and not setting.expects_failure then
+    return ("%s ended with status %d in a clean run, without any fault (--expect-failure if that is meant)%s"):format(
+      name, clean.status, clean.stderr ~= "" and ":\n" .. clean.stderr or "")
+  end
+  local again = clean.again
+  if again and (again.status ~= clean.status or again.signal ~= clean.signal) then
+    return ("two clean runs of %s ended differently: %s and %s"):format(name, ending(clean), ending(again))
+  end
+  if clean.outside and #clean.outside > 0 then
+    return ("%s writes outside the fixture: %s (runs may write into the fixture, HOME and TMPDIR only)"):format(name,
+      table.concat(clean.outside, ", "))
+  end
+  if clean.check and not clean.check.ok then
+    return ("the checker finds fault with a clean run: %s"):format(clean.check.text)
+  end
+end
+
+local function warnings(clean)
+  local list = {}
+  if #clean.unjudged > 0 then
+    list[#list + 1] = ("two clean runs differ in %s: not judged"):format(table.concat(clean.unjudged, ", "))
+  end
+  if clean.shared then
+    list[#list + 1] = ("%s is written through a shared mapping: such writes are not seen"):format(clean.shared)
+  end
+  if clean.uses_rings then list[#list + 1] = "the program uses io_uring: what goes through it is not seen" end
+  return list
+end
+
+local function now() return tonumber(sys.monotonic()) / 1e9 end
+
+--- One sweep from here on.
+---@class luatrace.Sweep
+local Sweep = {}
+Sweep.__index = Sweep
+
+--- The clean runs, by all workers; the first one's have the calls.
+function Sweep:start(options)
+  local setting = self.setting
+  local count = options.jobs or processes.processors()
+  self.pool = worker_module.pool(setting, count)
+  local limit = options.timeout and math.max(options.timeout, 1) or CLEAN_LIMIT
+  for number, worker in pairs(self.pool.workers) do
+    self.pool:send(worker, { kind = "start", record = number == 1, timeout = limit })
+  end
+  local clean
+  for _ = 1, count do
+    local answer, worker = self:next()
+    if not answer then return nil, self.interrupted and "interrupted" or "a worker died" end
+    if answer.error then return nil, answer.error end
+    if worker.number == 1 then clean = answer end
+  end
+  local message = objections(clean, setting)
+  if message then return nil, message end
+  self.clean = clean
+  self.timeout = options.timeout or math.max(1, 10 * clean.seconds)
+  self.pool:ask_all { kind = "judge", unjudged = clean.unjudged, timeout = self.timeout }
+  for _, event in ipairs(clean.events) do event.frames = clean.sites[event.site] end
+  self.plan = points.plan(clean.events, setting.choice)
+  return true
+end
+
+--- The next answer; nil when the sweep shall end.
+function Sweep:next()
+  while true do
+    local limit = -1
+    if self.deadline then limit = math.max(0, math.ceil((self.deadline - now()) * 1000)) end
+    local answer, worker, other = self.pool:next(limit, self.interrupt)
+    if answer then return answer, worker end
+    if other and processes.caught_signal(self.interrupt) then
+      self.interrupted = true
+      return nil
+    end
+    if self.deadline and now() >= self.deadline then
+      self.out_of_time = true
+      return nil
+    end
+  end
+end
+
+--- Serves a list of jobs by all workers; `done(job, answer)` after each. Stops early when interrupted.
+function Sweep:serve(jobs, done)
+  local at, waiting = 1, 0
+  local function feed(worker)
+    if at > #jobs or self.interrupted or self.out_of_time then return end
+    self.pool:send(worker, jobs[at].job or jobs[at])
+    worker.item = jobs[at]
+    at = at + 1
+    waiting = waiting + 1
+  end
+  for _, worker in pairs(self.pool.workers) do feed(worker) end
+  while waiting > 0 do
+    local answer, worker = self:next()
+    if not answer then return false end
+    waiting = waiting - 1
+    if worker then
+      done(worker.item, answer)
+      feed(worker)
+    else
+      self.errors[#self.errors + 1] = ("%s: %s"):format(tostring(answer.id), answer.error)
+      if not next(self.pool.workers) then return false end
+    end
+  end
+  return at > #jobs
+end
+
+--- Which of the planned runs this sweep makes: its shard, what is not done yet, its budget.
+function Sweep:chosen()
+  local list = {}
+  local shard, budget = self.setting.shard, self.setting.budget
+  for _, item in ipairs(self.plan) do
+    if (not shard or shard_of(item.id, shard.n) == shard.k) and not self.done[item.id] then
+      if budget.runs and #list >= budget.runs then
+        self.cut = true
+        break
+      end
+      list[#list + 1] = item
+    end
+  end
+  return list
+end
+
+local function job_of(item) return { kind = "run", id = item.id, points = item.points or { item.point } } end
+M.job_of = job_of
+
+--- Notes the outcome of a run.
+function Sweep:note(item, answer)
+  if answer.error then
+    self.errors[#self.errors + 1] = ("%s: %s"):format(item.id, answer.error)
+    return
+  end
+  local run = { id = item.id, verdict = answer.verdict, status = answer.status, signal = answer.signal,
+    seconds = answer.seconds, details = answer.details, stderr = answer.stderr }
+  self:keep(item, run)
+  if self.journal then self.journal:put(run) end
+end
+
+function Sweep:keep(item, run)
+  run.item = item
+  self.done[item.id] = run
+  self.runs[#self.runs + 1] = run
+  self.found = (self.found or 0) + (verdict.finding[run.verdict] and 1 or 0)
+  if run.verdict == "DESTROYED" or run.verdict == "SILENT-LOSS" then self.first = self.first or now() - self.began end
+end
+
+function Sweep:progress(total, phase)
+  if self.on_progress then
+    self.on_progress { phase = phase, done = #self.runs, total = total, found = self.found or 0,
+      seconds = now() - self.began }
+  end
+end
+
+function Sweep:run_plan()
+  local list = self:chosen()
+  local total = #self.runs + #list
+  for _, item in ipairs(list) do item.job = job_of(item) end
+  self:progress(total, "runs")
+  local whole = self:serve(list, function(item, answer)
+    self:note(item, answer)
+    self:progress(total, "runs")
+  end)
+  if self.setting.depth == 2 and whole then
+    local more = second.plan(self)
+    total = total + #more
+    whole = self:serve(more, function(item, answer)
+      self:note(item, answer)
+      self:progress(total, "runs with two faults")
+    end)
+  end
+  self.complete = whole and not self.cut
+end
+
+--- What was done before, read from the journal.
+function Sweep:resume(lines)
+  local by_id = {}
+  for _, item in ipairs(self.plan) do by_id[item.id] = item end
+  for _, run in ipairs(lines) do
+    local item = by_id[run.id]
+    if item and not self.done[run.id] then self:keep(item, run) end
+  end
+end
+
+function Sweep:report()
+  local setting, clean = self.setting, self.clean
+  local counts, families = {}, {}
+  local reached = 0
+  for _, run in ipairs(self.runs) do
+    local family = run.item.point.fault.family
+    if not counts[family] then
+      counts[family] = {}
+      families[#families + 1] = family
+    end
+    counts[family][run.verdict] = (counts[family][run.verdict] or 0) + 1
+    if run.verdict ~= "not-reached" then reached = reached + 1 end
+  end
+  local runs = {}
+  for i, run in ipairs(self.runs) do
+    runs[i] = { id = run.id, verdict = run.verdict, status = run.status, signal = run.signal, seconds = run.seconds,
+      call = run.item.event.name, path = run.item.event.path, family = run.item.point.fault.family,
+      fault = faults.title(run.item.point.fault), site = run.item.event.site }
+  end
+  return { version = 1, command = setting.command, fixture = setting.fixture, faults = setting.faults_text,
+    clean = { status = clean.status, seconds = clean.seconds }, calls = #clean.events,
+    sites = points.count_sites(clean.events), planned = #self.plan, ran = #self.runs, reached = reached,
+    seconds = now() - self.began, first_finding = self.first, workers = self.workers, complete = self.complete,
+    interrupted = self.interrupted, shard = setting.shard and ("%d/%d"):format(setting.shard.k, setting.shard.n),
+    counts = counts, families = families, findings = self.findings, runs = runs, warnings = self.warnings,
+    errors = self.errors, output = self.output, timeline = self:timeline(), private = clean.private,
+    sealed = clean.sealed }
+end
+
+local TIMELINE = 3000
+
+function Sweep:timeline()
+  local list = {}
+  for i, event in ipairs(self.clean.events) do
+    if i > TIMELINE then break end
+    list[i] = { name = event.name, process = event.process, path = event.path, ret = event.ret, errno = event.errno,
+      size = event.size, site = event.site, hit = event.hit, thread = event.thread, loader = event.loader or nil }
+  end
+  return list
+end
+
+--- The plan in numbers, for --list.
+function Sweep:listing()
+  local list = self:chosen()
+  return { list = list, sites = points.count_sites(self.clean.events), calls = #self.clean.events,
+    seconds = self.clean.seconds, workers = self.workers, clean = self.clean, warnings = self.warnings }
+end
+
+--- In memory where there is room for it in a usual place.
+local function where_to_work()
+  return files.make_temporary("/dev/shm", "luatrace-sweep-") or
+    files.make_temporary(os.getenv("TMPDIR") or "/tmp", "luatrace-sweep-")
+end
+
+local function go(self, options)
+  self.began = now()
+  local ok, message = self:start(options)
+  if not ok then return nil, message end
+  self.warnings = warnings(self.clean)
+  self.workers = options.jobs or processes.processors()
+  if options.list then return self:listing() end
+  local lines
+  if self.output then
+    self.journal, message, lines = journal.open(self.output, self.setting, options.resume)
+    if not self.journal then return nil, message end
+  end
+  if lines then self:resume(lines) end
+  if self.setting.budget.seconds then self.deadline = now() + self.setting.budget.seconds end
+  self:run_plan()
+  self.deadline = nil
+  self.findings = confirm.findings(self)
+  if self.journal then self.journal:close(self.complete and #self.findings == 0) end
+  return self:report()
+end
+
+--- Sweeps a command.
+---@param options luatrace.SweepOptions
+---@return table|nil report, string? message
+function M.run(options)
+  local setting, message = prepare(options)
+  if not setting then return nil, message end
+  setting.depth, setting.expects_failure, setting.faults_text = options.depth, options.expect_failure, options.faults
+  local base
+  base, message = where_to_work()
+  if not base then return nil, "cannot make a directory for the runs: " .. message end
+  setting.base = base
+  local self = setmetatable({ setting = setting, done = {}, runs = {}, errors = {}, interrupt = options.interrupt,
+    on_progress = options.on_progress, output = options.output }, Sweep)
+  local called, report, failure = pcall(go, self, options)
+  if self.pool then self.pool:close() end
+  files.remove_tree(base)
+  if not called then error(report, 0) end
+  return report, failure
+end
+
+return setmetatable(M, { __call = function(_, options) return M.run(options) end })

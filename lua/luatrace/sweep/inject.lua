@@ -1,0 +1,277 @@
+--- Does a fault: waits for its point, and makes that one call (and, when it sticks, what follows from it) fail.
+--
+--   inject.arm(script, { process = "0", thread = 0, call = "write", hit = 3, fault = { action = "fail",
+--     errno = "ENOSPC", sticky = "disk" } })
+--
+-- `script` is the environment of a script: in a file that luatrace runs, `inject.arm(luatrace, ...)`. Only the calls
+-- that the fault is about are trapped, so that a run costs little more than the program itself. The call is found by
+-- the process (its place in the tree), the thread (its ordinal), and how many calls of that name it has made; when the
+-- run has taken another way by then, nothing is done: never is the fault put elsewhere.
+
+local bit = require "bit"
+local files = require "luatrace.sys.files"
+local faults = require "luatrace.sweep.faults"
+
+local M = {}
+
+--- So many failures that the program goes on asking for are a livelock.
+local LIVELOCK = 3000
+
+local MAP_ANONYMOUS, O_CREAT, O_TRUNC, O_APPEND = 0x20, 0x40, 0x200, 0x400
+
+local function signed(value) return bit.tobit(tonumber(value) % 4294967296) end
+
+local function words(set)
+  local list = {}
+  for name in pairs(set) do list[#list + 1] = "?" .. name end
+  table.sort(list)
+  return table.concat(list, ",")
+end
+
+local function union(...)
+  local all = {}
+  for _, set in ipairs { ... } do
+    for name in pairs(set) do all[name] = true end
+  end
+  return all
+end
+
+local function set(text)
+  local result = {}
+  for word in text:gmatch("%S+") do result[word] = true end
+  return result
+end
+
+local sends_from_file = { copy_file_range = 3, sendfile = 1, splice = 3 }
+local makes_names = set "mkdir mkdirat mknod mknodat symlink symlinkat link linkat"
+local truncates = set "ftruncate truncate"
+local makes_descriptors = set("open openat openat2 creat socket socketpair pipe pipe2 dup accept accept4 " ..
+  "epoll_create epoll_create1 eventfd eventfd2 memfd_create timerfd_create signalfd signalfd4 inotify_init " ..
+  "inotify_init1")
+
+-- --- what a call is about -------------------------------------------------------------------------------------------
+
+local function fd_link(call, index)
+  return ("/proc/%d/fd/%d"):format(call.process.pid, signed(call.raw[index or 1]))
+end
+
+local path_arguments = { "pathname", "newpath", "linkpath", "path" }
+
+local function path_of(call)
+  local row = call.row
+  for _, name in ipairs(path_arguments) do
+    local index = row.index[name]
+    if index then
+      local text = call[name]
+      if type(text) ~= "string" then return nil end
+      local before = row[index - 1]
+      local dirfd = before and before.name:find("dirfd$") and signed(call.raw[index - 1]) or -100
+      return call.process.fds:path_of(dirfd, text)
+    end
+  end
+end
+
+local function stat_of(call)
+  local path = path_of(call)
+  if path then return files.stat(path) or files.stat(path:match("^(.*)/[^/]*$") .. "/"), files.stat(path) end
+  local stat = files.stat(fd_link(call, sends_from_file[call.name]))
+  return stat, stat
+end
+
+local function open_flags(call)
+  if call.name == "creat" then return O_CREAT + O_TRUNC end
+  if call.name == "openat2" then
+    local how = call.memory:struct("open_how", call.raw[3])
+    return how and signed(how.flags) or 0
+  end
+  return signed(call.raw[call.name == "open" and 2 or 3])
+end
+
+--- Where a read or a write begins, and how much it asks for.
+local function range_of(call)
+  local name = call.name
+  local fd = call.process.fds:get(signed(call.raw[1]))
+  local count = tonumber(call.raw[3]) or 0
+  if name:find("v") and name ~= "pread64" and name ~= "pwrite64" then
+    count = 1 -- at least; the sum of an iovec is of no interest here
+  end
+  if name:find("^p") then return tonumber(call.raw[4]) or 0, count end
+  if not fd then return 0, count end
+  return fd.pos or 0, count, bit.band(fd.flags or 0, O_APPEND) ~= 0
+end
+
+-- --- faults that stay -----------------------------------------------------------------------------------------------
+
+--- The disk is full: what would take more of it fails, until something on it is removed or cut short.
+local function full_disk(state)
+  local device
+  local function grows(call, stat)
+    if sends_from_file[call.name] then return true end
+    local from, count, appends = range_of(call)
+    return appends or from + count > math.max(stat.size, stat.blocks * 512)
+  end
+  local function frees(call, stat)
+    if not stat or stat.blocks == 0 then return end
+    if call:run() then state.over = true end
+  end
+  return union(faults.writes, faults.opens, faults.removes, makes_names, truncates, { fallocate = true }),
+    function(call, is_point)
+      local name = call.name
+      local stat, itself = stat_of(call)
+      if not stat then return is_point end
+      if is_point then device = stat.device end
+      if stat.device ~= device or state.over then return false end
+      if is_point or makes_names[name] then return true end
+      if faults.writes[name] or name == "fallocate" then return stat.kind == "file" and grows(call, stat) end
+      if faults.opens[name] then
+        local flags = open_flags(call)
+        if bit.band(flags, O_CREAT) ~= 0 and not itself then return true end
+        if bit.band(flags, O_TRUNC) ~= 0 then frees(call, itself) end
+      elseif faults.removes[name] then
+        local path = path_of(call)
+        local gone = path and files.lstat(path)
+        if gone and gone.nlink == 1 then frees(call, gone) end
+      else
+        frees(call, stat)
+      end
+    end
+end
+
+--- Part of a file cannot be read, by whoever tries.
+local function bad_range()
+  local id, from, to
+  return faults.reads, function(call, is_point)
+    local stat = files.stat(fd_link(call))
+    if not stat then return is_point end
+    local start, count = range_of(call)
+    if is_point then
+      id, from, to = stat.id, start, start + math.max(count, 1)
+      return true
+    end
+    return stat.id == id and start < to and start + count > from
+  end
+end
+
+--- The process has no descriptor left but those that it closes.
+local function no_descriptors()
+  local process
+  local free = 0
+  return union(makes_descriptors, { close = true }), function(call, is_point)
+    if is_point then
+      process = call.process.number
+      return true
+    end
+    if call.process.number ~= process then return false end
+    if call.name == "close" then
+      if call:run() then free = free + 1 end
+      return false
+    end
+    if free == 0 then return true end
+    if call:run() then free = free - 1 end
+    return false
+  end
+end
+
+--- The process gets no more memory.
+local function no_memory()
+  local process
+  return set "mmap brk mremap", function(call, is_point)
+    if is_point then process = call.process.number end
+    if call.process.number ~= process then return false end
+    if call.name == "mmap" then return bit.band(tonumber(call.raw[4]), MAP_ANONYMOUS) ~= 0 end
+    return call.name ~= "brk" or call.raw[1] ~= 0
+  end
+end
+
+local sticky = { disk = full_disk, range = bad_range, descriptors = no_descriptors, memory = no_memory }
+
+-- --- the point ------------------------------------------------------------------------------------------------------
+
+--- Answers whether a call is the point; each call must be shown once.
+local function matcher(point, note)
+  local hits = 0
+  return function(call)
+    if call.name ~= point.call or call.restarted then return false end
+    if call.process.number ~= point.process or call.thread.ordinal ~= point.thread then return false end
+    hits = hits + 1
+    if hits ~= point.hit then return false end
+    if note.verify and not note.verify(call, point) then
+      note.diverged = true
+      return false
+    end
+    return true
+  end
+end
+
+local function kill_all(call)
+  call.session.tracer:kill(0, 9)
+  if call.phase == "entry" then call:kill() end
+end
+
+local actions = {
+  fail = function(call, fault)
+    if call.name == "brk" then
+      -- The kernel's brk has no errors: it returns what the break is.
+      call.args[1] = 0
+    else
+      call:fail(fault.errno)
+    end
+  end,
+  after = function(call, fault)
+    if call:run() then call:fail(fault.errno) end
+  end,
+  kill = kill_all,
+  ["kill-after"] = function(call)
+    call:run()
+    kill_all(call)
+  end,
+  short = function(call)
+    local count = tonumber(call.raw[3])
+    if count > 1 then call.args[3] = math.floor(count / 2) end
+  end,
+}
+
+--- Registers handlers that do a fault at its point.
+---@param script table environment of a script
+---@param point { process: string, thread: integer, call: string, hit: integer, fault: table }
+---@param note table|nil gets reached (the call was met), injected (how often something failed), livelock, diverged;
+--  note.verify(call, point) may say that this is not the call
+---@return table note
+function M.arm(script, point, note)
+  note = note or {}
+  note.injected = 0
+  local fault = point.fault
+  local is_point = matcher(point, note)
+  local act = actions[fault.action]
+  local function inject(call)
+    note.injected = note.injected + 1
+    if note.injected > LIVELOCK then
+      note.livelock = true
+      return kill_all(call)
+    end
+    act(call, fault)
+  end
+  if not fault.sticky then
+    script.on[point.call](function(call)
+      if not note.reached and is_point(call) then
+        note.reached = true
+        inject(call)
+      end
+    end)
+    return note
+  end
+  local calls, concerns = sticky[fault.sticky](note)
+  calls = union(calls, { [point.call] = true })
+  script.on[words(calls)](function(call)
+    if not note.reached then
+      if not is_point(call) then return end
+      note.reached = true
+      concerns(call, true)
+      return inject(call)
+    end
+    if not note.over and concerns(call, false) then inject(call) end
+  end)
+  return note
+end
+
+return M
