@@ -154,10 +154,23 @@ describe("mistakes", function()
       fails({ lua = "watch.write(function(call) call:run() end)", cmd = yes }, 125,
         "%(%-%-lua%):1: watch.write sees the call at its entry only: use on.write")
       fails({ lua = "watch.write = 1", cmd = yes }, 125, "write watch.write%(function")
-      local seen = support.run { lua = "watch.write(function(call) io.stderr:write(call.buf) call.buf = 'no\\n' end)",
-        cmd = yes }
+      local seen = support.run { cmd = yes,
+        lua = "watch.write(function(call) io.stderr:write(call.buf) call.memory:write(call.args[2], 'no\\n') end)" }
       assert.equal("yes\n", seen.stderr)
       assert.matches("^no\n", seen.stdout)
+    end)
+
+    it("a watch handler that wants what only a stopped thread can give, whatever serves it", function()
+      for _, trap in ipairs { "auto", "stop", "ptrace" } do
+        for code, what in pairs { ["call.buf = 'no\\n'"] = "assigning to buf",
+          ["call.args[3] = 1"] = "rewriting the call", ["call:inject('getpid')"] = "call:inject",
+          ["call:stack()"] = "call:stack",
+          ["call.memory:alloc(8)"] = "memory:alloc" } do
+          code = "watch.write(function(call) " .. code .. " end)"
+          fails({ options = { "--trap=" .. trap }, lua = code, cmd = yes }, 125,
+            "%(%-%-lua%):1: watch.write may look, answer, wait and kill; " .. what .. " takes a stop: use on.write")
+        end
+      end
     end)
 
     it("the seed of a failed run that used chance is printed", function()

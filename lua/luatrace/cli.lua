@@ -98,11 +98,15 @@ local launch_advice = {
   end,
   no_new_privs = function() return "no_new_privs was refused: try --trap=ptrace" end,
   filter = function() return "the seccomp filter was refused: try --trap=ptrace" end,
+  listener = function(name)
+    if name == "EBUSY" then return "a process that luatrace runs under has one, and a tree can have no second" end
+  end,
 }
 
 local steps = { fork = "cannot start a process", seize = "cannot trace the program", cwd = "cannot change directory",
   user = "cannot become the user", fds = "cannot set up descriptors", no_new_privs = "cannot set up the filter",
-  filter = "cannot install the filter", exec = "cannot run the program" }
+  filter = "cannot install the filter", listener = "cannot have the listener that --trap=notify needs",
+  exec = "cannot run the program" }
 
 local function launch_failure(step, message, name, program)
   local advice = launch_advice[step] and launch_advice[step](name)
@@ -112,7 +116,7 @@ local function launch_failure(step, message, name, program)
 end
 
 local function version()
-  local f = engine.features()
+  local f = engine.features(true)
   local function yes(value) return value ~= 0 and "yes" or "no" end
   local yama = f.yama_scope < 0 and "none" or tostring(f.yama_scope)
   return table.concat({
@@ -120,7 +124,8 @@ local function version()
     ("kernel %s: PTRACE_GET_SYSCALL_INFO %s, PTRACE_SET_SYSCALL_INFO %s, process_vm_readv %s"):format(
       ffi.string(f.release), yes(f.get_syscall_info), yes(f.set_syscall_info), yes(f.process_vm)),
     ("  seccomp filter %s, user notification %s (wait-killable %s, sync wake-up %s)"):format(yes(f.seccomp_filter),
-      yes(f.seccomp_notify), yes(f.notify_wait_killable), yes(f.notify_sync_wakeup)),
+      f.notify_error > 0 and "no: " .. select(3, engine.failure(-f.notify_error)) or yes(f.seccomp_notify),
+      yes(f.notify_wait_killable), yes(f.notify_sync_wakeup)),
     ("  filters need no_new_privs: %s, Yama ptrace_scope: %s, 32-bit programs: %s"):format(
       yes(f.unprivileged_needs_nnp), yama, yes(f.arch_i386)),
   }, "\n") .. "\n"
@@ -131,6 +136,7 @@ local kernel_options = {
   get_syscall_info = { "no_get_syscall_info", true },
   process_vm = { "memory_path", 1 },
   proc_mem = { "memory_path", 2 },
+  notify = { "no_notify", true },
 }
 
 local function engine_options(parsed)
@@ -138,7 +144,7 @@ local function engine_options(parsed)
   for word in (parsed.kernel_without or ""):gmatch("[^,]+") do
     local option = kernel_options[word]
     if not option then
-      return nil, ("--kernel-without takes set_syscall_info, get_syscall_info, process_vm, proc_mem; not %q")
+      return nil, ("--kernel-without takes set_syscall_info, get_syscall_info, process_vm, proc_mem, notify; not %q")
         :format(word)
     end
     result[option[1]] = option[2]
@@ -309,7 +315,8 @@ function M.main(argv)
 
   local ok, session = pcall(session_module.new, { registry = registry, observers = observers, seed = parsed.seed,
     trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons, timeout = parsed.timeout,
-    on_error = parsed.on_error, attach = parsed.attach ~= nil, engine_options = core_options,
+    on_error = parsed.on_error, features = parsed.explain and engine.features(true) or nil,
+    attach = parsed.attach ~= nil, engine_options = core_options,
     text_options = outputs.text_options(parsed),
     io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet })
   if not ok then

@@ -58,6 +58,16 @@ local function is_live(call)
   if call.phase == "over" then misuse(("this %s has ended: read and change it from its handler"):format(call.name)) end
 end
 
+--- Some things take a stopped thread. Watch handlers may not ask for them, whatever serves them, so that all
+-- mechanisms do the same; under --trap=notify nobody may.
+local function needs_stop(call, what)
+  if rawget(call, "watching") then
+    misuse(("watch.%s may look, answer, wait and kill; %s takes a stop: use on.%s"):format(call.name, what, call.name))
+  elseif rawget(call, "notified") then
+    misuse(("%s: %s takes a stop, and under --trap=notify there is none"):format(call.name, what))
+  end
+end
+
 --- The raw argument registers, all six, as the program gave them or as they were rewritten.
 function Call.raw_args(call)
   local raw = rawget(call, "raw")
@@ -77,6 +87,7 @@ function Call:set_raw(i, value)
     local argument = self.row[i]
     misuse(("%s: argument %s can only be changed before call:run()"):format(self.name, argument and argument.name or i))
   end
+  needs_stop(self, "rewriting the call")
   Call.raw_args(self)[i] = value
   self.changed = true
   self.cache = nil
@@ -142,6 +153,7 @@ function Call:run()
   if rawget(self, "watching") then
     misuse(("watch.%s sees the call at its entry only: use on.%s to have its result"):format(self.name, self.name))
   end
+  needs_stop(self, "its result")
   if self.phase == "exit" then
     misuse(("%s has already run: call:run() may be called once"):format(self.name))
   end
@@ -225,6 +237,7 @@ end
 ---@return any result, string? errno  nil and the error's name when it failed
 function Call:inject(name, ...)
   is_live(self)
+  needs_stop(self, "call:inject")
   local nr = name
   if type(name) ~= "number" then
     local row = decode.find(self.arch.name, name)
@@ -266,6 +279,7 @@ end
 ---@return { ip: any, symbol: string?, offset: integer?, module: string?, module_offset: integer? }[]
 function Call:stack()
   is_live(self)
+  needs_stop(self, "call:stack")
   return self.session.tracer:stack(self.tracee)
 end
 
@@ -337,6 +351,7 @@ end
 ---@param length integer
 ---@return number address
 function Memory:alloc(length)
+  needs_stop(self.call, "memory:alloc")
   return self.call.session.scratch:alloc(self.call, length)
 end
 
@@ -414,6 +429,7 @@ Call.__newindex = function(call, key, value)
   -- Scripts may keep notes on a call; so does luatrace itself.
   if not index then return rawset(call, key, value) end
   is_live(call)
+  needs_stop(call, "assigning to " .. key)
   local ok, message, name = decode.assign(call, index, value)
   if ok == nil then
     misuse(("%s: cannot assign to %s: %s (%s)"):format(call.name, key, tostring(message), tostring(name)))
@@ -439,6 +455,7 @@ function M.new(session, stop, row, thread)
     phase = "entry",
     entered = tonumber(stop.time),
     restarted = bit.band(stop.flags, engine.flag.RESTARTED) ~= 0,
+    notified = bit.band(stop.flags, engine.flag.NOTIFY) ~= 0 or nil,
     next_handler = 1,
   }, Call)
 end

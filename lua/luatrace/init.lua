@@ -18,7 +18,7 @@ M.run, M.start, M.together = run.run, run.start, run.together
 ---@field seed integer?
 ---@field cwd string?
 ---@field env string[]?
----@field trap "auto"|"stop"|"ptrace"|nil
+---@field trap "auto"|"notify"|"stop"|"ptrace"|nil
 ---@field timeout number? seconds
 
 --- Runs a program under a script, with our own input and output; nil and a message when it cannot be run.

@@ -169,15 +169,15 @@ row { long = "tips", value = "[WHICH]", field = "tips", kind = "flag", help = "a
 row { long = "kill-on-exit", field = "kill_on_exit", kind = "flag",
   help = "the program ends when luatrace does (it always does, unless it was attached to)" }
 row { section = "Trapping" }
-row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "stop", "ptrace"),
-  help = "auto (default), stop (seccomp filter and stops) or ptrace (stop at every call)" }
+row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "notify", "stop", "ptrace"),
+  help = "auto (default), notify (handlers see entries only), stop (filter and stops) or ptrace (stop at every call)" }
 row { long = "explain", field = "explain", kind = "flag", help = "print the trap plan and do not run anything" }
 row { long = "io-uring", value = "WHAT", field = "io_uring", kind = "value", check = one_of("warn", "deny"),
   help = "io_uring_setup: warn that the ring is not seen (default), or answer ENOSYS" }
 row { long = "hide-vdso", field = "hide_vdso", kind = "flag",
   help = "hide the vDSO, so that clock_gettime and the like become calls that can be seen" }
 row { long = "kernel-without", value = "LIST", field = "kernel_without", kind = "value",
-  help = "do as on a kernel without set_syscall_info, get_syscall_info, process_vm or proc_mem" }
+  help = "do as on a kernel without set_syscall_info, get_syscall_info, process_vm, proc_mem or notify" }
 row { section = "Help" }
 row { short = "h", long = "help", field = "help", kind = "flag", help = "print this" }
 row { short = "V", long = "version", field = "version", kind = "flag",

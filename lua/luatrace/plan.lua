@@ -11,6 +11,7 @@ local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local fd_table = require "luatrace.fd_table"
 local filter = require "luatrace.filter"
+local mechanism = require "luatrace.mechanism"
 local mock = require "luatrace.mock"
 local rules = require "luatrace.rules"
 
@@ -58,14 +59,32 @@ local function guard_io_uring(session, call)
     "(--io-uring=deny answers io_uring_setup with ENOSYS)"):format(call.process.comm or "a program", call.process.pid))
 end
 
+--- The kernel allows one listener in a tree of processes, and there it is ours.
+local function guard_listener(session, call)
+  if not session.notifies then return end
+  session:notice("listener", ("%s (pid %d) asks for a seccomp listener of its own and gets EBUSY: the kernel allows " ..
+    "one in a tree, and luatrace has it (--trap=stop leaves it to the program)"):format(call.process.comm or "a program",
+    call.process.pid))
+end
+
+local SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
+
+--- Parts (luatrace.mechanism) that luatrace itself wants, and `run`, which is asked before all handlers.
 local guards = {
   clone = { run = guard_clone, reason = "guard: CLONE_UNTRACED",
-    tests = { { arg = 0, op = "ne", mask = CLONE_UNTRACED, value = 0 } } },
-  clone3 = { run = guard_clone3, reason = "guard: CLONE_UNTRACED" },
+    tests = { { { arg = 0, op = "ne", mask = CLONE_UNTRACED, value = 0 } } } },
+  clone3 = { run = guard_clone3, reason = "guard: CLONE_UNTRACED", notify = true },
   -- The core gives the program its own mask back before it can look at it: src/affinity.h.
-  sched_getaffinity = { reason = "guard: shared processor" },
-  sched_setaffinity = { reason = "guard: shared processor" },
-  io_uring_setup = { run = guard_io_uring, reason = "guard: io_uring is invisible" },
+  sched_getaffinity = { reason = "guard: shared processor", notify = true },
+  sched_setaffinity = { reason = "guard: shared processor", notify = true },
+  io_uring_setup = { run = guard_io_uring, reason = "guard: io_uring is invisible", notify = true },
+}
+
+--- Wanted where there are notifications.
+local listener_guards = {
+  seccomp = { run = guard_listener, reason = "guard: one listener in a tree", notify = true,
+    tests = { { { arg = 0, op = "eq", value = SECCOMP_SET_MODE_FILTER, bits = 32 },
+      { arg = 1, op = "ne", mask = SECCOMP_FILTER_FLAG_NEW_LISTENER, value = 0 } } } },
 }
 
 -- --- what is wanted -------------------------------------------------------------------------------------------------
@@ -83,7 +102,7 @@ local function tell(entry, observer)
 end
 
 local function observe(entry, observer)
-  entry.observed = true
+  entry.observed = observer.name or "output"
   tell(entry, observer)
 end
 
@@ -96,8 +115,8 @@ local function new_wanted(observers)
   for _, observer in ipairs(observers) do
     if not observer.calls then idle[#idle + 1] = observer end
   end
-  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = { handlers = {}, reasons = {} }, idle = idle },
-    Wanted)
+  local everything = { handlers = {}, reasons = {}, parts = {} }
+  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = everything, idle = idle }, Wanted)
 end
 
 --- What is wanted of a call. One that has no entry yet gets what is wanted of all calls: most of those never happen,
@@ -107,7 +126,7 @@ local function entry_for(wanted, arch, nr)
   if not entry then
     local everything = wanted.everything
     entry = { handlers = { unpack(everything.handlers) }, reasons = { unpack(everything.reasons) },
-      parts = {} }
+      parts = { unpack(everything.parts) } }
     for _, observer in ipairs(wanted.idle) do tell(entry, observer) end
     for _, observer in ipairs(everything.observers or {}) do observe(entry, observer) end
     wanted[arch][nr] = entry
@@ -143,9 +162,12 @@ local function matching(pattern, where)
 end
 M.matching = matching
 
-local function want(entry, handler, reason, observer)
-  if handler then entry.handlers[#entry.handlers + 1] = handler else observe(entry, observer) end
-  entry.reasons[#entry.reasons + 1] = reason
+--- One more handler of a call, or an output that shows it.
+---@param part table of luatrace.mechanism
+local function want(entry, handler, part, observer)
+  local count = #entry.handlers + 1
+  if handler then entry.handlers[count], entry.parts[count] = handler, part else observe(entry, observer) end
+  entry.reasons[#entry.reasons + 1] = part.reason
 end
 
 --- A rule's calls, each with what the filter can say of it: tests, and an error that it can answer with by itself.
@@ -157,20 +179,19 @@ local function add_rule(wanted, rule, reason)
       local entry = entry_for(wanted, arch, numbers[name])
       local tests, exact = rule.matcher:scalar(arch, name)
       local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
-      entry.handlers[#entry.handlers + 1] = handler
-      entry.parts[#entry.handlers] = { tests = tests, errno = constant and constant(rule, arch, name) or nil }
-      entry.reasons[#entry.reasons + 1] = reason
+      want(entry, handler, { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
+        is_rule = true, notify = rules.may_be_notified(rule, decode.find(arch, name)) })
     end
   end
 end
 
 local everything = { ["%all"] = true, all = true }
 
-local function add_pattern(wanted, pattern, handler, reason, where, observer)
+local function add_pattern(wanted, pattern, handler, part, where, observer)
   if everything[pattern] then
-    want(wanted.everything, handler, reason, observer)
+    want(wanted.everything, handler, part, observer)
     for _, arch in ipairs(arches) do
-      for _, entry in pairs(wanted[arch.name]) do want(entry, handler, reason, observer) end
+      for _, entry in pairs(wanted[arch.name]) do want(entry, handler, part, observer) end
     end
     return
   end
@@ -178,7 +199,7 @@ local function add_pattern(wanted, pattern, handler, reason, where, observer)
     local numbers = decode.names(arch)
     for name in pairs(names) do
       local nr = numbers[name]
-      if nr then want(entry_for(wanted, arch, nr), handler, reason, observer) end
+      if nr then want(entry_for(wanted, arch, nr), handler, part, observer) end
     end
   end
 end
@@ -192,12 +213,12 @@ local function collect(registry, observers)
     else
       local name = (handler.is_mock and "%s%.0s at %s" or '%s["%s"] at %s'):format(handler.verb or "on", pattern,
         handler.where)
-      add_pattern(wanted, pattern, handler.fn, name, handler.where)
+      add_pattern(wanted, pattern, handler.fn, { reason = name, notify = handler.verb == "watch" }, handler.where)
     end
   end
   for _, observer in ipairs(observers) do
     local name = observer.name or "output"
-    if observer.calls then add_pattern(wanted, observer.calls, nil, name, name, observer) end
+    if observer.calls then add_pattern(wanted, observer.calls, nil, { reason = name }, name, observer) end
   end
   return wanted
 end
@@ -207,7 +228,7 @@ local function choose_mode(options, is_attach)
   if is_attach then return "ptrace", "attach: a filter cannot be put into a running process" end
   if options.no_follow then return "ptrace", "--no-follow: an untraced child could not live with the filter" end
   if options.daemons == "detach" then return "ptrace", "--daemons=detach: nobody can leave a process its filter" end
-  if not options.features.seccomp_filter then return "ptrace", "this kernel has no seccomp filters" end
+  if options.features.seccomp_filter == 0 then return "ptrace", "this kernel has no seccomp filters" end
   return "seccomp"
 end
 
@@ -218,88 +239,93 @@ Plan.__index = Plan
 --- Builds the plan of a run.
 ---@param registry table handlers: see luatrace.script
 ---@param observers table[] output objects; `observer.calls` is the set that they want to see
----@param options table trap, no_follow, attach, features
+---@param options table trap, no_follow, attach, features, engine_options
 ---@return luatrace.Plan
 function M.build(registry, observers, options)
   options.features = options.features or engine.features()
   local self = setmetatable({ engine_plan = engine.new_plan() }, Plan)
   self.mode, self.mode_reason = choose_mode(options, options.attach)
+  self.no_notify = mechanism.no_notify(options, self.mode)
   self.wanted = collect(registry, observers)
-  local guarded = {}
-  for _, arch in ipairs(arches) do
-    for name, guard in pairs(guards) do
-      local nr = decode.names(arch.name)[name]
-      if nr then
-        local entry = entry_for(self.wanted, arch.name, nr)
-        entry.guard = guard.run
-        if #entry.reasons == 0 then
-          entry.reasons[1] = guard.reason
-          guarded[entry] = guard
-        end
-      end
-    end
-  end
-  self:fill(guarded, self.mode == "seccomp" and options.trap ~= "stop")
-  self:note_fd_calls()
+  self:guard(guards)
+  if options.trap == "notify" then self:insist_on_notify() end
+  self:fill { answer = self.mode == "seccomp" and options.trap ~= "stop", notify = not self.no_notify }
   -- Too large a filter is no failure: everything works with plain ptrace, slower.
   if self.mode == "seccomp" and not self.engine_plan:size() then
     self.mode, self.mode_reason = "ptrace", "the filter would be larger than the kernel takes"
-    self:fill(guarded, false)
+    self:fill { answer = false, notify = false }
   end
+  self:note_fd_calls()
   return self
 end
 
---- What the kernel is to do with one call: mechanisms with their tests, in the order in which they are tried.
----@param entry table
----@param guard table|nil a guard that is the only one who wants this call
----@param may_answer boolean the filter may answer calls by itself
----@return { mechanism: string, data: integer?, tests: table? }[]
-local function mechanisms(entry, guard, may_answer)
-  if guard then return { { mechanism = "stop", tests = guard.tests } } end
-  local list = {}
-  local count = #entry.handlers
-  if entry.observed or count == 0 then return { { mechanism = "stop" } } end
-  local parts, i = entry.parts or {}, 1
-  -- Rules in front that always answer the same need no stop; behind the first that does, everything needs it.
-  while may_answer and i <= count and parts[i] and parts[i].errno do
-    local part = parts[i]
-    for _, tests in ipairs(part.tests or { false }) do
-      list[#list + 1] = { mechanism = "errno", data = part.errno, tests = tests or nil }
-    end
-    if not part.tests then return list end
-    i = i + 1
-  end
-  local stops = {}
-  while i <= count do
-    local part = parts[i]
-    if not part or not part.tests then
-      stops = { { mechanism = "stop" } }
-      break
-    end
-    for _, tests in ipairs(part.tests) do stops[#stops + 1] = { mechanism = "stop", tests = tests } end
-    i = i + 1
-  end
-  for _, stop in ipairs(stops) do list[#list + 1] = stop end
-  if entry.guard and #stops > 0 and stops[1].tests then list[#list + 1] = { mechanism = "stop" } end
-  return list
-end
-
---- Compiles what is wanted into the engine's plan.
----@param guarded table<table, table> entries that only a guard wants
----@param may_answer boolean
-function Plan:fill(guarded, may_answer)
-  self.engine_plan = engine.new_plan()
+---@param which table<string, table> parts by name of the call
+function Plan:guard(which)
   for _, arch in ipairs(arches) do
-    for nr, entry in pairs(self.wanted[arch.name]) do
-      entry.mechanisms = mechanisms(entry, guarded[entry], may_answer)
-      for _, item in ipairs(entry.mechanisms) do
-        local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], item.data or 0,
-          item.tests)
-        if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
+    for name, guard in pairs(which) do
+      local nr = decode.names(arch.name)[name]
+      if nr then
+        local entry = entry_for(self.wanted, arch.name, nr)
+        entry.guard = guard
+        if #entry.reasons == 0 then entry.reasons[1] = guard.reason end
       end
     end
   end
-  if #self.wanted.everything.reasons > 0 then self.engine_plan:add_rest(engine.mechanism.stop) end
+end
+
+--- --trap=notify: every handler is served by a notification; asking for more is its mistake.
+function Plan:insist_on_notify()
+  if self.no_notify then error("--trap=notify cannot be had: " .. (self.mode_reason or self.no_notify), 0) end
+  local function insist(entry)
+    if entry.observed or entry.observers and entry.observers.wants_exit then
+      error("--trap=notify sees calls at their entry only, but the output shows results: leave --trap to luatrace", 0)
+    end
+    for _, part in ipairs(entry.parts) do
+      if part.is_rule and not part.notify then
+        error(("--trap=notify cannot serve %s: a notification has no return and rewrites nothing"):format(part.reason),
+          0)
+      end
+      part.notify = true
+    end
+  end
+  insist(self.wanted.everything)
+  for _, arch in ipairs(arches) do
+    for _, entry in pairs(self.wanted[arch.name]) do insist(entry) end
+  end
+end
+
+--- Compiles what is wanted into the engine's plan.
+---@param may { answer: boolean, notify: boolean } see luatrace.mechanism
+function Plan:fill(may)
+  self.engine_plan, self.may, self.notifies = engine.new_plan(), may, false
+  local function choose(entry)
+    entry.mechanisms, entry.forced_by = mechanism.choose(entry, may)
+    for _, item in ipairs(entry.mechanisms) do self.notifies = self.notifies or item.mechanism == "notify" end
+  end
+  local everything_wanted = #self.wanted.everything.reasons > 0
+  if everything_wanted then choose(self.wanted.everything) end
+  for _, arch in ipairs(arches) do
+    for _, entry in pairs(self.wanted[arch.name]) do choose(entry) end
+  end
+  if self.notifies then
+    self:guard(listener_guards)
+    for _, arch in ipairs(arches) do choose(self.wanted[arch.name][decode.names(arch.name).seccomp]) end
+  end
+  for _, arch in ipairs(arches) do
+    for nr, entry in pairs(self.wanted[arch.name]) do self:add(arch, nr, entry) end
+  end
+  if everything_wanted then
+    self.engine_plan:add_rest(engine.mechanism[self.wanted.everything.mechanisms[1].mechanism])
+  end
+end
+
+function Plan:add(arch, nr, entry)
+  for _, item in ipairs(entry.mechanisms) do
+    local data = item.data or 0
+    if item.mechanism == "notify" then data = mechanism.notify_data(arch.name, nr) end
+    local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], data, item.tests)
+    if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
+  end
 end
 
 --- When every call that changes descriptors is trapped anyway, their returns are watched too: then what a descriptor
@@ -308,48 +334,57 @@ function Plan:note_fd_calls()
   local entries = {}
   for _, name in ipairs(fd_table.changing_calls()) do
     local nr = decode.names("x86_64")[name]
-    local entry = nr and entry_for(self.wanted, "x86_64", nr)
-    if nr and (not entry or #entry.reasons == 0 or #entry.handlers == 0 and not entry.observed) then return end
-    entries[#entries + 1] = entry
+    if nr then
+      local entry = self:entry("x86_64", nr)
+      if not mechanism.always_stops(entry.mechanisms) then return end
+      entries[#entries + 1] = entry
+    end
   end
   for _, entry in ipairs(entries) do entry.changes_fds = true end
   self.sees_all_fd_calls = true
 end
 
-local text_of = { stop = "stop-entry" }
-
---- The mechanisms of a call in words: "errno", "stop-entry?" where only some of its calls are trapped.
-local function mechanism_text(entry)
-  local seen, words = {}, {}
-  for _, item in ipairs(entry.mechanisms) do
-    local word = (text_of[item.mechanism] or item.mechanism) .. (item.tests and "?" or "")
-    if not seen[word] then words[#words + 1] = word end
-    seen[word] = true
-  end
-  return table.concat(words, ",")
+--- What is wanted of a call, and how it is served.
+function Plan:entry(arch, nr)
+  local entry = entry_for(self.wanted, arch, nr)
+  if not entry.mechanisms then entry.mechanisms, entry.forced_by = mechanism.choose(entry, self.may) end
+  return entry
 end
 
---- The plan in lines for people.
+--- What wants the call; what forces a stop comes first where something cheaper would do for others.
+local function reasons_text(entry)
+  local reasons, forced_by = entry.reasons, entry.forced_by
+  if not forced_by or #reasons < 2 then return table.concat(reasons, "; ") end
+  local others = {}
+  for _, reason in ipairs(reasons) do
+    if reason ~= forced_by then others[#others + 1] = reason end
+  end
+  return #others == 0 and forced_by or ("%s (forces it); %s"):format(forced_by, table.concat(others, "; "))
+end
+
+--- The plan in lines for people: the mode, what could not be had and why, each call with its mechanism and reasons.
 ---@return string[]
 function Plan:explain()
   local lines = {}
   lines[1] = self.mode == "seccomp" and ("mode: seccomp filter, %d instructions"):format(self.engine_plan:size())
     or "mode: stop-all (plain ptrace): " .. self.mode_reason
+  local wants_notify = false
   if #self.wanted.everything.reasons > 0 then
-    for _, nr in pairs(decode.names("x86_64")) do
-      local entry = entry_for(self.wanted, "x86_64", nr)
-      entry.mechanisms = entry.mechanisms or mechanisms(entry, nil, false)
-    end
+    for _, nr in pairs(decode.names("x86_64")) do entry_for(self.wanted, "x86_64", nr) end
   end
   local rows = {}
-  for nr, entry in pairs(self.wanted.x86_64) do
+  for nr in pairs(self.wanted.x86_64) do
+    local entry = self:entry("x86_64", nr)
     if #entry.reasons > 0 then rows[#rows + 1] = { nr = nr, entry = entry } end
+    for _, part in ipairs(entry.parts) do wants_notify = wants_notify or part.notify end
+  end
+  if self.mode == "seccomp" and wants_notify and self.no_notify then
+    lines[#lines + 1] = "notify: stops in its place: " .. self.no_notify
   end
   table.sort(rows, function(a, b) return a.nr < b.nr end)
   for _, item in ipairs(rows) do
     local name = decode.row("x86_64", item.nr).name
-    lines[#lines + 1] = ("%-20s %-10s %s"):format(name, mechanism_text(item.entry),
-      table.concat(item.entry.reasons, "; "))
+    lines[#lines + 1] = ("%-20s %-10s %s"):format(name, mechanism.text(item.entry, self.mode), reasons_text(item.entry))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines

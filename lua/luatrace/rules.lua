@@ -14,6 +14,7 @@
 --   outcome   "required", "optional" or "none": the second argument
 --   parse(outcome) -> value, or nil, what it takes          extra: other keys of `where` that it reads
 --   check(rule) -> true, or nil, message                    placed: `at = "entry"|"exit"` says when
+--   notify = true: what `enter` does, a notification can serve: it answers, waits, kills, writes memory at most
 --   fits(row), fits_what: which calls it can be asked of    only_entry: it cannot wait for the result
 --   after(rule, call) -> true when it acts after the call   constant(rule, arch, name) -> errno for the filter
 --   draw(rule, call) -> what exactly, this time; nil: nothing to do. The default is rule.value
@@ -40,6 +41,18 @@ M.verbs = { "fail", "returns", "kill", "delay", "signal", "short", "corrupt", "t
 ---@field release fun(self, value)|nil hold: lets all go
 local Rule = {}
 Rule.__index = Rule
+
+--- Can a notification serve the rule for this call? Not where it acts after the call, or needs a stopped thread: its
+-- stack, new arguments; nor where a function of the script's may ask for that.
+---@param rule luatrace.Rule
+---@param row table
+---@return boolean
+function M.may_be_notified(rule, row)
+  local verb, where = rule.actions, rule.where
+  if not verb.notify or rule.after or rule.matcher.needs_exit then return false end
+  if where.stack or where.after_startup or where.when then return false end
+  return not (verb.after and verb.after(rule, { row = row }))
+end
 
 local function is_list(value) return type(value) == "table" and #value > 0 end
 

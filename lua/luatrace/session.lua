@@ -43,7 +43,7 @@ local Calls = { __index = function() return { count = 0, errors = 0 } end }
 ---@field observers table[]? output: objects with methods entry, exit, signal, group, exec, exit_process,
 -- superseded, finish
 ---@field on_error "kill"|"detach"|nil what happens to the program when the script fails
----@field trap "auto"|"stop"|"ptrace"|nil
+---@field trap "auto"|"notify"|"stop"|"ptrace"|nil
 ---@field no_follow boolean?
 ---@field daemons "wait"|"detach"|"kill"|nil
 ---@field engine_options table? see engine.open
@@ -92,11 +92,13 @@ function Session:spawn(program)
   program.mode = engine.mode[mode]
   program.no_follow = self.options.no_follow
   program.plan = self.plan.engine_plan
+  program.insist_notify = self.options.trap == "notify"
   local started, message, name, step = self.tracer:spawn(program)
   if not started then return nil, message, name, step end
   self.root_pid, self.root_tree = started.pid, started.tree
   if mode == "seccomp" then self.filters = self.filters + 1 end
   self.no_new_privs = started.no_new_privs
+  self.notifies = started.notifies
   return true
 end
 
@@ -220,6 +222,8 @@ function Session:to_kernel(call)
   local waiters = rawget(call, "waiters")
   local want_exit = (waiters and #waiters > 0) or (call.observers.wants_exit and not rawget(call, "exit_unwanted")) or
     rawget(call, "changes_fds")
+  -- A notification has no return.
+  if rawget(call, "notified") then want_exit = false end
   if rawget(call, "answered") then
     tracer:skip_call(id, call.raw_ret)
   elseif rawget(call, "changed") then
@@ -285,7 +289,8 @@ stops[kind.ENTRY] = function(self, stop)
   if call.restarted then rawset(call, "resumes", thread.last_name) end
   thread.last_name = entry.row.name
   self:count_call(call)
-  if entry.guard and entry.guard(self, call) then return end
+  local guard = entry.guard and entry.guard.run
+  if guard and guard(self, call) then return end
   return self:advance(call)
 end
 

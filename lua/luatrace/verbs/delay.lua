@@ -1,7 +1,7 @@
 --- delay("connect", 0.5, where): this thread, and nobody else, waits so long. By default before the call;
 -- `at = "exit"`: after it. Seconds, or "200ms", "50us"; { 0.1, 0.5 }: something between the two, by chance.
 
-local M = { outcome = "required", extra = { at = true }, placed = true }
+local M = { outcome = "required", extra = { at = true }, placed = true, notify = true }
 
 local units = { s = 1, ms = 1e-3, us = 1e-6, ns = 1e-9, m = 60 }
 

@@ -7,7 +7,7 @@ local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local realistic = require "luatrace.realistic"
 
-local M = { outcome = "required", extra = { execute = true, any_errno = true } }
+local M = { outcome = "required", extra = { execute = true, any_errno = true }, notify = true }
 
 --- Calls that have let go of what they were given before they fail.
 local executes_anyway = { close = true }

@@ -1,7 +1,7 @@
 --- hold("connect", where): the thread waits in front of the call until somebody says `rule:release()`, or until
 -- another rule fires or a time since the start has come (`["until"] = rule` or seconds).
 
-local M = { outcome = "none", only_entry = true }
+local M = { outcome = "none", only_entry = true, notify = true }
 
 --- Lets all go that are held.
 ---@param rule luatrace.Rule

@@ -3,7 +3,7 @@
 
 local constants = require "luatrace.constants"
 
-local M = { outcome = "optional", extra = { at = true } }
+local M = { outcome = "optional", extra = { at = true }, notify = true }
 
 function M.parse(outcome)
   if outcome == nil then return "SIGKILL" end

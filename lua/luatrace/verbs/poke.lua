@@ -1,6 +1,6 @@
 --- What --inject's poke_enter and poke_exit do: bytes into the memory that an argument points to, as strace has it.
 
-local M = { outcome = "required", extra = { at = true }, placed = true }
+local M = { outcome = "required", extra = { at = true }, placed = true, notify = true }
 
 function M.parse(outcome)
   if type(outcome) == "table" and #outcome > 0 then return outcome end

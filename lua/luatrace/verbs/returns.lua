@@ -1,7 +1,7 @@
 --- returns("unlink", 0, where): the call does not happen; the program sees this result. `execute = true`: it happens
 -- first, and its result is replaced.
 
-local M = { outcome = "required", extra = { execute = true } }
+local M = { outcome = "required", extra = { execute = true }, notify = true }
 
 function M.parse(outcome)
   if type(outcome) == "number" or type(outcome) == "cdata" then return outcome end

@@ -1,0 +1,131 @@
+--- Which mechanism of the kernel serves a call: the cheapest that can do all that is wanted of it.
+--
+--   allow       nobody wants it
+--   errno       the filter answers: rules that always fail it alike, told by its arguments
+--   notify      a seccomp notification: look at it, answer it, let it wait; Linux 5.19 or newer
+--   stop-entry  a ptrace stop: all that, and rewriting it, its stack, calls of ours; its return where a handler asks
+--   stop-both   the same at its return as well, because an output shows results
+--   stop-all    every call stops, twice: without a filter
+--
+-- A part is what one handler or rule wants of a call: { reason = for people, tests = a list of lists of tests that say
+-- which of the calls (nil: all), errno = the filter's own answer, notify = a notification is enough }.
+--
+--   local list, forced_by = mechanism.choose(entry, { answer = true, notify = true })
+--   list[1]                           -- { mechanism = "notify", tests = ... }: tried in this order
+
+local constants = require "luatrace.constants"
+local engine = require "luatrace.engine"
+
+local M = {}
+
+--- Calls that a signal may break off (signal(7), "Interruption of system calls"), so that they end with EINTR or are
+-- run again: see src/call.h for what becomes of the others. Those of i386's multiplexers are among them.
+M.interruptible = {}
+for name in ([[
+  accept accept4 add_key clock_nanosleep clock_nanosleep_time64 close connect copy_file_range creat epoll_pwait
+  epoll_pwait2 epoll_wait fallocate fcntl fcntl64 fdatasync flock fsync futex futex_time64 futex_wait futex_waitv
+  getrandom io_getevents io_pgetevents io_pgetevents_time64 io_uring_enter ioctl ipc keyctl mq_timedreceive
+  mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 msgrcv msgsnd msync nanosleep open openat openat2 pause poll
+  ppoll ppoll_time64 pread64 preadv preadv2 pselect6 pselect6_time64 pwrite64 pwritev pwritev2 read readahead readv
+  recv recvfrom recvmmsg recvmmsg_time64 recvmsg request_key rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
+  select semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto sigsuspend socketcall
+  splice sync_file_range tee userfaultfd vmsplice wait4 waitid waitpid write writev]]):gmatch("%S+") do
+  M.interruptible[name] = true
+end
+
+--- The `data` of a notified call for the engine's plan.
+---@param arch string
+---@param nr integer
+function M.notify_data(arch, nr)
+  return M.interruptible[constants.numbers[arch].by_value[nr]] and 0 or engine.NOTIFY_UNBROKEN
+end
+
+--- Why notifications cannot serve a run; nil when they can, as far as can be told without trying.
+---@param options table of a session: trap, features, engine_options
+---@param mode string "seccomp" or "ptrace"
+---@return string|nil
+function M.no_notify(options, mode)
+  local features, core = options.features, options.engine_options or {}
+  if mode ~= "seccomp" then return "there is no filter" end
+  if options.trap == "stop" then return "--trap=stop" end
+  if core.no_notify then return "--kernel-without=notify" end
+  if core.memory_path == 2 then return "memory could only be read by PTRACE_PEEKDATA, of a stopped thread" end
+  if features.notify_error == 16 then
+    return "luatrace runs under a listener itself, and the kernel allows no second one in a tree (EBUSY)"
+  end
+  if features.notify_error > 0 then
+    return ("no listener could be made (%s)"):format((select(3, engine.failure(-features.notify_error))))
+  end
+  if features.seccomp_notify == 0 then return "this kernel has no seccomp user notification (Linux 5.0)" end
+  if features.notify_wait_killable == 0 then
+    return "signals would break off what is notified (this kernel is older than Linux 5.19)"
+  end
+end
+
+--- Appends a part's mechanism, once for each list of its tests; true when it takes every call.
+local function append(list, what, tests, data)
+  for _, one in ipairs(tests or { false }) do
+    list[#list + 1] = { mechanism = what, data = data, tests = one or nil }
+  end
+  return not tests
+end
+
+--- What the kernel is to do with one call: mechanisms with their tests, in the order in which they are tried.
+---@param entry table of the plan: parts, guard (a part, of luatrace itself), observed (by whom), observers
+---@param may { answer: boolean, notify: boolean } what there is: the filter's own answers, notifications
+---@return { mechanism: string, data: integer?, tests: table? }[] list
+---@return string|nil forced_by what needs the stop, where there is one
+function M.choose(entry, may)
+  local parts, guard = entry.parts, entry.guard
+  local shows_results = entry.observers and entry.observers.wants_exit
+  if entry.observed then return { { mechanism = "stop" } }, entry.observed end
+  local list, first = {}, 1
+  -- Rules in front that always answer the same need no stop; behind the first that does, everything needs it.
+  while may.answer and parts[first] and parts[first].errno do
+    if append(list, "errno", parts[first].tests, parts[first].errno) then return list end
+    first = first + 1
+  end
+  -- For luatrace itself alone no listener is made.
+  local may_notify = may.notify and #parts > 0 and not shows_results
+  local stops, notifies, forced_by = {}, {}, nil
+  for i = first, #parts + 1 do
+    local part = parts[i] or guard
+    if part and may_notify and part.notify then
+      notifies[#notifies + 1] = part
+    elseif part then
+      stops[#stops + 1] = part
+      forced_by = forced_by or part.reason
+    end
+  end
+  -- Stops first: they serve what a notification serves, too.
+  for _, part in ipairs(stops) do
+    if append(list, "stop", part.tests) then return list, forced_by end
+  end
+  for _, part in ipairs(notifies) do
+    if append(list, "notify", part.tests) then break end
+  end
+  return list, forced_by
+end
+
+--- Does every such call stop?
+---@param list table of M.choose
+function M.always_stops(list) return #list > 0 and list[1].mechanism == "stop" and not list[1].tests end
+
+local words = { stop = "stop-entry" }
+
+--- The mechanisms of a call in words: "errno?,notify", with a question mark where only some of its calls are meant.
+---@param entry table of the plan, its `mechanisms` chosen
+---@param mode string
+function M.text(entry, mode)
+  if mode ~= "seccomp" then return "stop-all" end
+  if entry.observers and entry.observers.wants_exit then return "stop-both" end
+  local seen, texts = {}, {}
+  for _, item in ipairs(entry.mechanisms) do
+    local text = (words[item.mechanism] or item.mechanism) .. (item.tests and "?" or "")
+    if not seen[text] then texts[#texts + 1] = text end
+    seen[text] = true
+  end
+  return table.concat(texts, ",")
+end
+
+return M
