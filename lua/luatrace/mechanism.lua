@@ -77,7 +77,7 @@ end
 ---@return string|nil forced_by what needs the stop, where there is one
 function M.choose(entry, may)
   local parts, guard = entry.parts, entry.guard
-  local shows_results = entry.observers and entry.observers.wants_exit
+  local shows_results = entry.shows_results or entry.observers and entry.observers.wants_exit
   if entry.observed then return { { mechanism = "stop" } }, entry.observed end
   local list, first = {}, 1
   -- Rules in front that always answer the same need no stop; behind the first that does, everything needs it.

@@ -111,11 +111,13 @@ local Wanted = {}
 Wanted.__index = Wanted
 
 local function new_wanted(observers)
-  local idle = {}
+  local idle, everything = {}, { handlers = {}, reasons = {}, parts = {} }
   for _, observer in ipairs(observers) do
-    if not observer.calls then idle[#idle + 1] = observer end
+    if not observer.calls then
+      idle[#idle + 1] = observer
+      everything.shows_results = everything.shows_results or observer.wants_exit
+    end
   end
-  local everything = { handlers = {}, reasons = {}, parts = {} }
   return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = everything, idle = idle }, Wanted)
 end
 
