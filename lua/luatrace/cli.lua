@@ -7,6 +7,7 @@ local ffi = require "ffi"
 local engine = require "luatrace.engine"
 local options = require "luatrace.options"
 local outputs = require "luatrace.outputs"
+local qualifiers = require "luatrace.qualifiers"
 local script = require "luatrace.script"
 local session_module = require "luatrace.session"
 local sys = require "luatrace.sys"
@@ -203,7 +204,8 @@ local function prepare(parsed)
 end
 
 local function load_script(parsed, job)
-  local registry, env = script.new { seed = parsed.seed, args = job.args, name = job.file }
+  local registry, env = script.new { seed = parsed.seed, args = job.args, name = job.file,
+    any_errno = parsed.any_errno }
   if job.file then
     local kind = sys.file_kind(job.file)
     if not kind then return nil, ("cannot read the script %s: no such file"):format(job.file) end
@@ -216,6 +218,30 @@ local function load_script(parsed, job)
     if not ok then return nil, message, why end
   end
   return registry
+end
+
+--- What the command line adds to the script's rules, and the log of what they decide.
+---@return luatrace.Decisions|nil decisions, string? message
+local function prepare_rules(parsed, registry)
+  local q, message = qualifiers.parse(parsed.expressions or {})
+  if not q then return nil, message end
+  local ok
+  ok, message = qualifiers.add_rules(q, registry, { random = registry.random, any_errno = parsed.any_errno })
+  if not ok then return nil, message end
+  if not parsed.log_decisions and not parsed.replay_decisions then return nil end
+  local decisions
+  decisions, message = require("luatrace.decisions").open { log = parsed.log_decisions,
+    replay = parsed.replay_decisions }
+  if not decisions then return nil, message end
+  ok, message = decisions:check(registry.rules)
+  if not ok then return nil, message end
+  return decisions
+end
+
+local function traces_by_rule(registry)
+  for _, rule in ipairs(registry.rules or {}) do
+    if rule.verb == "trace" and rule.at ~= "-e" then return true end
+  end
 end
 
 local function exit_code(session, run)
@@ -258,6 +284,7 @@ function M.main(argv)
     return FAILED
   end
   if (argv[0] or ""):match("[^/]*$") == "strace" then as_strace(parsed) end
+  if parsed.called_as == "strace" then parsed.any_errno = true end
   if parsed.help then
     io.stdout:write(options.help())
     return io.stdout:flush() and 0 or FAILED
@@ -288,7 +315,13 @@ function M.main(argv)
     complain(script_message)
     return FAILED
   end
-  local observers, output_message = outputs.choose(parsed, job.file ~= nil or parsed.code ~= nil)
+  local decisions, rules_message = prepare_rules(parsed, registry)
+  if rules_message then
+    complain(rules_message)
+    return FAILED
+  end
+  local observers, output_message = outputs.choose(parsed, job.file ~= nil or parsed.code ~= nil,
+    traces_by_rule(registry))
   if not observers then
     complain(output_message)
     return FAILED
@@ -318,7 +351,7 @@ function M.main(argv)
     on_error = parsed.on_error, features = parsed.explain and engine.features(true) or nil,
     attach = parsed.attach ~= nil, engine_options = core_options,
     text_options = outputs.text_options(parsed),
-    io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet })
+    decisions = decisions, io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet })
   if not ok then
     complain(tostring(session))
     return FAILED
@@ -346,9 +379,9 @@ function M.main(argv)
   else
     local started, failure_message, name, step = session:spawn(program)
     if not started then
-      local why = launch_failure(step, failure_message, name, program)
-      complain(why)
-      if step == "seize" then report(parsed, { skipped = why }) end
+      local not_started = launch_failure(step, failure_message, name, program)
+      complain(not_started)
+      if step == "seize" then report(parsed, { skipped = not_started }) end
       return FAILED
     end
   end
@@ -367,6 +400,12 @@ function M.main(argv)
     if not seed_given and registry.random_used then
       complain(("the seed of this run was --seed=%d"):format(parsed.seed))
     end
+  end
+  local went_astray = decisions and decisions:close()
+  if went_astray then complain(went_astray) end
+  if decisions and decisions.failed then
+    complain(("the decisions could not be written: %s"):format(decisions.failed))
+    return FAILED
   end
   for _, output in ipairs(observers) do
     if output.failed then

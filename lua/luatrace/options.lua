@@ -168,6 +168,18 @@ row { long = "seccomp-bpf", field = "seccomp", kind = "flag",
 row { long = "tips", value = "[WHICH]", field = "tips", kind = "flag", help = "accepted" }
 row { long = "kill-on-exit", field = "kill_on_exit", kind = "flag",
   help = "the program ends when luatrace does (it always does, unless it was attached to)" }
+row { section = "Fault injection" }
+row { long = "inject", value = "EXPR", field = "expressions", kind = "list", as = "--inject=",
+  help = "SET:error=ERRNO:when=N and all else of strace's -e inject=, with conditions: write(path=*.db):error=ENOSPC " ..
+    "(may be repeated)" }
+row { long = "fault", value = "EXPR", field = "expressions", kind = "list", as = "--fault=",
+  help = "the same as -e fault=EXPR: an error, ENOSYS by default" }
+row { long = "any-errno", field = "any_errno", kind = "flag",
+  help = "inject errors, too, that the call or the kind of descriptor never gives" }
+row { long = "log-decisions", value = "FILE", field = "log_decisions", kind = "value",
+  help = "write what was injected where to FILE" }
+row { long = "replay-decisions", value = "FILE", field = "replay_decisions", kind = "value",
+  help = "inject exactly what FILE says, with the same script and options" }
 row { section = "Trapping" }
 row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "notify", "stop", "ptrace"),
   help = "auto (default), notify (handlers see entries only), stop (filter and stops) or ptrace (stop at every call)" }

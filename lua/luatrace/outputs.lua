@@ -11,7 +11,7 @@ local writing = require "luatrace.style"
 local M = {}
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "format", "normalize", "tree", "expressions", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "normalize", "tree", "output", "summary", "summary_only", "paths" }
 
 --- What the decoder looks at: call.text_options.
 function M.text_options(parsed)
@@ -49,13 +49,16 @@ end
 --- The outputs that the command line asks for.
 ---@param parsed table luatrace.options
 ---@param has_script boolean
+---@param has_trace_rules boolean|nil the script chooses calls by trace(...)
 ---@return table[]|nil outputs, string? message
-function M.choose(parsed, has_script)
-  local wanted = not has_script
-  for _, field in ipairs(asks_for_output) do wanted = wanted or parsed[field] ~= nil end
-  if not wanted then return {} end
+function M.choose(parsed, has_script, has_trace_rules)
   local q, message = qualifiers.parse(parsed.expressions or {})
   if not q then return nil, message end
+  local wanted = not has_script or has_trace_rules
+  for _, field in ipairs(asks_for_output) do wanted = wanted or parsed[field] ~= nil end
+  for key in pairs(q) do wanted = wanted or key ~= "injections" end
+  if not wanted then return {} end
+  if has_trace_rules and not q.trace then q.trace = "none" end
   message = beyond.refuse(parsed)
   if message then return nil, message end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
@@ -103,6 +106,7 @@ function M.choose(parsed, has_script)
     outputs[#outputs + 1] = require("luatrace.output.summary").open { calls = q.trace, sort_by = parsed.sort_by,
       columns = columns, file = file }
   end
+  for _, output in ipairs(outputs) do output.shows_selected = true end
   return outputs
 end
 

@@ -88,7 +88,7 @@ M.fd = {
         local negated, kind = each:sub(1, 1) == "!", each:gsub("^!", "")
         test = function(fd) return (fd.kind == kind) ~= negated end
       else
-        if type(each) == "string" and not value_test.range(each) then
+        if type(each) == "string" and not value_test.range((each:gsub("^!", ""))) then
           local names = {}
           for kind in pairs(kinds) do names[#names + 1] = kind end
           table.sort(names)
@@ -315,8 +315,9 @@ M.errno = {
       if name == "any" then return function(call) return call.errno ~= nil end end
       if name == "none" then return function(call) return call.errno == nil and call.ret ~= nil end end
       if type(name) ~= "string" then return nil end
-      if not constants.errno.by_name[name] then return nil, ("there is no error %q (see errno(3))"):format(name) end
-      return function(call) return call.errno == name end
+      local negated, plain = name:sub(1, 1) == "!", name:gsub("^!", "")
+      if not constants.errno.by_name[plain] then return nil, ("there is no error %q (see errno(3))"):format(plain) end
+      return function(call) return (call.errno == plain) ~= negated end
     end)
   end,
 }
@@ -335,13 +336,16 @@ M.stack = {
   compile = function(value)
     return any_of(value, function(pattern)
       if type(pattern) ~= "string" then return nil end
-      local matches, message = glob.compile(pattern)
+      local negated = pattern:sub(1, 1) == "!"
+      local matches, message = glob.compile(negated and pattern:sub(2) or pattern)
       if not matches then return nil, message end
       return function(call)
         for _, frame in ipairs(call:stack()) do
-          if frame.symbol and matches(frame.symbol) or frame.module and matches(frame.module) then return true end
+          if frame.symbol and matches(frame.symbol) or frame.module and matches(frame.module) then
+            return not negated
+          end
         end
-        return false
+        return negated
       end
     end)
   end,

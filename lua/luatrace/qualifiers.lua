@@ -6,6 +6,7 @@
 --   q.status     -- { failed = true }
 
 local constants = require "luatrace.constants"
+local expression = require "luatrace.expression"
 local filter = require "luatrace.filter"
 
 local M = {}
@@ -21,9 +22,10 @@ local keywords = { trace = "trace", t = "trace", status = "status", signal = "si
 
 local refused = {
   kvm = "luatrace does not decode kvm exits",
-  inject = "fault injection by -e is not here yet: use a script (call:fail, call:kill, call:sleep)",
-  fault = "fault injection by -e is not here yet: use a script (call:fail)",
 }
+
+--- What changes calls instead of choosing them: luatrace.inject_option reads the rest.
+local injecting = { inject = "-e inject=", fault = "-e fault=", ["--inject"] = "--inject=", ["--fault"] = "--fault=" }
 
 local words = {
   status = { "successful", "failed", "unfinished", "unavailable", "detached" },
@@ -99,17 +101,33 @@ local function number_set(keyword, text)
   return set
 end
 
+--- trace=: words as in strace are a set; words with conditions become trace rules (see trace_rules).
+local function trace_set(result, value)
+  local list, message = expression.parse(value)
+  if not list then return nil, message end
+  local set = "none"
+  result.conditions = {}
+  for _, item in ipairs(list) do
+    if item.where then result.conditions[#result.conditions + 1] = item else set = item.calls end
+  end
+  return set
+end
+
 local function parse_one(result, text)
   local keyword, value = text:match("^([%w-]+)=(.*)$")
   if not keyword then keyword, value = "trace", text end
+  if injecting[keyword] then
+    result.injections[#result.injections + 1] = { option = injecting[keyword], text = value,
+      fault = injecting[keyword]:find("fault", 1, true) ~= nil }
+    return true
+  end
   if refused[keyword] then return nil, ("-e %s=: %s"):format(keyword, refused[keyword]) end
   local kind = keywords[keyword]
   if not kind then return nil, ("-e %s=: there is no such keyword (luatrace --help lists them)"):format(keyword) end
   local set, message
   if kind == "trace" then
-    local ok, why = filter.check(value)
-    if not ok then return nil, ("-e trace=%s: %s"):format(value, why) end
-    set = value
+    set, message = trace_set(result, value)
+    if not set then return nil, ("-e trace=%s"):format(message) end
   elseif words[kind] then
     set, message = word_set(kind, value)
   elseif kind == "signal" then
@@ -138,12 +156,34 @@ end
 ---@param expressions string[]
 ---@return table|nil qualifiers, string? message
 function M.parse(expressions)
-  local result = {}
+  local result = { injections = {} }
   for _, text in ipairs(expressions) do
     local ok, message = parse_one(result, text)
     if not ok then return nil, message end
   end
   return result
+end
+
+--- Adds what -e says of single calls to a registry: conditions of trace=, and what is injected.
+---@param q table what `parse` gave
+---@param registry table
+---@param context { random: function, any_errno: boolean? }
+---@return true|nil ok, string? message
+function M.add_rules(q, registry, context)
+  local rules = require "luatrace.rules"
+  registry.rules = registry.rules or {}
+  for _, item in ipairs(q.conditions or {}) do
+    local rule, message = rules.make("trace", item.calls, nil, item.where, { random = context.random,
+      rules = registry.rules, where = "-e" })
+    if not rule then return nil, ("-e trace=%s: %s"):format(item.calls, message) end
+    rules.add(registry, rule)
+  end
+  for _, injection in ipairs(q.injections) do
+    local ok, message = require("luatrace.inject_option").add(registry, injection.text, {
+      random = context.random, any_errno = context.any_errno, option = injection.option, fault = injection.fault })
+    if not ok then return nil, message end
+  end
+  return true
 end
 
 return M

@@ -20,6 +20,7 @@
 --   draw(rule, call) -> what exactly, this time; nil: nothing to do. The default is rule.value
 --   recall(text) -> the same from a log of decisions
 --   enter(rule, call, drawn), leave(rule, call, drawn)      before and after the call
+--   pending(call)             in front of a call that decides itself whether the rule fires
 --   finish(rule)                                            when the run ends
 
 local decode = require "luatrace.decode"
@@ -275,6 +276,7 @@ function M.handler(rule)
     local here, value = address, recalled
     local is_after = rule.after or after and after(rule, call)
     if not is_after and not needs_exit then return act(rule, call, "enter", here, value) end
+    if needs_exit and actions.pending then actions.pending(call) end
     call:run()
     if needs_exit and not replayed and not match:exit(call) then return end
     act(rule, call, "leave", here, value)

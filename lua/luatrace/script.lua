@@ -131,6 +131,7 @@ function M.new(options)
     arg = options.args,
     script = { name = options.name, args = options.args, seed = options.seed },
   }
+  registry.random = environment.random
   for name, verb in pairs(rules.verbs_for(registry, { random = environment.random, any_errno = options.any_errno,
     caller = caller_of })) do
     environment[name] = verb

@@ -60,6 +60,7 @@ function M.new(options)
     observers = options.observers or {},
     text_options = options.text_options or {},
     timers = timers.new(),
+    with_outputs = {},
     idle = {},
     threads = {},
     scratch = scratch.new(),
@@ -216,6 +217,30 @@ function Session:advance(call)
   return self:finish_call(call)
 end
 
+--- A trace rule shows a call, or may when it has returned: the outputs are told of it with those who asked for it.
+---@return boolean changed
+function Session:show(call)
+  local asked = call.observers
+  local all = self.with_outputs[asked]
+  if not all then
+    all = { wants_exit = asked.wants_exit }
+    local has = {}
+    for _, observer in ipairs(asked) do has[observer] = true end
+    for _, observer in ipairs(self.observers) do
+      if has[observer] or observer.shows_selected then
+        all[#all + 1] = observer
+        all.wants_exit = all.wants_exit or observer.wants_exit
+      end
+    end
+    if #all == #asked then all = asked end
+    self.with_outputs[asked], self.with_outputs[all] = all, all
+  end
+  if all == asked then return false end
+  rawset(call, "asked", asked)
+  rawset(call, "observers", all)
+  return true
+end
+
 --- All entry parts have run: the call goes to the kernel, or its answer to the program.
 function Session:to_kernel(call)
   local tracer, id = self.tracer, call.id
@@ -242,6 +267,7 @@ end
 
 function Session:finish_call(call)
   local observers = call.observers
+  if rawget(call, "undecided") and not rawget(call, "selected") then observers = rawget(call, "asked") end
   for i = 1, #observers do observers[i]:exit(call) end
   self.tracer:resume(call.id, false)
   self:close_call(call)

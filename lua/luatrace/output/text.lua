@@ -170,7 +170,7 @@ end
 
 function Text:entry(call, want_exit)
   if is_hidden(self, call) then return end
-  if self.staged then
+  if self.staged or rawget(call, "undecided") then
     -- Printed as a whole at the exit; what is known only now is taken down now.
     local out = self.draft
     out:reset()
@@ -202,7 +202,12 @@ function Text:finish_line(call)
   else
     out:put("?")
   end
-  if rawget(call, "tampered") then out:put(" (INJECTED)") end
+  if rawget(call, "tampered_args") then
+    out:put(rawget(call, "tampered") and " (INJECTED: args, retval)" or " (INJECTED: args)")
+  elseif rawget(call, "tampered") then
+    out:put(" (INJECTED)")
+  end
+  if rawget(call, "delayed") then out:put(" (DELAYED)") end
   if style.duration and rawget(call, "left") then
     local took = call.left - call.entered
     out:put((" <%d"):format(math.floor(took / 1e9)), fraction(took % 1e9, style.duration), ">")
@@ -222,7 +227,7 @@ end
 
 function Text:exit(call)
   if rawget(call, "untold") then return end
-  if self.staged then
+  if rawget(call, "entry_text") then
     if not wanted_status(self, call) then return end
     if self.style.number then self.numbers[call.thread.tid] = call.row.nr end
     self:leader(call.thread.tid, call.entered)
@@ -317,7 +322,8 @@ function Text.exec() end
 --- A call that its thread did not survive.
 function Text:cut_short(call, tid, time)
   if not call or rawget(call, "untold") then return end
-  if self.staged then
+  if rawget(call, "undecided") and not rawget(call, "selected") then return end
+  if rawget(call, "entry_text") then
     local status = self.style.status
     if status and not (status.unfinished or status.unavailable) then return end
     if self.style.number then self.numbers[tid] = call.row.nr end
