@@ -50,7 +50,9 @@ Rule.__index = Rule
 ---@return boolean
 function M.may_be_notified(rule, row)
   local verb, where = rule.actions, rule.where
-  if not verb.notify or rule.after or rule.matcher.needs_exit then return false end
+  local notify = verb.notify
+  if type(notify) == "function" then notify = notify(rule, row) end
+  if not notify or rule.after or rule.matcher.needs_exit then return false end
   if where.stack or where.after_startup or where.when then return false end
   return not (verb.after and verb.after(rule, { row = row }))
 end

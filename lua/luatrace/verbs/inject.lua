@@ -58,6 +58,13 @@ function M.check(rule)
   return true
 end
 
+--- What a notification cannot do: rewrite arguments or the number, and see the return.
+function M.notify(rule, row)
+  local value = rule.value
+  return not (value.syscall or value.short or value.corrupt or value.poke_exit or value.delay_exit or
+    value.error and fail.after({}, { row = row }))
+end
+
 --- Nothing but an error: the seccomp filter may answer by itself.
 function M.constant(rule, arch, name)
   local value = rule.value

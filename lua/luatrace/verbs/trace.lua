@@ -1,6 +1,6 @@
 --- trace("%file", { comm = "cc1" }): these calls are printed; where nothing else asks for output, only these.
 
-local M = { outcome = "none", notify = true }
+local M = { outcome = "none" }
 
 --- What the outputs show it for is known only after the call: until then they take it down.
 function M.pending(call)
