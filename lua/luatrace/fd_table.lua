@@ -54,8 +54,16 @@ local function kind_of(link)
   if link == "/dev/null" or link == "/dev/zero" or link:find("^/dev/u?random$") then return "char" end
 end
 
+--- Names that the kernel shows for files that a mock has made up, by what the program takes them for.
+---@type table<string, { path: string, kind: string }>
+M.aliases = {}
+
 local function describe(pid, num, link)
   local path, deleted = link:gsub(" %(deleted%)$", "")
+  local alias = M.aliases[path]
+  if alias then
+    return setmetatable({ pid = pid, num = num, path = alias.path, kind = alias.kind, mock = alias }, Fd)
+  end
   return setmetatable({ pid = pid, num = num, path = path, kind = kind_of(link), deleted = deleted > 0 or nil,
     inode = tonumber(link:match("^%a+:%[(%d+)%]$")) }, Fd)
 end
@@ -83,7 +91,7 @@ function Table:child(pid, shares_files, shares_fs)
     else
       for num, fd in pairs(self.entries) do
         child.entries[num] = setmetatable({ pid = pid, num = num, path = fd.path, kind = rawget(fd, "kind"),
-          deleted = fd.deleted, inode = fd.inode }, Fd)
+          deleted = fd.deleted, inode = fd.inode, mock = fd.mock }, Fd)
       end
     end
   end
@@ -118,7 +126,11 @@ end
 --- The working directory.
 ---@return string|nil
 function Table:cwd()
-  if not self.directory then self.directory = sys.readlink(("/proc/%d/cwd"):format(self.pid)) end
+  if not self.directory then
+    local link = sys.readlink(("/proc/%d/cwd"):format(self.pid))
+    local alias = link and M.aliases[(link:gsub(" %(deleted%)$", ""))]
+    self.directory = alias and alias.path or link
+  end
   return self.directory
 end
 

@@ -119,7 +119,7 @@ end
 ---@param options { seed: integer, args: string[], name: string? }
 ---@return table registry, table environment
 function M.new(options)
-  local registry = { on = {}, at = {} }
+  local registry = { on = {}, at = {}, clean_up = {} }
   local environment = {
     on = new_on(registry, "on"),
     watch = new_on(registry, "watch"),

@@ -214,6 +214,9 @@ end
 ---@return boolean
 function M.executable(path) return C.access(path, X_OK) == 0 end
 
+---@return integer
+function M.getpid() return C.getpid() end
+
 --- Where a command is, as execvp would look.
 ---@return string|nil
 function M.find_in_path(name)

@@ -45,6 +45,7 @@ end
 ---@field seed integer
 ---@field on fun(calls: string[], handler: fun(call: luatrace.Call)) names that an architecture lacks are no error
 ---@field at fun(event: string, handler: function)
+---@field clean_up fun(fn: function) called when the run is over, however it ended
 ---@field use fun(name: string): any another mock
 local Context = {}
 Context.__index = Context
@@ -71,6 +72,7 @@ function M.finder(registry, options)
       table.insert(registry.on, { pattern = pattern, fn = handler, where = caller(), verb = name, is_mock = true })
     end
     function context.at(what, handler) table.insert(registry.at[what], handler) end
+    function context.clean_up(fn) table.insert(registry.clean_up, fn) end
     found[name] = module.new(setmetatable(context, Context))
     return found[name]
   end

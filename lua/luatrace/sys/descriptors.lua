@@ -1,0 +1,206 @@
+--- Descriptors of luatrace's own: anonymous files, socket pairs, and those of a traced process, taken or handed over.
+-- A room of sys.lua; all descriptors are close-on-exec, all sockets non-blocking.
+--
+--   local descriptors = require "luatrace.sys.descriptors"
+--   local fd = descriptors.memfd "settings"
+--   local theirs = descriptors.take(pid, 3)          -- a copy of the process's descriptor 3
+
+local bit = require "bit"
+local ffi = require "ffi"
+local constants = require "luatrace.constants"
+local files = require "luatrace.sys.files"
+
+ffi.cdef [[
+struct luatrace_message { void *name; uint32_t name_size; struct luatrace_vector *iov; size_t iov_count; void *control;
+  size_t control_size; int flags; };
+struct luatrace_vector { void *base; size_t size; };
+struct luatrace_fd_message { size_t size; int level, type; int fd; int pad; };
+int memfd_create(const char *name, unsigned flags);
+int socketpair(int domain, int type, int protocol, int *ends);
+int socket(int domain, int type, int protocol);
+int connect(int fd, const void *address, uint32_t size);
+long sendmsg(int fd, const struct luatrace_message *message, int flags);
+long send(int fd, const void *buffer, size_t size, int flags);
+long recv(int fd, void *buffer, size_t size, int flags);
+int shutdown(int fd, int how);
+int getsockopt(int fd, int level, int name, void *value, uint32_t *size);
+int setsockopt(int fd, int level, int name, const void *value, uint32_t size);
+int getsockname(int fd, void *address, uint32_t *size);
+int fchmod(int fd, unsigned mode);
+int fchown(int fd, unsigned uid, unsigned gid);
+int futimens(int fd, const struct luatrace_timespec *times);
+char *realpath(const char *path, char *resolved);
+long syscall(long number, ...);
+]]
+
+local C = ffi.C
+local M = {}
+
+local SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
+local AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK = 1, 0x80000, 0x800
+local SOL_SOCKET, SCM_RIGHTS = 1, 1
+local MFD_CLOEXEC = 1
+local F_GETFL, F_SETFL = 3, 4
+local MSG_NOSIGNAL, MSG_DONTWAIT = 0x4000, 0x40
+
+local function failed()
+  local number = ffi.errno()
+  return nil, ffi.string(C.strerror(number)), constants.errno.by_value[number] or ("errno %d"):format(number)
+end
+
+local function done(result)
+  if result < 0 then return failed() end
+  return result
+end
+
+M.close = files.close
+
+--- An anonymous file.
+---@return integer|nil fd, string? message, string? errno
+function M.memfd(name) return done(C.memfd_create(name, MFD_CLOEXEC)) end
+
+--- The same file, opened once more: with a position and flags of its own.
+---@return integer|nil fd, string? message, string? errno
+function M.reopen(fd, flags) return files.open("/proc/self/fd/" .. fd, flags) end
+
+function M.chmod(fd, mode) return done(C.fchmod(fd, mode)) end
+function M.chown(fd, uid, gid) return done(C.fchown(fd, uid, gid)) end
+
+local times = ffi.new("struct luatrace_timespec[2]")
+
+---@param seconds number since 1970
+function M.set_mtime(fd, seconds)
+  for i = 0, 1 do
+    times[i].sec = math.floor(seconds)
+    times[i].nsec = math.floor((seconds - math.floor(seconds)) * 1e9)
+  end
+  return done(C.futimens(fd, times))
+end
+
+local statx_box = ffi.new("struct luatrace_statx")
+local AT_EMPTY_PATH, STATX_ALL = 0x1000, 0xfff
+
+--- All that statx(2) tells of a descriptor: a struct luatrace_statx, valid until the next call.
+---@return any|nil box, string? message, string? errno
+function M.statx(fd)
+  if C.statx(fd, "", AT_EMPTY_PATH, STATX_ALL, statx_box) < 0 then return failed() end
+  return statx_box
+end
+
+local path_buffer = ffi.new("char[4096]")
+
+--- A path without links, as it is for luatrace.
+---@return string|nil path, string? message, string? errno
+function M.realpath(path)
+  if C.realpath(path, path_buffer) == nil then return failed() end
+  return ffi.string(path_buffer)
+end
+
+-- --- sockets --------------------------------------------------------------------------------------------------------
+
+local ends = ffi.new("int[2]")
+
+--- Two connected Unix sockets.
+---@param kind "stream"|"datagram"
+---@return integer|nil one, integer|string other, string? errno
+function M.socketpair(kind)
+  local type_of = kind == "stream" and 1 or 2
+  if C.socketpair(AF_UNIX, bit.bor(type_of, SOCK_CLOEXEC, SOCK_NONBLOCK), 0, ends) < 0 then return failed() end
+  return ends[0], ends[1]
+end
+
+--- A datagram socket that is connected to an address (a struct sockaddr as bytes).
+---@return integer|nil fd, string? message, string? errno
+function M.datagram_to(address)
+  local family = address:byte(1) + address:byte(2) * 256
+  local fd = C.socket(family, bit.bor(2, SOCK_CLOEXEC, SOCK_NONBLOCK), 0)
+  if fd < 0 then return failed() end
+  if C.connect(fd, address, #address) < 0 then
+    local _, message, name = failed()
+    C.close(fd)
+    return nil, message, name
+  end
+  return fd
+end
+
+--- Writes what goes in at once.
+---@return integer|nil written, string? message, string? errno "EAGAIN" when nothing does
+function M.send(fd, bytes) return done(tonumber(C.send(fd, bytes, #bytes, MSG_NOSIGNAL + MSG_DONTWAIT))) end
+
+local block_size = 65536
+local block = ffi.new("uint8_t[?]", block_size)
+
+--- What is there, "" at the end.
+---@return string|nil bytes, string? message, string? errno "EAGAIN" when nothing is there yet
+function M.receive(fd)
+  local got = tonumber(C.recv(fd, block, block_size, MSG_DONTWAIT))
+  if got < 0 then return failed() end
+  return ffi.string(block, got)
+end
+
+local SHUT = { read = 0, write = 1, both = 2 }
+
+---@param how "read"|"write"|"both"
+function M.shutdown(fd, how) return done(C.shutdown(fd, SHUT[how])) end
+
+local option_size = ffi.new("uint32_t[1]")
+local option_value = ffi.new("uint8_t[256]")
+
+--- A socket option as bytes.
+---@return string|nil value, string? message, string? errno
+function M.get_option(fd, level, name, size)
+  option_size[0] = math.min(size, 256)
+  if C.getsockopt(fd, level, name, option_value, option_size) < 0 then return failed() end
+  return ffi.string(option_value, option_size[0])
+end
+
+function M.set_option(fd, level, name, value) return done(C.setsockopt(fd, level, name, value, #value)) end
+
+--- The address that a socket is bound to, a struct sockaddr as bytes.
+---@return string|nil address, string? message, string? errno
+function M.socket_name(fd)
+  option_size[0] = 128
+  if C.getsockname(fd, option_value, option_size) < 0 then return failed() end
+  return ffi.string(option_value, option_size[0])
+end
+
+--- Status flags of an open file (O_NONBLOCK, O_APPEND, ...), which all its descriptors share.
+---@return integer|nil flags, string? message, string? errno
+function M.flags(fd) return done(C.fcntl(fd, F_GETFL)) end
+
+---@param flags integer
+function M.set_flags(fd, flags) return done(C.fcntl(fd, F_SETFL, ffi.cast("int", flags))) end
+
+-- --- those of a traced process --------------------------------------------------------------------------------------
+
+--- A copy of a process's descriptor (Linux 5.6; who traces the process may).
+---@param pid integer of the process, not of a thread
+---@param fd integer
+---@return integer|nil fd, string? message, string? errno
+function M.take(pid, fd)
+  local handle = tonumber(C.syscall(SYS_PIDFD_OPEN, ffi.cast("int", pid), ffi.cast("int", 0)))
+  if handle < 0 then return failed() end
+  local got = tonumber(C.syscall(SYS_PIDFD_GETFD, ffi.cast("int", handle), ffi.cast("int", fd), ffi.cast("int", 0)))
+  if got < 0 then
+    local _, message, name = failed()
+    C.close(handle)
+    return nil, message, name
+  end
+  C.close(handle)
+  return got
+end
+
+--- Sends a descriptor of ours through a Unix socket.
+---@return integer|nil sent, string? message, string? errno
+function M.send_descriptor(socket, fd)
+  local control = ffi.new("struct luatrace_fd_message")
+  control.size, control.level, control.type, control.fd = 20, SOL_SOCKET, SCM_RIGHTS, fd
+  local byte = ffi.new("uint8_t[1]")
+  local vector = ffi.new("struct luatrace_vector", byte, 1)
+  local message = ffi.new("struct luatrace_message")
+  message.iov, message.iov_count = vector, 1
+  message.control, message.control_size = control, ffi.sizeof(control)
+  return done(tonumber(C.sendmsg(socket, message, MSG_NOSIGNAL)))
+end
+
+return M

@@ -1,0 +1,171 @@
+-- The files mock: real programs on files that are not there. What is expected comes from the same programs on real
+-- files, from the kernel, and from the disk, which must not change.
+
+local support = require "spec.support"
+
+local function run(lua, cmd, options)
+  options = options or {}
+  options.lua, options.cmd, options.timeout = lua, cmd, 60
+  local result = support.run(options)
+  assert.are.equal("", result.stderr)
+  assert.are.equal(0, result.status)
+  return result.stdout
+end
+
+local function sh(lua, command, options) return run(lua, { "sh", "-c", command }, options) end
+local function python(lua, code) return run(lua, { "/usr/bin/python3", "-c", code }) end
+
+local passwd = [[files { ["/etc/passwd"] = "root:x:0:0::/:/bin/sh\nada:x:1815:1815:Countess:/home/ada:/bin/sh\n",
+  ["/etc/group"] = "math:x:1815:\n" } ]]
+local directory = 'files { ["/srv/luatrace-mock/"] = {} } '
+
+describe("the files mock", function()
+  after_each(function()
+    support.clean()
+    assert.are.same({}, support.leftovers())
+  end)
+
+  it("lets id find a user who does not exist", function()
+    assert.are.equal("uid=1815(ada) gid=1815(math) groups=1815(math)\n", run(passwd, { "id", "ada" }))
+    assert.are.equal("uid=1815(ada) gid=1815(math) groups=1815(math)\n",
+      run(passwd, { "id", "ada" }, { options = { "--trap=ptrace" } }))
+  end)
+
+  it("gives real descriptors: the lowest number, seeking, mapping, polling, duplicating, inheriting", function()
+    assert.are.equal("3 True b'root:x:0:0' ada b'root' [(3, 5)] root:x:0:0::/:/bin/sh\n", (python(passwd, [[
+import os, mmap, select, subprocess
+fd = os.open("/etc/passwd", os.O_RDONLY)
+same = os.fstat(fd) == os.stat("/etc/passwd") == os.lstat("/etc/passwd")
+start = os.read(fd, 10)
+os.lseek(fd, 22, os.SEEK_SET)
+name = os.read(os.dup(fd), 3).decode()
+mapped = mmap.mmap(fd, 0, prot=mmap.PROT_READ)[:4]
+poll = select.poll()
+poll.register(fd)
+os.lseek(fd, 0, os.SEEK_SET)
+os.set_inheritable(fd, True)
+line = subprocess.run(["head", "-1", "/dev/fd/3"], close_fds=False, stdout=subprocess.PIPE).stdout.decode()
+print(fd, same, start, name, mapped, poll.poll(0), line, end="")]])))
+  end)
+
+  it("agrees with itself by every way to ask", function()
+    assert.are.equal("True True True True True 1 True\n", python([[files {
+      ["/srv/luatrace-mock/conf"] = { content = "12345", mode = tonumber("640", 8), mtime = 1e9 } }]], [[
+import os
+path = "/srv/luatrace-mock/conf"
+stat = os.stat(path)
+directory = os.open("/srv/luatrace-mock", os.O_RDONLY)
+entry = next(os.scandir("/srv/luatrace-mock"))
+print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
+      os.access(path, os.R_OK), os.path.isdir("/srv/luatrace-mock"), os.stat("conf", dir_fd=directory) == stat,
+      os.listdir("/srv/luatrace-mock") == ["conf"] and entry.inode() == stat.st_ino and entry.is_file(),
+      stat.st_nlink, os.readlink("/proc/self/fd/%d" % os.open("conf", 0, dir_fd=directory)) == path)]]))
+  end)
+
+  it("hides what is said not to be there, and shows among real files what is not", function()
+    local real = support.tempdir()
+    support.write(real .. "/one", "1")
+    support.write(real .. "/two", "2")
+    local lua = ('files { ["%s/one"] = false, ["%s/three"] = "3", ["%s/two"] = "mocked" }'):format(real, real, real)
+    assert.are.equal("three\ntwo\n", run(lua, { "ls", real }))
+    assert.are.equal("mocked3", sh(lua, ("cd %s; cat two three; test ! -e one"):format(real)))
+    assert.are.equal("1", support.read(real .. "/one"))
+    assert.are.equal("2", support.read(real .. "/two"))
+    assert.is_nil(support.read(real .. "/three"))
+  end)
+
+  it("lists very many of them", function()
+    local listed = run([[local many = {}
+      for i = 1, 3000 do many[("/srv/luatrace-mock/file-with-a-long-name-%04d"):format(i)] = "" end
+      files(many)]], { "ls", "/srv/luatrace-mock" })
+    assert.are.equal(3000, select(2, listed:gsub("\n", "")))
+  end)
+
+  it("takes what a program writes, makes, renames and removes, and the disk sees none of it", function()
+    local script = directory .. [[local made = files {}
+      at.finish(function()
+        for _, path in ipairs(made:list()) do print(path, made:read(path)) end
+      end)]]
+    local printed = sh(script, [[
+      cd /srv/luatrace-mock && mkdir sub && echo one >sub/a && ln sub/a b && mv sub/a c && rmdir sub && echo two >>c
+      cat b && printf 3 >d && chmod 600 d && stat -c %a d && rm d && pwd && /bin/pwd && ls .. | grep -c luatrace-mock
+      touch -d @5 c && stat -c %Y b && truncate -s 3 c && test ! -e d && ! mkdir c 2>/dev/null && sed -i s/n/N/ c]])
+    assert.are.equal("one\ntwo\n600\n/srv/luatrace-mock\n/srv/luatrace-mock\n1\n5\n/srv/luatrace-mock/b\tone\n" ..
+      "/srv/luatrace-mock/c\toNe\n", printed)
+    assert.is_nil(support.read("/srv/luatrace-mock/c"))
+  end)
+
+  it("takes over a real file that is moved to a mocked name", function()
+    local real = support.tempdir()
+    support.write(real .. "/settings", "old")
+    local lua = ([[local made = files { ["%s/settings"] = "mocked" }
+      at.finish(function() print(made:read "%s/settings") end)]]):format(real, real)
+    assert.are.equal("new\nnew\n\n", sh(lua, ("cd %s; echo new >t; mv t settings; cat settings; test ! -e t"):format(real)))
+    assert.are.equal("old", support.read(real .. "/settings"))
+    assert.is_nil(support.read(real .. "/t"))
+  end)
+
+  it("is good enough for databases and compilers", function()
+    assert.are.equal("wal\n1\nok\n", run(directory, { "sqlite3", "/srv/luatrace-mock/db",
+      "pragma journal_mode=wal; create table t (x); insert into t values (1); select * from t; pragma integrity_check" }))
+    assert.are.equal("7\n", sh(directory, [[cd /srv/luatrace-mock
+      echo 'int main(void) { return 7; }' >a.c; gcc -o a a.c; ./a; echo $?]]))
+  end)
+
+  it("runs mocked scripts and programs", function()
+    local lua = [[files { ["/srv/luatrace-mock/hello"] = { content = "#!/bin/sh\necho hello $1\n", mode = 493 },
+      ["/srv/luatrace-mock/not"] = "echo no" }]]
+    assert.are.equal("hello you\nrefused\n",
+      sh(lua, "/srv/luatrace-mock/hello you; /srv/luatrace-mock/not 2>/dev/null || echo refused"))
+  end)
+
+  it("serves 32-bit programs", function()
+    local program = support.tracee("mocked_files", { m32 = true })
+    local native = support.tracee "mocked_files"
+    local lua = 'files { ["/srv/luatrace-mock/conf"] = "12345" }'
+    local expected = "stat 5 100644 1, fstat the same, read 12345\n.\n..\nconf\nENOENT ENOTDIR EEXIST\n"
+    assert.are.equal(expected, run(lua, { native, "/srv/luatrace-mock" }))
+    assert.are.equal(expected, run(lua, { program, "/srv/luatrace-mock" }))
+  end)
+
+  it("makes content anew at each open, when the script gives a function", function()
+    local lua = [[local n = 0 files { ["/srv/luatrace-mock/n"] = function() n = n + 1 return n .. "\n" end }]]
+    assert.are.equal("1\n2\n", sh(lua, "cat /srv/luatrace-mock/n; cat /srv/luatrace-mock/n"))
+  end)
+
+  it("works under chroot and for other users", function()
+    if not support.is_root then return pending "needs root" end
+    local root = support.tempdir()
+    local program = support.tracee("mocked_files", { static = true })
+    os.execute(("cp %s %s/program"):format(program, root))
+    local lua = 'files { ["/srv/luatrace-mock/conf"] = "12345", ["/etc/luatrace-mock"] = { content = "x", mode = 384 } }'
+    assert.matches("^stat 5 100644 1, fstat the same, read 12345\n",
+      run(lua, { "chroot", root, "/program", "/srv/luatrace-mock" }))
+    assert.are.equal("12345no\n", sh(lua, [[setpriv --reuid=65534 --clear-groups sh -c \
+      'cat /srv/luatrace-mock/conf; cat /etc/luatrace-mock 2>/dev/null || echo no']]))
+  end)
+
+  it("shows a script's handlers the name, not what is behind it", function()
+    assert.are.equal("/etc/passwd file 1\n", run(passwd .. [[on.read(function(call)
+        if call.fd.path == "/etc/passwd" then print(call.fd.path, call.fd.kind, call.nth > 0 and 1) end
+      end)]], { "/usr/bin/python3", "-c", "import os; os.read(os.open('/etc/passwd', 0), 1)" }):gsub("\t", " "), nil)
+  end)
+
+  it("refuses what it does not understand, with the script's line", function()
+    local function refuses(lua, message)
+      local result = support.run { lua = "\n" .. lua, cmd = { "true" } }
+      assert.are.equal(125, result.status)
+      assert.are.equal("luatrace: (--lua):2: " .. message, (result.stderr:match("^[^\n]*")))
+    end
+    refuses("files 'x'", "files takes a table { [\"/path\"] = \"content\" }, not a string")
+    refuses("files { passwd = 'x' }", 'files: "passwd" is no absolute path')
+    refuses("files { ['/a'] = 5 }",
+      "files: /a takes a string, a function, false, or a table with content, not a number")
+    refuses("files { ['/a'] = { contents = 'x' } }",
+      "files: /a has no field contents (did you mean content?): it takes content, gid, mode, mtime, uid")
+    refuses("files { ['/a'] = {} }", "files: /a has no content (a directory's name ends with a slash)")
+    refuses("files { ['/a/'] = 'x' }", "files: /a/ ends with a slash: a directory takes a table")
+    refuses("files { ['/a'] = { content = '', mode = 9999 } }",
+      'files: /a: mode = 9999: write it as tonumber("644", 8)')
+  end)
+end)
