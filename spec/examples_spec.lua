@@ -367,6 +367,22 @@ case "$(sqlite3 db 'select count(*) from t')" in 2) test "$status" = 0;; 1) test
     end)
   end)
 
+  describe("mock-files", function()
+    it("lets id find a user who does not exist", function()
+      local found = sh(luatrace "mock-files" ..
+        [[ '/etc/passwd=ada:x:1815:1815::/:/bin/sh\n' '/etc/group=math:x:1815:\n' -- id ada]])
+      assert.are.equal("uid=1815(ada) gid=1815(math) groups=1815(math)\n", found.out)
+      assert.are.equal("", found.err)
+    end)
+
+    it("tells what was written into a directory that is not there", function()
+      local written = sh(luatrace "mock-files" .. " /srv/notes/ -- sh -c 'cd /srv/notes; echo one >a; mv a b; ls'")
+      assert.are.equal("b\n", written.out)
+      assert.are.equal("written: /srv/notes/b (4 bytes)\n", written.err)
+      assert.is_nil(read_file "/srv/notes/b")
+    end)
+  end)
+
   describe("mock-clock", function()
     it("runs a program after 2038", function()
       local late = sh(luatrace "mock-clock" .. " '2038-01-19 03:14:07' -- date -u '+%F %R'")

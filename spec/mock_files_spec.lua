@@ -100,14 +100,16 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
     support.write(real .. "/settings", "old")
     local lua = ([[local made = files { ["%s/settings"] = "mocked" }
       at.finish(function() print(made:read "%s/settings") end)]]):format(real, real)
-    assert.are.equal("new\nnew\n\n", sh(lua, ("cd %s; echo new >t; mv t settings; cat settings; test ! -e t"):format(real)))
+    assert.are.equal("new\nnew\n\n",
+      sh(lua, ("cd %s; echo new >t; mv t settings; cat settings; test ! -e t"):format(real)))
     assert.are.equal("old", support.read(real .. "/settings"))
     assert.is_nil(support.read(real .. "/t"))
   end)
 
   it("is good enough for databases and compilers", function()
-    assert.are.equal("wal\n1\nok\n", run(directory, { "sqlite3", "/srv/luatrace-mock/db",
-      "pragma journal_mode=wal; create table t (x); insert into t values (1); select * from t; pragma integrity_check" }))
+    assert.are.equal("wal\n1\nok\n", run(directory, { "sqlite3", "/srv/luatrace-mock/db", [[
+      pragma journal_mode=wal; create table t (x); insert into t values (1); select * from t;
+      pragma integrity_check]] }))
     assert.are.equal("7\n", sh(directory, [[cd /srv/luatrace-mock
       echo 'int main(void) { return 7; }' >a.c; gcc -o a a.c; ./a; echo $?]]))
   end)
@@ -138,7 +140,8 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
     local root = support.tempdir()
     local program = support.tracee("mocked_files", { static = true })
     os.execute(("cp %s %s/program"):format(program, root))
-    local lua = 'files { ["/srv/luatrace-mock/conf"] = "12345", ["/etc/luatrace-mock"] = { content = "x", mode = 384 } }'
+    local lua = [[files { ["/srv/luatrace-mock/conf"] = "12345",
+      ["/etc/luatrace-mock"] = { content = "x", mode = 384 } }]]
     assert.matches("^stat 5 100644 1, fstat the same, read 12345\n",
       run(lua, { "chroot", root, "/program", "/srv/luatrace-mock" }))
     assert.are.equal("12345no\n", sh(lua, [[setpriv --reuid=65534 --clear-groups sh -c \

@@ -40,6 +40,22 @@ script = {}
 ---@return number
 function random(m, n) end
 
+---@class luatrace.FileDefinition
+---@field content string|nil what is in it; none for a directory, whose name ends with a slash
+---@field mode integer|nil permissions; default the real file's, else 0644, 0755
+---@field uid integer|nil
+---@field gid integer|nil
+---@field mtime number|nil seconds since 1970
+
+--- A mock: files that exist for the program only. `false`: no such file; a function makes the content at each open.
+---@param definitions table<string, string|luatrace.FileDefinition|false|fun(path: string): string>
+---@return luatrace.MockFiles
+function files(definitions) end
+
+---@class luatrace.MockFiles
+---@field read fun(self, path: string): string|nil what is in a mocked file now, or was when the run ended
+---@field list fun(self): string[] paths of the mocked files there are
+
 ---@class luatrace.ClockOptions
 ---@field at string|number|nil "2038-01-19 03:14:07 +01:00" (without a zone: UTC), or seconds since 1970
 ---@field speed number|nil how many times faster than real time passes

@@ -653,6 +653,8 @@ function Session:finish()
     rules.finish(self.registry)
   end
   for i = 1, #self.observers do self.observers[i]:finish(run) end
+  -- What mocks have open, also after an error.
+  for _, clean_up in ipairs(self.registry.clean_up or {}) do clean_up() end
   if not self.options.tracer then self.tracer:close() end
   return run
 end

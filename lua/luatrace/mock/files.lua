@@ -69,7 +69,7 @@ local function open_node(tree, call, at, flags, mode)
   local node, errno = node_to_open(tree, call, at, flags, mode)
   if not node or errno and is_there then return call:fail(errno) end
   if band(flags, O_TMPFILE) ~= 0 then return call:fail "EOPNOTSUPP" end
-  local fd, _, name = tree:fd(node)
+  local fd, _, name = tree:fd(node, true)
   if not fd then return call:fail(name) end
   -- Who makes a file may write into it whatever its permissions are.
   if is_there and not stat.may(call, node, fd, wanted_access(flags)) then return call:fail "EACCES" end
@@ -107,10 +107,10 @@ end
 
 -- --- looking --------------------------------------------------------------------------------------------------------
 
-local function answer_stat(tree, call, node, address, layout)
-  local fd, _, errno = tree:fd(node)
-  local bytes
-  if fd then bytes, _, errno = stat.bytes(node, fd, layout) end
+local function answer_stat(tree, call, at, address, layout)
+  local fd, bytes, _, errno = at.fd, nil, nil, nil
+  if not fd then fd, _, errno = tree:fd(at.node) end
+  if fd then bytes, _, errno = stat.bytes(at.node, fd, layout) end
   if not bytes then return call:fail(errno) end
   mock.answer(call, address, bytes)
 end
@@ -123,7 +123,7 @@ local function install_stat(context, tree)
       local at = place.of(tree, call, directory, path)
       if not at then return end
       if not at.node then return call:fail(at.errno) end
-      answer_stat(tree, call, at.node, call.args[buffer], layout or layout_of(call))
+      answer_stat(tree, call, at, call.args[buffer], layout or layout_of(call))
     end)
   end
   -- The calls named stat, lstat and fstat of 32-bit programs are of another age: nobody makes them.
@@ -132,11 +132,7 @@ local function install_stat(context, tree)
   by_name({ "statx" }, 1, 2, 5, "statx")
   context.on({ "fstat@64", "fstat64" }, function(call)
     local fd = call.process.fds:get(word32(call.args[1]))
-    if not fd or not fd.mock then return end
-    local bytes, _, errno = nil, nil, "EIO"
-    if fd.mock.node.fd then bytes, _, errno = stat.bytes(fd.mock.node, fd.mock.node.fd, layout_of(call)) end
-    if not bytes then return call:fail(errno) end
-    mock.answer(call, call.args[2], bytes)
+    if fd and fd.mock and fd.mock.fd then answer_stat(tree, call, fd.mock, call.args[2], layout_of(call)) end
   end)
   local AT_EACCESS = 0x200
   local function access(name, directory, path, mode, flags)

@@ -14,6 +14,7 @@ function M.word32(value) return bit.tobit(tonumber(ffi.cast("uint64_t", value) %
 ---@class luatrace.MockPlace
 ---@field path string
 ---@field node luatrace.MockNode|nil nil: there is nothing by that name
+---@field fd integer|nil luatrace's, when the program's descriptor says which
 ---@field errno string|nil why there is no node
 ---@field wants_dir boolean it ends with a slash
 
@@ -56,7 +57,7 @@ function M.of(tree, call, directory, path)
     -- AT_EMPTY_PATH: the descriptor itself.
     local fd = given == "" and directory and call.process.fds:get(M.word32(call.args[directory]))
     local mock = fd and fd.mock
-    return mock and { path = mock.path, node = mock.node } or nil
+    return mock and mock.fd and { path = mock.path, node = mock.node, fd = mock.fd } or nil
   end
   local ours = tree:ours(absolute)
   if not ours then

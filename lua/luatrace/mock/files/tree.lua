@@ -209,7 +209,7 @@ local function set_owner(node, fd)
 end
 
 local function remember(self, node, fd, link)
-  fd_table.aliases[link] = { path = node.path, kind = node.kind, node = node }
+  fd_table.aliases[link] = { path = node.path, kind = node.kind, node = node, fd = fd }
   self.made[#self.made + 1] = { fd = fd, link = link }
   return link
 end
@@ -240,18 +240,29 @@ local function new_directory(self, node)
   return fd, remember(self, node, fd, path)
 end
 
+--- Content that is made anew: what was made before lives as long as the program has it open.
+local function forget_last(self, node)
+  for i, made in ipairs(self.made) do
+    if made.fd == node.fd then
+      table.remove(self.made, i)
+      break
+    end
+  end
+  fd_table.aliases[node.alias].fd = nil
+  descriptors.close(node.fd)
+  node.fd = nil
+end
+
 --- The descriptor of luatrace's that a node is, made when it is first wanted.
 ---@param node luatrace.MockNode
+---@param is_opened boolean|nil a node that has its content made gets a new one
 ---@return integer|nil fd, string? message, string? errno
-function Tree:fd(node)
-  if node.make then
-    local fd, message, errno = new_file(self, node, node.make(node.path))
-    return fd, message, errno
-  end
+function Tree:fd(node, is_opened)
+  if node.make and node.fd and is_opened then forget_last(self, node) end
   if not node.fd then
     local fd, link, errno
     if node.kind == "dir" then fd, link, errno = new_directory(self, node) else
-      fd, link, errno = new_file(self, node, node.content or "")
+      fd, link, errno = new_file(self, node, node.make and node.make(node.path) or node.content or "")
     end
     if not fd then return nil, link, errno end
     node.fd, node.alias = fd, link
@@ -262,7 +273,7 @@ end
 --- What is in a file now.
 ---@return string|nil content, string? message, string? errno
 function Tree.content(_, node)
-  if not node.fd then return node.make and node.make(node.path) or node.content or "" end
+  if not node.fd then return node.content or node.make and node.make(node.path) or "" end
   local stat = files.fstat(node.fd)
   return files.pread(node.fd, stat.size, 0)
 end
@@ -270,7 +281,7 @@ end
 --- The run is over: luatrace keeps none of it open. What is in the files can still be read.
 function Tree:close()
   for path, node in pairs(self.nodes) do
-    if node and node.kind == "file" and not node.make then
+    if node and node.kind == "file" and node.fd then
       node.content = self:content(node)
       node.path = path
     end
