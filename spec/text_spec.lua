@@ -1,6 +1,7 @@
 -- The same program under strace and under luatrace prints the same text, but for what no two runs have in common:
 -- process ids, addresses, times, random bytes. Each process has a file of its own (-ff), so that the order in which
--- processes are scheduled does not matter.
+-- processes are scheduled does not matter. Once more all go into one file (-f), where the core prints what is simple
+-- (src/printer.c): told apart by their ids, and with interrupted lines joined, the lines are the same.
 
 local same = require("spec.text_compare").same
 local support = require "spec.support"

@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 2 };
+enum { TRACER_ABI = 3 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -28,7 +28,8 @@ enum stop_kind {
   STOP_INJECTED,   /* held: the call asked for by tracer_inject has returned `result` */
   STOP_EXIT,       /* notification: the tracee is gone; `status` is its wait status */
   STOP_SUPERSEDED, /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
-  STOP_READY       /* one of the descriptors given to tracer_watch is ready */
+  STOP_READY,      /* one of the descriptors given to tracer_watch is ready */
+  STOP_PRINTED     /* much has been printed (tracer_print_start): take it */
 };
 
 enum stop_flag {
@@ -39,8 +40,9 @@ enum stop_flag {
   STOP_FLAG_ROOT = 16,     /* the tracee that tracer_spawn or tracer_attach named */
   STOP_FLAG_DETACHED = 32, /* EXIT: not dead: detached */
   STOP_FLAG_DYING = 64,    /* ENTRY, EXIT: already on its way out (SIGKILL) */
-  STOP_FLAG_NOTIFY = 128   /* ENTRY: held by a seccomp notification, not by ptrace: it can be resumed or skipped and its
+  STOP_FLAG_NOTIFY = 128,  /* ENTRY: held by a seccomp notification, not by ptrace: it can be resumed or skipped and its
                               memory looked at, but no RESUME_WANT_EXIT, set_call, inject or stack; sp is 0 */
+  STOP_FLAG_PRINTING = 256 /* SYSCALL_EXIT, EXIT, SUPERSEDED: of a call whose line was begun by the printer */
 };
 
 /* One stop. It belongs to the core and stays valid until the tracee is resumed (held kinds)
@@ -61,7 +63,7 @@ struct tracer_stop {
   int64_t result;
   tracee_addr ip;
   tracee_addr sp;
-  uint64_t message;
+  uint64_t message; /* of the kind; ENTRY with RESTARTED: the number of the call before */
   int32_t signal;
   int32_t status;
 };
@@ -286,3 +288,61 @@ struct stack_frame {
 int tracer_stack(struct tracer *tracer, uint32_t tracee, struct stack_frame *frames, uint32_t capacity);
 /* The process has mapped, unmapped or exec'ed: forget what was cached for it. */
 void tracer_stack_flush(struct tracer *tracer, uint32_t tracee);
+
+/* --- printing (printer.c) -------------------------------------------------------------------------------------- */
+
+enum print_kind {
+  PRINT_I32 = 0, /* decimal: the register's lower half, signed or not; all of it, signed or not */
+  PRINT_U32,
+  PRINT_I64,
+  PRINT_U64,
+  PRINT_HEX,     /* "0" for zero */
+  PRINT_ADDRESS, /* "NULL" for zero */
+  PRINT_TEXT32,  /* a known text of the lower half, or of all of it */
+  PRINT_TEXT64,
+  PRINT_STRING,  /* NUL-terminated, at most `limit` bytes of it */
+  PRINT_BYTES,   /* as many as argument `length` says, or as were returned; at most `limit` of them */
+  PRINT_CONTENT, /* a known text of the `length` bytes that it points to */
+  PRINT_STAT,    /* struct stat in brief: the mode is a known text */
+  PRINT_DIRENTS  /* struct linux_dirent64, as many bytes as were returned: how many there are */
+};
+
+enum { PRINT_NO_ARGUMENT = 255, PRINT_MAX_OPS = 8 };
+
+/* One argument. */
+struct print_op {
+  const char *before; /* printed first: ", " */
+  uint8_t kind;       /* enum print_kind */
+  uint8_t argument;   /* 0..5 */
+  uint8_t when;       /* an argument: only if what is known of it in `when_set` is not empty; or PRINT_NO_ARGUMENT */
+  uint8_t length;     /* BYTES: an argument; CONTENT: bytes */
+  uint8_t of_result;  /* there when the call has succeeded; BYTES: as many bytes as it returned at the most */
+  uint32_t set;       /* TEXT, CONTENT, STAT: where known texts are looked up */
+  uint32_t when_set;
+  uint32_t limit; /* STRING, BYTES */
+};
+
+/* How a call of x86-64 is printed: `ops` from `late` on when it has returned. */
+struct print_program {
+  const char *name;
+  const struct print_op *ops;
+  uint32_t count;
+  uint32_t late;
+  uint32_t result; /* enum print_kind: I32 to ADDRESS; failures are known texts of set 0 */
+};
+
+/* What has been printed. The caller takes `length` bytes: sets it to 0, and takes as much from `line`. */
+struct print_output {
+  char *bytes;
+  int64_t length;
+  int64_t line;  /* where the last line begins */
+  uint32_t open; /* the tracee whose line has no end yet, here or in the caller's own output; 0: none */
+};
+
+/* From now on calls that have a program are printed, each line begun by the tid if `show_tid`; "=" stands at `column`.
+ * NULL when memory runs out. Belongs to the tracer. */
+struct print_output *tracer_print_start(struct tracer *tracer, uint32_t show_tid, uint32_t column);
+int tracer_print_program(struct tracer *tracer, uint32_t nr, const struct print_program *program);
+/* Makes a text known: of a number (size 8) or of bytes (at most 64). */
+int tracer_print_text(struct tracer *tracer, uint32_t set, const void *key, uint32_t size, const char *text,
+                      uint32_t length);

@@ -17,6 +17,7 @@
 #include "arch_x86_64.h"
 #include "call.h"
 #include "launch.h"
+#include "printer.h"
 #include "notified.h"
 #include "remote_syscall.h"
 #include "stop.h"
@@ -130,6 +131,7 @@ bool backend_is_the_programs(struct tracee *tracee, uint64_t nr) {
 static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *tracee,
                                          const struct syscall_info *info) {
   struct tracer_stop *stop = &tracee->stop;
+  uint64_t before = stop->nr;
   bool restarted = call_enter(tracee, info);
   if (!backend_is_the_programs(tracee, info->nr)) return go_on(tracee, 0);
   if (affinity_is_asked(info->arch, info->nr)) affinity_release(tracer);
@@ -146,8 +148,15 @@ static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *t
     }
   }
   affinity_note_stop(tracer, tracee);
+  if (printer_entry(tracer, tracee)) {
+    apply_entry(tracer, tracee, true);
+    return go_on(tracee, 0);
+  }
   report(tracer, tracee, STOP_SYSCALL_ENTRY);
-  if (restarted) stop->flags |= STOP_FLAG_RESTARTED;
+  if (restarted) {
+    stop->flags |= STOP_FLAG_RESTARTED;
+    stop->message = before;
+  }
   return stop;
 }
 
@@ -171,8 +180,10 @@ static const struct tracer_stop *left(struct tracer *tracer, struct tracee *trac
   restore_call(tracee);
   if (call_is_restart(stop->result) && !tracee->skipped) call_note_interruption(tracee);
   if (phase != PHASE_WANT_EXIT || tracee->muted) return go_on(tracee, 0);
+  if (tracee->printing && printer_exit(tracer, tracee)) return go_on(tracee, 0);
   uint32_t arch = stop->arch;
   report(tracer, tracee, STOP_SYSCALL_EXIT);
+  tracee->printing = false;
   stop->arch = arch;
   return stop;
 }

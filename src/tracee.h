@@ -76,6 +76,7 @@ struct tracee {
   bool skipped;       /* the number is -1; `forced_result` is what the program gets */
   bool force_at_exit; /* ...and must be written at the exit stop */
   int64_t forced_result;
+  bool printing; /* the printer has begun the call's line */
   bool notified; /* held by a notification, not by a stop: notified.c */
   uint64_t notification;
   bool interrupted; /* a trapped call was broken off by a signal: it may come again as a restart... */

@@ -122,7 +122,8 @@ void tracees_begin_stop(struct tracer *tracer, struct tracee *tracee) {
   stop->pid = tracee->process->pid;
   stop->signal = 0;
   stop->flags = (tracee->is_thread ? STOP_FLAG_THREAD : 0) | (tracee->is_root ? STOP_FLAG_ROOT : 0) |
-                (tracee->tree && tracee->tree->attached ? STOP_FLAG_ATTACHED : 0);
+                (tracee->tree && tracee->tree->attached ? STOP_FLAG_ATTACHED : 0) |
+                (tracee->printing ? STOP_FLAG_PRINTING : 0);
 }
 
 struct tracee *tracer_find_tid(struct tracer *tracer, pid_t tid) {

@@ -15,6 +15,7 @@
 #include "affinity.h"
 #include "backend_ptrace.h"
 #include "launch.h"
+#include "printer.h"
 #include "notified.h"
 #include "syscall_info.h"
 #include "tracee.h"
@@ -169,6 +170,7 @@ static const struct tracer_stop *interruption(struct tracer *tracer) {
 
 const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
   uint64_t deadline = timeout > 0 ? tracer_now() + (uint64_t)timeout : 0;
+  bool served = false;
   tracees_free_finished(tracer);
   for (;;) {
     if (watched_look(tracer)) return note(tracer, STOP_READY, 0);
@@ -178,7 +180,9 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
       const struct tracer_stop *stop = backend_dispatch(tracer, status);
       if (stop) return stop;
       tracees_free_finished(tracer);
+      served = true;
     }
+    if (printer_is_full(tracer)) return note(tracer, STOP_PRINTED, 0);
     if (caught_signal) return interruption(tracer);
 
     int64_t left = timeout;
@@ -186,6 +190,8 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
       uint64_t now = tracer_now();
       left = now < deadline ? (int64_t)(deadline - now) : 0;
     }
+    /* The printer, or muted tracees, could go on for ever. */
+    if (left == 0 && served) return note(tracer, STOP_NONE, 0);
     /* Our host program may have children of its own, for whom wait4 would wait as well. */
     if (tracer->alive == 0 && waiting_wait(tracer, 0, &notified) <= 0) return note(tracer, STOP_DONE, 0);
     if (tracer->pending_count) continue;
@@ -354,6 +360,7 @@ void tracer_close(struct tracer *tracer) {
     if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
   tracees_free_tables(tracer);
   watched_free(tracer);
+  printer_free(tracer->printer);
   free(tracer);
 }
 

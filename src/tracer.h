@@ -18,6 +18,7 @@
 
 struct tracee;
 struct waiting;
+struct printer;
 
 /* One spawned or attached program and all its descendants. */
 struct tree {
@@ -85,6 +86,7 @@ struct tracer {
   struct affinity affinity;
   struct watched watched;
   struct waiting *waiting;          /* waiting.c: NULL while there is no listener */
+  struct printer *printer;          /* printer.c: NULL unless calls are printed here */
   bool silent_ends;                 /* some process may end without SIGCHLD */
   bool signal_changed[NSIG];        /* dispositions that we changed... */
   struct sigaction inherited[NSIG]; /* ...and what they were: launched programs get them back */

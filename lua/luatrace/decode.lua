@@ -167,6 +167,10 @@ local function text_plan(row)
   return plan
 end
 
+--- How a row's text is made, argument by argument; nil when it has a text of its own.
+---@return { late: integer?, varies: boolean? }|nil
+function M.text_plan(row) return not row.text and text_plan(row) or nil end
+
 --- The place of the first argument that is known only when the call has returned; from it on, strace waits too.
 local function first_late(call, plan)
   if not plan.varies then return plan.late or #plan + 1 end

@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 2
+local ABI = 3
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -55,6 +55,7 @@ M.kind = {
   EXIT = C.STOP_EXIT,
   SUPERSEDED = C.STOP_SUPERSEDED,
   READY = C.STOP_READY,
+  PRINTED = C.STOP_PRINTED,
 }
 
 M.flag = {
@@ -63,6 +64,7 @@ M.flag = {
   RESTARTED = C.STOP_FLAG_RESTARTED,
   ATTACHED = C.STOP_FLAG_ATTACHED,
   ROOT = C.STOP_FLAG_ROOT,
+  PRINTING = C.STOP_FLAG_PRINTING,
   NOTIFY = C.STOP_FLAG_NOTIFY,
 }
 
@@ -373,6 +375,37 @@ function Tracer:read_ranges(tracee, ranges)
     local got = tonumber(boxes[i - 1].result)
     ranges[i].bytes = got >= 0 and ffi.string(boxes[i - 1].to, got) or nil
   end
+end
+
+--- Calls that have a program are printed by the core: see output/printed.lua.
+---@return any struct print_output
+function Tracer:print_start(show_tid, column)
+  local output = C.tracer_print_start(self.pointer, show_tid and 1 or 0, column)
+  if output == nil then error("out of memory") end
+  return output
+end
+
+local NO_ARGUMENT = C.PRINT_NO_ARGUMENT
+
+---@param nr integer
+---@param program table name, result, late, and a list of ops: the fields of struct print_op, kinds by name
+function Tracer:print_program(nr, program)
+  local ops, box = ffi.new("struct print_op[?]", #program + 1), ffi.new("struct print_program")
+  for i = 1, #program do
+    local op, to = program[i], ops[i - 1]
+    to.before, to.kind, to.argument = op.before, C["PRINT_" .. op.kind], op.argument
+    to.when, to.when_set = op.when or NO_ARGUMENT, op.when_set or 0
+    to.length, to.of_result, to.set, to.limit = op.length or 0, op.of_result and 1 or 0, op.set or 0, op.limit or 0
+  end
+  box.name, box.ops, box.count, box.late, box.result = program.name, ops, #program, program.late,
+    C["PRINT_" .. program.result]
+  return checked(C.tracer_print_program(self.pointer, nr, box))
+end
+
+--- Makes a text known to the core's printer.
+---@param key string bytes
+function Tracer:print_text(set, key, text)
+  return checked(C.tracer_print_text(self.pointer, set, key, #key, text, #text))
 end
 
 local MAX_FRAMES = 256

@@ -1,5 +1,5 @@
---- The shape of a row, checked when the row is first asked for (a spec asks for all): a mistake in a table is found with
--- its name, not in what it prints.
+--- The shape of a row, checked when the row is first asked for (a spec asks for all): a mistake in a table is found
+-- with its name, not in what it prints.
 --
 -- HOW TO ADD A CALL. Put a row into the room of lua/luatrace/syscalls that fits (a new room is named in
 -- syscalls/init.lua). All the rest follows from it: text, JSON, fields for scripts, assignment, footprint, classes.
@@ -10,6 +10,7 @@
 --   - `returns`: the type of the result: t.i32 for 0, t.fd for a descriptor, t.count for a number of bytes, ...
 --   - the arguments, at most six, in the order of the registers, named as in the manual page: { name, type }
 --     when = fn(call)   the argument counts only if this holds (open's mode): otherwise it is not printed, not in JSON
+--     decided_by = "flags"  what `when` looks at, if that is one argument: then the core can print the call by itself
 --     label = "flags"   printed before it, as in clone(child_stack=NULL, flags=...)
 --   - `order`: names of the arguments in the order of the text, where that is not the registers'
 --   - `comment = fn(call, result)`: what is printed behind the result in brackets, or nil
@@ -78,7 +79,11 @@ function M.check(name, row)
       end
     end
     if argument_type.at_entry then row.remembers = true end
-    row[i] = { name = argument[1], type = argument_type, when = argument.when, label = argument.label }
+    if argument.decided_by and not index[argument.decided_by] then
+      fail(name, ("%s: there is no argument %s"):format(argument[1], argument.decided_by))
+    end
+    row[i] = { name = argument[1], type = argument_type, when = argument.when, label = argument.label,
+      decided_by = argument.decided_by }
   end
   if row.order then
     if #row.order ~= #row then fail(name, "`order` must name every argument") end

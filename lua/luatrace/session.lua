@@ -13,6 +13,7 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
+local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local plan = require "luatrace.plan"
@@ -50,6 +51,15 @@ local Calls = { __index = function() return { count = 0, errors = 0 } end }
 ---@field timeout number? seconds
 ---@field tracer luatrace.Tracer? one that others use too: only what belongs to this session's tree is touched
 
+--- Does no script look on?
+local function nothing_registered(registry)
+  if #registry.on > 0 or registry.runs_itself or next(registry.rules or {}) then return false end
+  for _, handlers in pairs(registry.at) do
+    if #handlers > 0 then return false end
+  end
+  return true
+end
+
 ---@param options luatrace.SessionOptions
 ---@return luatrace.Session
 function M.new(options)
@@ -82,6 +92,10 @@ function M.new(options)
   self.plan = plan.build(registry, self.observers, options)
   self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
   self.wanted = self.plan.wanted
+  local only = #self.observers == 1 and not options.tracer and nothing_registered(registry) and self.observers[1]
+  if only and only.let_core_print then
+    self.core_prints = only:let_core_print(self.tracer, self.text_options)
+  end
   return self
 end
 
@@ -312,7 +326,9 @@ stops[kind.ENTRY] = function(self, stop)
   if entry.changes_fds then rawset(call, "changes_fds", true) end
   self.threads[stop.tracee] = call
   -- A restart goes on with what this thread did before.
-  if call.restarted then rawset(call, "resumes", thread.last_name) end
+  if call.restarted then
+    rawset(call, "resumes", self.core_prints and decode.row(arch.name, tonumber(stop.message)).name or thread.last_name)
+  end
   thread.last_name = entry.row.name
   self:count_call(call)
   local guard = entry.guard and entry.guard.run
@@ -320,8 +336,21 @@ stops[kind.ENTRY] = function(self, stop)
   return self:advance(call)
 end
 
+--- A call whose entry the core has printed by itself, and hands over.
+function Session:printed_call(stop)
+  if band(stop.flags, flag.PRINTING) == 0 then return nil end
+  local entry = self.wanted:find(engine.arch[stop.arch].name, tonumber(stop.nr))
+  local call = event.new(self, stop, entry.row, self.tree:thread(stop.tracee))
+  rawset(call, "observers", entry.observers)
+  return call
+end
+
+stops[kind.PRINTED] = function(self)
+  for i = 1, #self.observers do self.observers[i]:take_printed() end
+end
+
 stops[kind.EXIT_CALL] = function(self, stop)
-  local call = self.threads[stop.tracee]
+  local call = self.threads[stop.tracee] or self:printed_call(stop)
   if not call then return self.tracer:resume(tonumber(stop.id), false) end
   rawset(call, "id", tonumber(stop.id))
   rawset(call, "stop", stop)
@@ -456,7 +485,7 @@ end
 
 stops[kind.EXIT] = function(self, stop)
   local thread = self.tree:thread(stop.tracee)
-  local call = self:abandon(stop.tracee)
+  local call = self:abandon(stop.tracee) or self:printed_call(stop)
   for i = 1, #self.observers do self.observers[i]:exit_process(stop, thread, told(call, self.observers[i])) end
   local process = self.tree:exit(stop.tracee, stop.status, tonumber(stop.time))
   if stop.pid == self.root_pid and stop.tid == stop.pid then
@@ -468,7 +497,7 @@ end
 
 stops[kind.SUPERSEDED] = function(self, stop)
   local thread = self.tree:thread(stop.tracee)
-  local call = self:abandon(stop.tracee)
+  local call = self:abandon(stop.tracee) or self:printed_call(stop)
   for i = 1, #self.observers do self.observers[i]:superseded(stop, thread, told(call, self.observers[i])) end
   self.tree:superseded(stop.tracee, tonumber(stop.message))
 end

@@ -13,6 +13,7 @@
 --   early(out, call, value)     of a late type: what is printed at entry already
 --   at_entry(call, value)       what must be remembered at entry because the kernel overwrites it
 --   siblings                    names of the arguments or fields it looks up; schema.lua checks that they exist
+--   shape, own_text             its kind, and that kind's text: output/printed.lua asks whether it still is its text
 --   role                        "fd" or "path": what classes and rules look for
 --
 -- What a pointer points to (a pointee: bytes, a struct, an array, M.custom) has instead of load and read:

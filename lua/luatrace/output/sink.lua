@@ -68,20 +68,28 @@ function Sink:flush(out)
   end
 end
 
---- A line begins at this place of the buffer.
-function Sink:begin(out)
-  self.line_start, self.line_written = #out, 0
+--- A line begins at this place of the buffer, or has begun so many bytes before.
+function Sink:begin(out, before)
+  self.line_start, self.line_written = #out - (before or 0), 0
 end
 
 --- How far the current line has come.
 function Sink:column(out) return #out - self.line_start + self.line_written end
 
---- The begun line may be long in coming: where people look on, they see it.
-function Sink:partial(out)
-  if not self.at_once then return end
+local function flush_begun(self, out)
   self.line_written = self.line_written + #out - self.line_start
   self.line_start = 0
   self:flush(out)
+end
+
+--- The begun line may be long in coming: where people look on, they see it.
+function Sink:partial(out)
+  if self.at_once then flush_begun(self, out) end
+end
+
+--- Many lines have come at once, the last one perhaps without its end.
+function Sink:many(out)
+  if #out > BLOCK then flush_begun(self, out) end
 end
 
 --- A line has ended.

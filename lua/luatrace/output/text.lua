@@ -18,6 +18,7 @@ local pids = require "luatrace.pids"
 local quote = require "luatrace.quote"
 local sink = require "luatrace.output.sink"
 local siginfo = require "luatrace.structs.siginfo"
+local writing = require("luatrace.style").now
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
 
@@ -62,7 +63,44 @@ function M.open(options)
   self.staged = options.style.status ~= nil or options.separate or options.sink ~= nil
   self.draft = buffer.new()
   self.numbers = {}
+  -- The tracee whose line has no end yet: 0 for none.
+  self.printed = { open = 0 }
   return self
+end
+
+--- Styles under which a line is what the core's printer prints.
+local printable = { column = true, pid = true, quiet = true, signals = true }
+local printable_options = { string_limit = true }
+
+--- When nobody else looks at the calls: those that are simple are printed by the core (printed.lua).
+---@param tracer luatrace.Tracer
+---@param text_options table
+---@return boolean|nil does it?
+function Text:let_core_print(tracer, text_options)
+  if self.staged or self.sink.at_once or writing.strings ~= "none" or writing.constants ~= "abbrev" then return end
+  for key in pairs(self.style) do
+    if not printable[key] then return end
+  end
+  for key in pairs(text_options) do
+    if not printable_options[key] then return end
+  end
+  local pid = self.style.pid
+  if pid ~= "always" and pid ~= "never" then return end
+  self.core = require("luatrace.output.printed").start(tracer, { show_tid = pid == "always", column = self.column,
+    limit = text_options.string_limit or 32 })
+  self.printed = self.core and self.core.output or self.printed
+  return self.core ~= nil
+end
+
+--- What the core has printed stands before what comes now.
+function Text:take_printed()
+  local printed, out = self.printed, self.out
+  if not self.core or printed.length == 0 then return end
+  local length = tonumber(printed.length)
+  out:putcdata(printed.bytes, length)
+  self.sink:begin(out, length - tonumber(printed.line))
+  printed.line, printed.length = printed.line - length, 0
+  self.sink:many(out)
 end
 
 -- --- the beginning of a line ----------------------------------------------------------------------------------------
@@ -93,13 +131,12 @@ end
 
 --- Ends whatever line is open, and begins one for this thread.
 function Text:leader(tid, time)
-  local open = self.open_call
-  local out = self.out
-  if open then
+  self:take_printed()
+  local out, printed = self.out, self.printed
+  if printed.open ~= 0 then
     out:put(" <unfinished ...>\n")
     self.sink:ended(out)
-    self.open_call = nil
-    rawset(open, "unfinished", true)
+    printed.open = 0
   end
   self.sink:select(tid, out)
   self.sink:begin(out)
@@ -181,11 +218,12 @@ function Text:entry(call, want_exit)
   end
   self:begin(call)
   if want_exit then
-    self.open_call = call
+    self.printed.open = call.tracee
     self.sink:partial(self.out)
-    return
+  else
+    self:finish_line(call)
   end
-  self:finish_line(call)
+  if self.core then self.core:learn(call) end
 end
 
 function Text:finish_line(call)
@@ -234,13 +272,21 @@ function Text:exit(call)
     self.out:put(rawget(call, "entry_text"))
     return self:finish_line(call)
   end
-  if self.open_call == call then
-    self.open_call = nil
-  else
-    self:leader(call.thread.tid, call.left or call.entered)
-    self.out:put("<... ", call.row.name, " resumed>")
-  end
+  self:resume_line(call, call.thread.tid, call.left or call.entered)
   self:finish_line(call)
+  if self.core then self.core:learn(call) end
+end
+
+--- Goes on with the line that the call's entry began, or with a new one. Returns whether it was the same.
+function Text:resume_line(call, tid, time)
+  if self.printed.open == call.tracee then
+    self:take_printed()
+    self.printed.open = 0
+    return true
+  end
+  self:leader(tid, time)
+  self.out:put("<... ", call.row.name, " resumed>")
+  return false
 end
 
 --- -k: one line a frame, as strace has them.
@@ -323,21 +369,19 @@ function Text.exec() end
 function Text:cut_short(call, tid, time)
   if not call or rawget(call, "untold") then return end
   if rawget(call, "undecided") and not rawget(call, "selected") then return end
+  local same_line = true
   if rawget(call, "entry_text") then
     local status = self.style.status
     if status and not (status.unfinished or status.unavailable) then return end
     if self.style.number then self.numbers[tid] = call.row.nr end
     self:leader(tid, time)
     self.out:put(rawget(call, "entry_text") or "")
-  elseif self.open_call == call then
-    self.open_call = nil
   else
-    self:leader(tid, time)
-    self.out:put("<... ", call.row.name, " resumed>")
+    same_line = self:resume_line(call, tid, time)
   end
   local out = self.out
   -- exit and exit_group were never meant to return; of any other call it is said that it did not.
-  if not rawget(call, "unfinished") and not call.row.name:find("^exit") then out:put(" <unfinished ...>") end
+  if same_line and not call.row.name:find("^exit") then out:put(" <unfinished ...>") end
   out:put(") ")
   local length = self.sink:column(out)
   if length < self.column then out:put((" "):rep(self.column - length)) end
@@ -372,7 +416,8 @@ function Text:superseded(stop, thread, call)
 end
 
 function Text:finish()
-  if self.open_call then self.out:put(" <unfinished ...>\n") end
+  self:take_printed()
+  if self.printed.open ~= 0 then self.out:put(" <unfinished ...>\n") end
   self.sink:close(self.out)
   self.failed = self.failed or self.sink.failed
 end

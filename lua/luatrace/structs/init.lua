@@ -6,6 +6,7 @@
 --   t.hidden(type)                  padding, or what nobody wants to see
 --   brief = { name = true | fn }    the fields that are printed before ", ..."
 --   shown = { "name", ... }         the order of the text, where it is not that of the memory
+--   plain = true                    its text depends on its bytes alone (output/printed.lua)
 --   sized_by = "size", smallest =   the argument that says how much of it the caller knows, at least so many bytes
 --
 -- To add one: a table here (or a file of its own beside this one), named as the kernel names it.
@@ -158,7 +159,7 @@ local function rlim(out, call, value)
   out:put(style.constant(t.decimal(value), name))
 end
 local rlimit_value = setmetatable({ text = rlim }, { __index = t.u64 })
-M.rlimit64 = t.struct { { "rlim_cur", rlimit_value }, { "rlim_max", rlimit_value } }
+M.rlimit64 = t.struct { plain = true, { "rlim_cur", rlimit_value }, { "rlim_max", rlimit_value } }
 M.rlimit = t.struct { { "rlim_cur", setmetatable({ text = rlim }, { __index = t.ulong }) },
   { "rlim_max", setmetatable({ text = rlim }, { __index = t.ulong }) } }
 
@@ -244,6 +245,7 @@ M.clone_args = t.struct {
 
 local sigset8 = t.inline_sigset
 M.sigaction = t.struct {
+  plain = true,
   { "sa_handler", t.enum_address("sig_handler") }, { "sa_flags", t.flags("sa_flags", { of = t.ulong }) },
   { "sa_restorer", t.address }, { "sa_mask", sigset8 },
   text = function(out, call, value)

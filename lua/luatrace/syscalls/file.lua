@@ -32,9 +32,10 @@ local times = t.ptr_in(t.array(structs.timespec_utime, 2))
 local function at(name) return t.flags(name, { comment = "AT_???" }) end
 
 return {
-  open = { returns = t.fd, { "pathname", path }, { "flags", open_flags }, { "mode", t.mode, when = creates_by(2) } },
+  open = { returns = t.fd, { "pathname", path }, { "flags", open_flags },
+    { "mode", t.mode, when = creates_by(2), decided_by = "flags" } },
   openat = { returns = t.fd, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "flags", open_flags },
-    { "mode", t.mode, when = creates_by(3) } },
+    { "mode", t.mode, when = creates_by(3), decided_by = "flags" } },
   openat2 = { returns = t.fd, { "dirfd", dirfd }, { "pathname", path_at "dirfd" },
     { "how", t.ptr_in(structs.open_how) }, { "size", t.size } },
   creat = { returns = t.fd, { "pathname", path }, { "mode", t.mode } },

@@ -40,6 +40,7 @@ local function make_enum(self, name, options)
   end
   function self.read(_, value) return names().by_value[value] or value end
   self.plain = self.read
+  self.shape, self.own_text = "named", self.text
   function self.encode(_, value, what)
     if type(value) ~= "string" then return number_of(what, value, "a name or a number") end
     return names().by_name[value] or takes(what, ("a name such as %q"):format(set[1][1]), value)
@@ -216,6 +217,7 @@ local function make_flags(self, name, options)
     return table.concat(parts, "|")
   end
   function self.text(out, _, value) out:put(self.written(value)) end
+  self.shape, self.own_text = "named", self.text
   function self.read(_, value) return setmetatable({ value = value, type = self }, Flags) end
   function self.plain(_, value)
     if value == 0 and not enum_set then return M.empty_list end

@@ -26,6 +26,7 @@ local function make_pointer(self, direction, inner)
   self.load, self.size, self.direction, self.inner, self.role = load_u64, "long", direction, inner, inner.role
   self.at_entry, self.siblings, self.path_limit = inner.at_entry, siblings_of { inner }, inner.path_limit
   self.late = direction ~= IN
+  self.shape = "pointer"
   function self.read(call, address, scope)
     if address == 0 then return M.NULL end
     if not fetchable(call, direction) then
@@ -50,6 +51,7 @@ local function make_pointer(self, direction, inner)
     if value == nil then return out:put(hex(address)) end
     return inner.text(out, call, value, scope)
   end
+  self.own_text = self.text
   function self.plain(call, address, scope)
     if address == 0 then return nil end
     if not is_there(call, direction) then return hex(address) end
@@ -159,6 +161,7 @@ local function make_bytes(self, length, valid, style)
   end
   local put = style == "hex" and quote.put_hex or quote.put
   function self.text(out, call, bytes) put(out, bytes, shown(call)) end
+  self.shape, self.own_text, self.length, self.valid, self.style = "bytes", self.text, length, valid, style
   function self.plain(_, bytes) return bytes end
   function self.extents(call, address, scope, add)
     local n = size(call, scope)
@@ -192,6 +195,7 @@ local function make_string(self, limit_of, fields)
   end
   function self.value(_, string) return string.bytes end
   function self.text(out, call, string) quote.put_string(out, string.bytes, limit_of(call), string.truncated) end
+  self.shape, self.own_text, self.limit_of = "string", self.text, limit_of
   function self.plain(_, string) return string.bytes end
   function self.extents(call, address, _, add)
     local bytes = call.memory:cstring(address, PATH_MAX)

@@ -67,7 +67,7 @@ end
 
 local function make_struct(self, definition)
   local layouts = {}
-  self.definition = definition
+  self.definition, self.shape = definition, "struct"
   local by_name, types_of_fields = {}, {}
   for i, field in ipairs(definition) do
     by_name[field[1]] = field

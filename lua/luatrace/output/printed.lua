@@ -1,0 +1,198 @@
+--- Rows as programs for the core's printer (src/printer.c): simple calls are printed without waking Lua.
+--
+-- A program says how each argument looks: a number, a string, bytes, or a text that depends on nothing but the value
+-- (flags, names, modes, small structs). The core knows no names: it has the texts that it was told here, after Lua has
+-- printed the first call with that value. What it cannot print it hands over, at the entry or at the exit. So every
+-- text is made in one place, from the row's types; a row that is not simple has no program and is Lua's each time.
+--
+--   local printed = require("luatrace.output.printed").start(tracer, { show_tid = true, column = 40, limit = 32 })
+--   printed:learn(call)          -- after Lua has printed a part of the call
+--   printed.output               -- struct print_output: what has been printed
+
+local ffi = require "ffi"
+local buffer = require "string.buffer"
+local decode = require "luatrace.decode"
+local structs = require "luatrace.structs"
+local types = require "luatrace.types"
+
+local M = {}
+
+---@class luatrace.Printed
+local Printed = {}
+Printed.__index = Printed
+
+local CALLS, MAX_CONTENT, STAT, STAT_MODE = 512, 64, 144, 24
+local ERRORS = 0
+--- So many bytes of strings the core shows at the most.
+local MAX_LIMIT = 4096
+
+---@param tracer luatrace.Tracer
+---@param options { show_tid: boolean, column: integer, limit: integer } limit: bytes of strings that are shown
+---@return luatrace.Printed|nil
+function M.start(tracer, options)
+  if options.limit > MAX_LIMIT then return nil end
+  local output = tracer:print_start(options.show_tid, options.column)
+  return setmetatable({ tracer = tracer, output = output, limit = options.limit, programs = {}, sets = {},
+    set_count = ERRORS, told = { [ERRORS] = {} }, text = buffer.new() }, Printed)
+end
+
+-- --- from a row to a program ----------------------------------------------------------------------------------------
+
+--- Texts that depend on the value alone, of types that are no sets of names.
+local plain_texts = { [types.mode.text] = true, [types.file_mode.text] = true, [types.signal.text] = true,
+  [types.dirfd.text] = true, [types.uid.text] = true }
+
+--- Numbers that the core prints by itself: by how they are loaded and printed.
+local load = types.load
+local numbers = {
+  [types.i64.text] = { [load.i32] = "I32", [load.u32] = "U32", [load.i64] = "I64", [load.u64] = "U64" },
+  [types.long_unsigned.text] = { [load.i64] = "U64" },
+  [types.xlong.text] = { [load.u64] = "HEX" },
+  [types.address.text] = { [load.u64] = "ADDRESS" },
+  [types.fd.text] = { [load.i32] = "I32" },
+}
+
+local function number_kind(argument_type)
+  local by_load = numbers[argument_type.text]
+  return by_load and by_load[argument_type.load]
+end
+
+--- Texts of one type, or of one condition, are a set.
+function Printed:set_of(key)
+  local set = self.sets[key]
+  if not set then
+    set = self.set_count + 1
+    self.sets[key], self.set_count = set, set
+    self.told[set] = {}
+  end
+  return set
+end
+
+--- Is the type's text that of its kind, and not another one put over it?
+local function is_own(argument_type, shape)
+  return argument_type.shape == shape and argument_type.own_text == argument_type.text
+end
+
+function Printed:pointer_op(row, argument_type)
+  local inner = argument_type.inner
+  local of_result = argument_type.direction == "out"
+  if argument_type.direction == "inout" or inner.text_failed then return nil end
+  if inner == structs.stat then
+    return of_result and { kind = "STAT", set = self:set_of(types.file_mode), type = types.file_mode, of_result = true }
+  elseif inner == types.dirents then
+    return of_result and { kind = "DIRENTS", of_result = true }
+  elseif is_own(inner, "string") and not of_result then
+    local limit = inner.limit_of { text_options = { string_limit = self.limit } }
+    return limit <= MAX_LIMIT and { kind = "STRING", limit = limit }
+  elseif is_own(inner, "bytes") and type(inner.length) == "string" and not inner.style then
+    -- What was asked for at entry, or what has been returned of it.
+    if (inner.valid or false) ~= (of_result and "ret" or false) then return nil end
+    return { kind = "BYTES", length = row.index[inner.length] - 1, limit = self.limit, of_result = of_result }
+  elseif inner.shape == "struct" and inner.definition.plain then
+    local size = inner.size { bits = 64, pointer_size = 8 }
+    return size <= MAX_CONTENT and { kind = "CONTENT", length = size, set = self:set_of(inner), type = inner,
+      of_result = of_result }
+  end
+end
+
+function Printed:op(row, argument)
+  local argument_type = argument.type
+  local kind = number_kind(argument_type)
+  if kind then return { kind = kind } end
+  if is_own(argument_type, "named") or plain_texts[argument_type.text] then
+    local wide = argument_type.load ~= load.i32 and argument_type.load ~= load.u32
+    return { kind = wide and "TEXT64" or "TEXT32", set = self:set_of(argument_type), type = argument_type }
+  end
+  return is_own(argument_type, "pointer") and self:pointer_op(row, argument_type) or nil
+end
+
+--- The program of a row; nil for what is not simple.
+function Printed:compile(row)
+  local plan = decode.text_plan(row)
+  local result = number_kind(row.returns)
+  if not plan or plan.varies or row.remembers or row.comment or not result or #plan > 6 then return nil end
+  local program = { name = row.name, result = result, late = (plan.late or #plan + 1) - 1 }
+  for place = 1, #plan do
+    local argument = row[plan[place].i]
+    local op = not argument.label and not plan[place].type.early and self:op(row, argument)
+    if not op then return nil end
+    op.argument = plan[place].i - 1
+    op.before = place > 1 and place ~= plan.late and ", " or ""
+    if argument.when then
+      if not argument.decided_by then return nil end
+      op.when, op.used = row.index[argument.decided_by] - 1, argument.when
+      op.when_set = self:set_of(argument.when)
+    end
+    program[place] = op
+  end
+  return program
+end
+
+-- --- what the core is told ------------------------------------------------------------------------------------------
+
+local number_box = ffi.new("int64_t[1]")
+
+--- A register as the core's key: all 64 bits.
+local function key_of(value)
+  number_box[0] = type(value) == "number" and value or ffi.cast("int64_t", value)
+  return ffi.string(number_box, 8)
+end
+
+function Printed:tell(set, key, put)
+  local told = self.told[set]
+  if told[key] then return end
+  told[key] = true
+  local text = self.text:reset()
+  put(text)
+  self.tracer:print_text(set, key, text:tostring())
+end
+
+--- Whatever is known of the call at this phase and depends on values alone.
+function Printed:tell_op(call, op)
+  local raw = call.raw
+  local value = raw[op.argument + 1]
+  if op.used then
+    self:tell(op.when_set, key_of(raw[op.when + 1]), function(text) text:put(op.used(call) and "yes" or "") end)
+    if not op.used(call) then return end
+  end
+  local argument_type = op.type
+  if not argument_type then return end
+  if op.kind == "TEXT32" or op.kind == "TEXT64" then
+    local key = key_of(op.kind == "TEXT32" and load.u32(nil, value) or value)
+    return self:tell(op.set, key, function(text) argument_type.text(text, call, argument_type.load(call, value)) end)
+  end
+  if value == 0 or op.of_result and (call.phase ~= "exit" or call.failed) then return end
+  local size = op.kind == "STAT" and STAT or op.length
+  local bytes = call.memory:read(value, size)
+  if not bytes or #bytes < size then return end
+  if op.kind == "STAT" then
+    local mode = ffi.cast("const uint32_t *", ffi.cast("const char *", bytes) + STAT_MODE)[0]
+    return self:tell(op.set, key_of(mode), function(text) argument_type.text(text, call, mode) end)
+  end
+  self:tell(op.set, bytes, function(text) argument_type.text(text, call, argument_type.fetch(call, value)) end)
+end
+
+--- After Lua has printed the entry or the exit of a call: the next one like it is the core's.
+---@param call luatrace.Call
+function Printed:learn(call)
+  local row = call.row
+  local nr = row.nr
+  local program = self.programs[nr]
+  if program == false then return end
+  if not program then
+    program = call.arch.bits == 64 and nr < CALLS and self:compile(row) or false
+    self.programs[nr] = program
+    if not program then return end
+    self.tracer:print_program(nr, program)
+  end
+  local from, to = 1, program.late
+  if call.phase == "exit" then
+    from, to = program.late + 1, #program
+    if call.failed then
+      self:tell(ERRORS, key_of(call.raw_ret), function(text) decode.text_result(call, text) end)
+    end
+  end
+  for i = from, to do self:tell_op(call, program[i]) end
+end
+
+return M
