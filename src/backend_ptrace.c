@@ -227,6 +227,10 @@ static const struct tracer_stop *birth_note(struct tracer *tracer, struct tracee
   return child->muted ? NULL : &tracer->note;
 }
 
+const struct tracer_stop *backend_birth(struct tracer *tracer, struct tracee *tracee) {
+  return birth_note(tracer, tracee, NULL, tracee->is_thread ? CLONE_THREAD | CLONE_VM | CLONE_FILES | CLONE_FS : 0);
+}
+
 /* The flags of the clone that `parent` is in, from its registers: no memory needed but for clone3. */
 static uint64_t clone_flags_of(const struct tracee *parent, int event) {
   struct user_regs_struct regs;
@@ -477,7 +481,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
   if (!tracee->parked && !tracee->born) {
     /* A root, or adopted: its birth is reported first, then this status. */
     tracees_push_front(tracer, status);
-    return birth_note(tracer, tracee, NULL, tracee->is_thread ? CLONE_THREAD | CLONE_VM | CLONE_FILES | CLONE_FS : 0);
+    return backend_birth(tracer, tracee);
   }
   if (!alive) return died(tracer, tracee, status.status);
   bool first = tracee->state == TRACEE_NEW;

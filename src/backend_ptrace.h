@@ -12,6 +12,8 @@ unsigned long backend_options(const struct tree *tree);
 const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_status status);
 /* Is the call `nr` the program's? Before its own execve luatrace's launching code runs in the tracee. */
 bool backend_is_the_programs(struct tracee *tracee, uint64_t nr);
+/* The birth of a tracee whose parent's event told of none: a root, or one adopted. NULL when nobody is to know. */
+const struct tracer_stop *backend_birth(struct tracer *tracer, struct tracee *tracee);
 /* Lets a held tracee go on; applies what was rewritten. */
 int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal);
 int backend_inject(struct tracee *tracee, uint64_t nr, const uint64_t args[6]);

@@ -8,7 +8,7 @@
 
 #include "affinity.h"
 #include "backend_notify.h"
-#include "backend_ptrace.h" /* backend_is_the_programs */
+#include "backend_ptrace.h"
 #include "call.h"
 #include "tracees.h"
 #include "waiting.h"
@@ -60,7 +60,9 @@ const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *t
   tracees_begin_stop(tracer, tracee);
   tracee->held = tracee->stop.kind = STOP_SYSCALL_ENTRY;
   tracee->stop.flags |= STOP_FLAG_NOTIFY | (restarted ? STOP_FLAG_RESTARTED : 0);
-  return &tracee->stop;
+  if (tracee->born) return &tracee->stop;
+  tracer->after_birth = tracee->stop.id;
+  return backend_birth(tracer, tracee);
 }
 
 int notified_answer(struct tracee *tracee, bool want_exit) {

@@ -176,6 +176,9 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
     if (watched_look(tracer)) return note(tracer, STOP_READY, 0);
     struct tree *notified;
     struct wait_status status;
+    const struct tracee *born = tracer->after_birth ? tracer_find_stop(tracer, tracer->after_birth) : NULL;
+    tracer->after_birth = 0;
+    if (born) return &born->stop;
     while (tracees_next_status(tracer, &status)) {
       const struct tracer_stop *stop = backend_dispatch(tracer, status);
       if (stop) return stop;

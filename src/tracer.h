@@ -79,6 +79,7 @@ struct tracer {
 
   struct wait_status *pending; /* drained but not yet dispatched: a ring */
   uint32_t pending_head, pending_count, pending_size;
+  uint64_t after_birth;    /* a stop that is reported next: its tracee's birth had to come first */
   struct tracee *finished; /* reported as gone: freed by the next tracer_next */
 
   struct tracer_stop note; /* stops that belong to no tracee, and births */
