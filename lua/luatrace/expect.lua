@@ -7,7 +7,7 @@
 --   atomic_write "/tmp/x/settings"
 --
 -- In busted, inside of luatrace.run{ script = function(t) t.never("connect") end }, or about a recorded run:
--- run:expect("write", { path = "*.log" }):at_least(2):check(). One file of luatrace/expect each; the name is the verb's.
+-- run:expect("write", { path = "*.log" }):at_least(2):check(). One file of luatrace/expect each, named as the verb.
 
 local expectation_module = require "luatrace.expect.expectation"
 
@@ -229,8 +229,8 @@ end
 function M.about(run, verb, ...)
   local expectation = new(verb, ...)
   if expectation.live then
-    expectation:misuse(("%s looks at the program while it runs: state it in the run's script, as t.%s(...)"):format(verb,
-      verb))
+    expectation:misuse(("%s looks at the program while it runs: state it in the run's script, as t.%s(...)"):format(
+      verb, verb))
   end
   return setmetatable({ expectation = expectation, run = run }, recorded_meta)
 end

@@ -160,7 +160,7 @@ end
 
 local function whole(list, what)
   if list.dropped > 0 then
-    misuse(("%s: %d calls were not kept (record = { calls = ..., max = N } keeps more; run.calls.NAME.count counts all)")
+    misuse(("%s: %d calls were not kept (record = { max = N } keeps more; run.calls.NAME.count counts all)")
       :format(what, list.dropped))
   end
 end
@@ -391,7 +391,8 @@ function Recorder:entry(call, want_exit)
   record.text = draft(self, call, "entry")
   if self.stack or told then
     local stack_of = self.stack == true or told and self.stack ~= false
-    if stack_of then record.frames = call:stack() end
+    -- Before its first exec the program is still luatrace.
+    if stack_of and rawget(record.process, "exe") then record.frames = call:stack() end
   end
   rawset(call, "record", record)
   if recorded then keep(self, record) end

@@ -73,6 +73,24 @@ function M.names_of(pattern, expectation)
   return recorded_calls.names(pattern)
 end
 
+--- Options that the property has not are a mistake in the test.
+---@param options table|nil
+---@param known table<string, any>
+function Expectation:check_fields(options, known)
+  if options == nil then return end
+  local list = {}
+  for name in pairs(known) do list[#list + 1] = name end
+  table.sort(list)
+  if type(options) ~= "table" then
+    self:misuse(("%s takes a table with %s, not a %s"):format(self.verb, table.concat(list, ", "), type(options)))
+  end
+  for name in pairs(options) do
+    if not known[name] then
+      self:misuse(("%s has no option %s: it takes %s"):format(self.verb, tostring(name), table.concat(list, ", ")))
+    end
+  end
+end
+
 --- A where-table as a function of a recorded call.
 function Expectation:matcher(where)
   local matches, message = where_module.compile(where)
