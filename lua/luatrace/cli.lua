@@ -306,6 +306,7 @@ function M.main(argv)
   local seed_given = parsed.seed
   parsed.seed = parsed.seed or sys.random_seed()
 
+  if parsed.update_golden then require("luatrace.expect.golden").update = true end
   local registry, script_message, kind_of_failure = load_script(parsed, job)
   if not registry and kind_of_failure == "EXPECT" then
     io.stderr:write(script_message, "\n")

@@ -36,6 +36,12 @@ function M.trace(command, define, options)
   error(message, 0)
 end
 
+--- Golden traces: `golden.update = true` writes them anew.
+M.golden = setmetatable({}, {
+  __index = function(_, key) return require("luatrace.expect.golden")[key] end,
+  __newindex = function(_, key, value) require("luatrace.expect.golden")[key] = value end,
+})
+
 M.features = engine.features
 
 return M

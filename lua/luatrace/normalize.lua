@@ -401,6 +401,9 @@ function Normal:text(stream, text)
     if known then return known end
     local stem, ending = word:match("^(.-)(%.%l%l?%l?)$")
     if stem and self.temporary[stem] then return self.temporary[stem] .. ending end
+    -- First without an ending: letters of the random part could be taken for one.
+    local whole, last = word:match("^(.*)(%w%w%w%w%w%w)$")
+    if last and self.temporary[last] then return whole .. self.temporary[last] end
     local head, tail, rest = word:match("^(.-)(%w%w%w%w%w%w)(%.?%l?%l?%l?)$")
     if tail and self.temporary[tail] then return head .. self.temporary[tail] .. rest end
   end) end

@@ -448,7 +448,13 @@ function Recorder:exit_process(stop, thread, call)
 end
 
 function Recorder:superseded(_, _, call) self:cut_short(call) end
-function Recorder.signal() end
+
+function Recorder:signal(stop, signal)
+  for _, listener in ipairs(self.listeners) do
+    if listener.signal then listener:signal(stop, signal) end
+  end
+end
+
 function Recorder.group() end
 
 --- The list is whole now.

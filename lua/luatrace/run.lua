@@ -222,6 +222,7 @@ function M.start(options)
     stack = settings.stack, processes = recorded_processes.new() }
   expect.listen(recorder, registry.expectations or {})
   recorder.calls = expect.patterns(recorder, pattern)
+  recorder.wants_exit = recorder.calls ~= nil
 
   local cmd = type(options.cmd) == "string" and { "sh", "-c", options.cmd } or options.cmd
   local file = sys.find_in_path(cmd[1])

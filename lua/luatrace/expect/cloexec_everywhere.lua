@@ -1,7 +1,8 @@
 --- cloexec_everywhere{ allow = { "/dev/log" }, strict = true }: every descriptor above 2 is closed by an exec.
 --
 -- By the flag of the call that makes it (O_CLOEXEC, SOCK_CLOEXEC, ...), or by fcntl(F_SETFD) or ioctl(FIOCLEX) before
--- the process executes anything; strict: by the flag alone, since a thread may fork between the two calls.
+-- the process executes anything; strict: by the flag alone, since a thread may fork between the two calls. allow: globs
+-- of files, "pipe*" or "socket*" for what has no name.
 
 local bit = require "bit"
 local where_module = require "luatrace.expect.where"
@@ -54,7 +55,7 @@ local function is_allowed(self, path)
 end
 
 local function made(self, record, num)
-  if type(num) ~= "number" or num <= 2 or is_allowed(self, record.path) then return end
+  if type(num) ~= "number" or num <= 2 or is_allowed(self, record.path or record.name .. ":") then return end
   local of_process = self.open[record.process.number] or {}
   self.open[record.process.number] = of_process
   local entry = { record, note = ("descriptor %d has no close-on-exec flag"):format(num) }

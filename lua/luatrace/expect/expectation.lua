@@ -43,7 +43,8 @@ function M.caller()
     local info = debug.getinfo(level, "Sl")
     if not info then return "?", 1 end
     if info.what ~= "C" and info.source:sub(1, #own_sources) ~= own_sources then
-      return ("%s:%d"):format(info.short_src, info.currentline), level - 1
+      local file = info.source:match("^@(.*)$") or info.short_src
+      return ("%s:%d"):format(file, info.currentline), level - 1
     end
     level = level + 1
   end

@@ -1,8 +1,8 @@
 --- no_ignored_errors(calls): a program whose write, sync, rename or close failed does not go on and exit with 0.
 --
--- What only asks for another try (EINTR, EAGAIN) or for another way (EXDEV of a rename, EINVAL of copy_file_range) is no
--- failure, nor is the close of a number that is not open. A write that succeeds at last is forgiven; an fsync is not:
--- after a failed one the kernel may have dropped the data, and the next one says nothing of it.
+-- What only asks for another try (EINTR, EAGAIN) or for another way (EXDEV of a rename, EINVAL of copy_file_range) is
+-- no failure, nor is the close of a number that is not open. A write that succeeds at last is forgiven; an fsync is
+-- not: after a failed one the kernel may have dropped the data, and the next one says nothing of it.
 
 local M = {}
 

@@ -7,24 +7,21 @@
 
 local fd_table = require "luatrace.fd_table"
 local files_module = require "luatrace.expect.files"
+local libraries = require "luatrace.expect.libraries"
 local sys = require "luatrace.sys"
 local where_module = require "luatrace.expect.where"
 
 local M = {}
 
-local libraries = { "/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib",
-  "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld.so.nohwcap", "/usr/share/locale", "/etc/localtime",
-  "/usr/share/zoneinfo" }
-
-local changing = "?creat,?mkdir,?mkdirat,?rmdir,?rename,?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat,?unlink," ..
-  "?unlinkat,?chmod,?fchmodat,?fchmodat2,?chown,?lchown,?fchownat,?truncate,?mknod,?mknodat,?utime,?utimes,?utimensat," ..
-  "?futimesat,?setxattr,?lsetxattr,?removexattr,?lremovexattr"
+local changing = "?creat,?mkdir,?mkdirat,?rmdir,?rename,?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat," ..
+  "?unlink,?unlinkat,?chmod,?fchmodat,?fchmodat2,?chown,?lchown,?fchownat,?truncate,?mknod,?mknodat,?utime,?utimes," ..
+  "?utimensat,?futimesat,?setxattr,?lsetxattr,?removexattr,?lremovexattr"
 
 local function path_tests(self, list)
   local tests = {}
   local function add(path)
     if path == "%libraries" then
-      for _, each in ipairs(libraries) do add(each) end
+      tests[#tests + 1] = libraries.has
       return
     end
     if type(path) ~= "string" then self:misuse(("only_paths takes paths, not a %s"):format(type(path))) end
