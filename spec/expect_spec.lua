@@ -241,8 +241,8 @@ describe("expectations", function()
       assert.equal("", compared("save s"))
       local text = compared("save sw")
       assert.matches('test.lua:1: golden%("some.trace", .*%): the run is not that of', text)
-      assert.matches('\n     write%(fd3, "new\\n", 4%) = 4\n    %+write%(fd3, "more\\n",
-        5%) = 5\n     close%(fd3%) = 0\n',
+      assert.matches('\n     write%(fd3, "new\\n", 4%) = 4\n' ..
+        '    %+write%(fd3, "more\\n", 5%) = 5\n     close%(fd3%) = 0\n',
         text)
     end)
 
@@ -319,8 +319,8 @@ end)
     it("end luatrace with 123 and a report", function()
       local result = script 'atomic_write "file"\nnever "connect"'
       assert.equal(123, result.status)
-      assert.matches('^%(%-%-lua%):1: atomic_write%("file"%): the directory .*\n    rename%("file.new",
-        "file"%) = 0  ' ..
+      assert.matches('^%(%-%-lua%):1: atomic_write%("file"%): the directory .*\n    rename%(' ..
+        '"file.new", "file"%) = 0  ' ..
         "%[promises, pid %d+%]\n        at save%+.*\nluatrace: 1 of 2 expectations failed\n$", result.stderr)
       assert.equal(0, script('never "connect"').status)
       assert.equal(3, script('never "connect"', { "sh", "-c", "exit 3" }).status)

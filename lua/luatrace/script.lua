@@ -105,7 +105,8 @@ end
 --- Names that a script may never use, and what makes them.
 local lazy = {}
 for _, name in ipairs { "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks",
-  "no_bad_pointers", "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network", "golden" } do
+  "no_bad_pointers", "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network",
+  "golden" } do
   lazy[name] = function(registry, verb) return require("luatrace.expect").global(registry, verb) end
 end
 for _, name in ipairs { "run", "start", "together" } do
