@@ -83,8 +83,6 @@ enum trap_mechanism {
   MECHANISM_STOP    /* a ptrace stop at entry; at exit when tracer_resume asks for it */
 };
 
-enum trap_notify { NOTIFY_UNBROKEN = 1 /* signals never break off the call itself (signal(7)) */ };
-
 /* Comparison of one call argument, all 64 bits, unsigned unless it says signed. */
 enum trap_test_op {
   TRAP_TEST_EQ = 0, /* (arg & mask) == value */
@@ -110,7 +108,7 @@ struct trap_entry {
   uint32_t arch; /* AUDIT_ARCH_* */
   uint32_t nr;
   uint32_t mechanism;
-  uint32_t data;       /* MECHANISM_ERRNO: the errno; MECHANISM_NOTIFY: enum trap_notify */
+  uint32_t data;       /* MECHANISM_ERRNO: the errno */
   uint32_t test_first; /* its tests: a run in the plan's test array */
   uint32_t test_count;
 };

@@ -133,6 +133,7 @@ static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *t
   struct tracer_stop *stop = &tracee->stop;
   uint64_t before = stop->nr;
   bool restarted = call_enter(tracee, info);
+  call_send_put_off(tracee);
   if (!backend_is_the_programs(tracee, info->nr)) return go_on(tracee, 0);
   if (affinity_is_asked(info->arch, info->nr)) affinity_release(tracer);
   if (tracee->muted) return go_on(tracee, 0);
@@ -371,6 +372,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
     return reported ? &tracee->stop : NULL;
   }
   process_reset(tracee->process);
+  call_send_put_off(tracee);
   remote_syscall_abandon(tracee);
   tracee->changed_args = 0;
   tracee->changed_nr = false;
@@ -393,7 +395,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
 /* --- stops: signals -------------------------------------------------------------------------------------------- */
 
 static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
-  call_look_at_signal(tracer, tracee);
+  if (call_look_at_signal(tracer, tracee, signal)) return go_on(tracee, 0);
   if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
   report(tracer, tracee, STOP_SIGNAL);
   tracee->stop.signal = signal;

@@ -1,7 +1,11 @@
 #include "call.h"
 
 #include <linux/audit.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "trap_plan.h"
 
@@ -50,28 +54,71 @@ bool call_enter(struct tracee *tracee, const struct syscall_info *info) {
   return restarted;
 }
 
-/* Was the call broken off while it waited for us to receive its notification? One that we let go on is told from the
- * next one like it, in a loop, only where the call itself is never broken off. */
-static bool was_unreceived(const struct tracee *tracee, const struct syscall_info *info) {
-  int verdict = trap_plan_verdict(tracee->tree->plan, info->arch, info->nr, info->args);
-  if ((verdict & 0xff) != MECHANISM_NOTIFY) return false;
-  if (verdict >> 8 & NOTIFY_UNBROKEN) return true;
+/* --- signals and notifications ---------------------------------------------------------------------------------- */
+
+/* Is it, by all that registers tell, the call that we have let go on last? */
+static bool is_last_call(const struct tracee *tracee, uint32_t arch, uint64_t nr, const uint64_t args[6],
+                         tracee_addr ip) {
   const struct tracer_stop *stop = &tracee->stop;
-  return tracee->phase != PHASE_ENTERED || info->arch != stop->arch || info->nr != tracee->original_nr ||
-         info->ip != stop->ip || memcmp(info->args, tracee->original_args, sizeof info->args) != 0;
+  return tracee->phase == PHASE_ENTERED && arch == stop->arch && nr == tracee->original_nr && ip == stop->ip &&
+         memcmp(args, tracee->original_args, sizeof tracee->original_args) == 0;
 }
 
-void call_look_at_signal(const struct tracer *tracer, struct tracee *tracee) {
-  bool notifies = tracee->tree->listener >= 0;
-  struct syscall_info info;
-  if (tracee->phase != PHASE_ENTERED && !notifies) return;
-  if (syscall_info_get_broken_off(tracee->tid, tracer->options.no_get_syscall_info, &info)) return;
-  if (!call_is_restart(info.result)) return;
-  if (notifies && info.result == -ERESTARTSYS && was_unreceived(tracee, &info)) {
-    syscall_info_set_result(tracee->tid, -ERESTARTNOINTR);
-    return;
+static bool is_notified_call(const struct tracee *tracee, const struct syscall_info *info) {
+  if (tracee->tree->listener < 0) return false;
+  return (trap_plan_verdict(tracee->tree->plan, info->arch, info->nr, info->args) & 0xff) == MECHANISM_NOTIFY;
+}
+
+/* Keeps the signal of this delivery-stop for later. */
+static bool put_off(struct tracee *tracee) {
+  siginfo_t *info = malloc(sizeof *info);
+  if (info && ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, info) == 0) {
+    tracee->put_off = info;
+    tracee->put_off_sent = false;
+    return true;
   }
-  if (tracee->phase != PHASE_ENTERED || info.nr != tracee->original_nr) return;
+  free(info);
+  return false;
+}
+
+void call_send_put_off(struct tracee *tracee) {
+  if (!tracee->put_off || tracee->put_off_sent) return;
+  tracee->put_off_sent = true;
+  syscall(SYS_tgkill, tracee->process->pid, tracee->tid, tracee->put_off->si_signo);
+}
+
+/* The signal that was put off is here again: as it was the first time. */
+static void deliver_put_off(struct tracee *tracee) {
+  ptrace(PTRACE_SETSIGINFO, tracee->tid, NULL, tracee->put_off);
+  free(tracee->put_off);
+  tracee->put_off = NULL;
+}
+
+bool call_look_at_signal(const struct tracer *tracer, struct tracee *tracee, int signal) {
+  bool is_back = tracee->put_off && tracee->put_off_sent && tracee->put_off->si_signo == signal;
+  if (is_back) deliver_put_off(tracee);
+  struct syscall_info info;
+  if (tracee->phase != PHASE_ENTERED && tracee->tree->listener < 0) return false;
+  if (syscall_info_get_broken_off(tracee->tid, tracer->options.no_get_syscall_info, &info)) return false;
+  if (!call_is_restart(info.result)) return false;
+  if (info.result == -ERESTARTSYS && !is_back && is_notified_call(tracee, &info)) {
+    bool waits = is_last_call(tracee, info.arch, info.nr, info.args, info.ip) && !tracee->put_off && put_off(tracee);
+    syscall_info_set_result(tracee->tid, -ERESTARTNOINTR);
+    return waits;
+  }
+  if (tracee->put_off && !tracee->put_off_sent) return false; /* one signal more: the call will come again anyway */
+  if (tracee->phase != PHASE_ENTERED || info.nr != tracee->original_nr) return false;
   tracee->stop.sp = info.sp; /* a notification does not tell it */
   call_note_interruption(tracee);
+  return false;
+}
+
+bool call_comes_again(struct tracee *tracee, const struct notification *n) {
+  uint64_t made = n->id - tracee->notification, received = ++tracee->tree->received - tracee->received;
+  bool again = tracee->put_off && !tracee->put_off_sent && made == received &&
+               is_last_call(tracee, n->arch, n->nr, n->args, n->ip);
+  tracee->notification = n->id;
+  tracee->received = tracee->tree->received;
+  call_send_put_off(tracee);
+  return again;
 }

@@ -43,7 +43,8 @@ const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *t
     return NULL;
   }
   struct tracee *tracee = tracer_find_tid(tracer, n.tid);
-  if (!tracee || passes(tracee, &n)) {
+  if (!tracee) tree->received++;
+  if (!tracee || call_comes_again(tracee, &n) || passes(tracee, &n)) {
     notify_continue(tree->listener, n.id);
     return NULL;
   }
@@ -56,7 +57,6 @@ const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *t
 
   tracee_set_state(tracee, TRACEE_STOPPED);
   tracee->notified = true;
-  tracee->notification = n.id;
   tracees_begin_stop(tracer, tracee);
   tracee->held = tracee->stop.kind = STOP_SYSCALL_ENTRY;
   tracee->stop.flags |= STOP_FLAG_NOTIFY | (restarted ? STOP_FLAG_RESTARTED : 0);

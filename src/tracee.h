@@ -76,9 +76,12 @@ struct tracee {
   bool skipped;       /* the number is -1; `forced_result` is what the program gets */
   bool force_at_exit; /* ...and must be written at the exit stop */
   int64_t forced_result;
-  bool printing; /* the printer has begun the call's line */
-  bool notified; /* held by a notification, not by a stop: notified.c */
-  uint64_t notification;
+  bool printing;         /* the printer has begun the call's line */
+  bool notified;         /* held by a notification, not by a stop: notified.c */
+  uint64_t notification; /* the last one's id, which counts all that the tree's filter makes... */
+  uint64_t received;     /* ...and the place of that among those that we have received */
+  siginfo_t *put_off;    /* a signal that comes when the call does: call.c */
+  bool put_off_sent;
   bool interrupted; /* a trapped call was broken off by a signal: it may come again as a restart... */
   struct {
     uint32_t arch;

@@ -88,6 +88,8 @@ void tracees_bury(struct tracer *tracer, struct tracee *tracee) {
   if (tracee->state == TRACEE_DEAD) return;
   tracee_set_state(tracee, TRACEE_DEAD);
   remote_syscall_abandon(tracee);
+  free(tracee->put_off);
+  tracee->put_off = NULL;
   unlink_tid(tracer, tracee);
   tracer->slots[tracee->slot] = NULL;
   tracer->slots_used--;

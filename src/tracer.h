@@ -31,6 +31,7 @@ struct tree {
   uint32_t alive;               /* tracees alive */
   struct trap_plan *plan;       /* borrowed */
   int listener;                 /* -1: none */
+  uint64_t received;            /* notifications */
   struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
 };
 

@@ -71,8 +71,6 @@ M.flag = {
 M.want = { START = C.WANT_START, SIGNALS = C.WANT_SIGNALS }
 M.mechanism = { allow = C.MECHANISM_ALLOW, errno = C.MECHANISM_ERRNO, notify = C.MECHANISM_NOTIFY,
   stop = C.MECHANISM_STOP }
---- What a notified call may say of itself, as `data` of Plan:add.
-M.NOTIFY_UNBROKEN = C.NOTIFY_UNBROKEN
 M.mode = { seccomp = C.TRAP_SECCOMP, ptrace = C.TRAP_PTRACE }
 
 --- AUDIT_ARCH_* values of a stop, and the names that the tables use.
@@ -128,7 +126,7 @@ local entry_box = ffi.new("struct trap_entry")
 ---@param arch integer AUDIT_ARCH_*
 ---@param nr integer
 ---@param mechanism integer one of M.mechanism
----@param data integer|nil the errno of mechanism errno; M.NOTIFY_UNBROKEN
+---@param data integer|nil the errno of mechanism errno
 ---@param tests table|nil list of { arg = 0..5, op = "eq|ne|lt|le|gt|ge", value =, mask =, signed =, bits = }
 ---@return true|nil, string|nil, string|nil
 function Plan:add(arch, nr, mechanism, data, tests)

@@ -13,32 +13,9 @@
 --   local list, forced_by = mechanism.choose(entry, { answer = true, notify = true })
 --   list[1]                           -- { mechanism = "notify", tests = ... }: tried in this order
 
-local constants = require "luatrace.constants"
 local engine = require "luatrace.engine"
 
 local M = {}
-
---- Calls that a signal may break off (signal(7), "Interruption of system calls"), so that they end with EINTR or are
--- run again: see src/call.h for what becomes of the others. Those of i386's multiplexers are among them.
-M.interruptible = {}
-for name in ([[
-  accept accept4 add_key clock_nanosleep clock_nanosleep_time64 close connect copy_file_range creat epoll_pwait
-  epoll_pwait2 epoll_wait fallocate fcntl fcntl64 fdatasync flock fsync futex futex_time64 futex_wait futex_waitv
-  getrandom io_getevents io_pgetevents io_pgetevents_time64 io_uring_enter ioctl ipc keyctl mq_timedreceive
-  mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 msgrcv msgsnd msync nanosleep open openat openat2 pause poll
-  ppoll ppoll_time64 pread64 preadv preadv2 pselect6 pselect6_time64 pwrite64 pwritev pwritev2 read readahead readv
-  recv recvfrom recvmmsg recvmmsg_time64 recvmsg request_key rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
-  select semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto sigsuspend socketcall
-  splice sync_file_range tee userfaultfd vmsplice wait4 waitid waitpid write writev]]):gmatch("%S+") do
-  M.interruptible[name] = true
-end
-
---- The `data` of a notified call for the engine's plan.
----@param arch string
----@param nr integer
-function M.notify_data(arch, nr)
-  return M.interruptible[constants.numbers[arch].by_value[nr]] and 0 or engine.NOTIFY_UNBROKEN
-end
 
 --- Why notifications cannot serve a run; nil when they can, as far as can be told without trying.
 ---@param options table of a session: trap, features, engine_options

@@ -323,9 +323,8 @@ end
 
 function Plan:add(arch, nr, entry)
   for _, item in ipairs(entry.mechanisms) do
-    local data = item.data or 0
-    if item.mechanism == "notify" then data = mechanism.notify_data(arch.name, nr) end
-    local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], data, item.tests)
+    local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], item.data or 0,
+      item.tests)
     if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
   end
 end
