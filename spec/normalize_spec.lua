@@ -25,7 +25,7 @@ describe("--normalize", function()
     support.clean()
   end)
 
-  for _, format in ipairs { "text", "json" } do
+  for _, format in ipairs { "text", "json", "human" } do
     it("gives the same " .. format .. " for two runs of a program with threads and children", function()
       local crowd = support.tracee "crowd"
       local first, result = trace({ crowd }, { "--format=" .. format })

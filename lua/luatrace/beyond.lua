@@ -9,18 +9,41 @@ local colour = require "luatrace.output.colour"
 
 local M = {}
 
+--- Options of lines of calls, which sentences have not.
+local for_text = { { "pointer", "-i" }, { "number_shown", "-n" }, { "column", "-a" }, { "argument_names", "-N" },
+  { "strings_hex", "-x" } }
+
+local function refuse_human(parsed, q)
+  for _, pair in ipairs(for_text) do
+    if parsed[pair[1]] then return pair[2] .. " is for --format=text: sentences have no such thing" end
+  end
+  for _, keyword in ipairs { "raw", "read", "write" } do
+    if q[keyword] then return ("-e %s= is for --format=text"):format(keyword) end
+  end
+  if parsed.group_by and (parsed.stack or parsed.stamps or parsed.relative or parsed.duration or parsed.separate) then
+    return "--group-by says equal things once: -k, -t, -r, -T and -ff cannot be used with it"
+  end
+end
+
 --- Options that mean nothing together; a message that says what to leave out.
 ---@param parsed table luatrace.options
+---@param q table luatrace.qualifiers
 ---@return string|nil message
-function M.refuse(parsed)
+function M.refuse(parsed, q)
   if parsed.normalize then
-    if parsed.stamps or parsed.relative or parsed.duration then
+    if parsed.stamps or parsed.stamps_long or parsed.relative or parsed.relative_long or parsed.duration or
+      parsed.duration_long then
       return "--normalize leaves times out: it cannot be used with -t, -r or -T"
     end
     if parsed.summary_only or parsed.summary or parsed.tree then
       return "--normalize is for lines: it cannot be used with -c, -C or --tree"
     end
+    if parsed.group_by then
+      return "--normalize keeps each thread's lines in their order: it cannot be used with --group-by"
+    end
   end
+  if parsed.group_by and parsed.format ~= "human" then return "--group-by needs --format=human" end
+  if parsed.format == "human" then return refuse_human(parsed, q) end
 end
 
 --- What the outputs of this run share.
@@ -28,7 +51,7 @@ end
 ---@param calls string|nil what -e trace= names
 ---@return table|nil extras, string? message
 function M.extras(parsed, calls)
-  local extras = {}
+  local extras = { observers = {} }
   if parsed.format ~= "json" then
     local palette = colour.choose(parsed.color, parsed.output)
     extras.palette, extras.width = palette, colour.width(parsed.output)
@@ -40,14 +63,26 @@ function M.extras(parsed, calls)
       paint = extras.paint, separate = parsed.separate, prefixed = parsed.format ~= "json" }, normal)
     if not target then return nil, message end
     extras.normal, extras.sink, parsed.normal = normal, target, normal
+    extras.observers[1] = normal
   end
+  if parsed.mark then table.insert(extras.observers, require("luatrace.danger").observer()) end
   return extras
+end
+
+--- The output of lines: text, or sentences.
+---@param options table text.open's
+function M.open_lines(parsed, extras, options)
+  if parsed.format ~= "human" then return require("luatrace.output.text").open(options) end
+  options.group_by, options.mark, options.palette, options.normal = parsed.group_by, parsed.mark, extras.palette,
+    extras.normal
+  return require("luatrace.output.human").open(options)
 end
 
 --- With --normalize: no ids before the lines, no talk of children, no SIGCHLD.
 ---@param style luatrace.TextStyle
 ---@param extras table
-function M.style(style, extras)
+function M.style(style, extras, human)
+  if human then style.quiet.attach = true end
   if not extras.normal then return end
   style.pid = "never"
   style.quiet.attach = true

@@ -68,7 +68,7 @@ function Normal:root(key)
   local stream = new_stream()
   self.roots[#self.roots + 1] = stream
   stream.name = "P" .. #self.roots
-  stream.fds, stream.used = {}, {}
+  stream.fds, stream.used, stream.heaps = {}, {}, {}
   if key then self.by_key[key] = stream end
   return stream
 end
@@ -92,6 +92,7 @@ function Normal:birth(stop, thread)
     local shares = is_thread or bit.band(tonumber(stop.message), CLONE_FILES) ~= 0
     stream.fds = shares and parent.fds or copy(parent.fds)
     stream.used = is_thread and {} or copy(parent.used)
+    stream.heaps = is_thread and parent.heaps or copy(parent.heaps)
   else
     stream = self:root()
   end
@@ -234,26 +235,38 @@ local function note_temporary(self, stream, call)
 end
 
 --- glibc's malloc wants heaps of threads aligned to 64 MiB: it maps twice as much and gives back what is too much, or
--- asks for a hinted address first. How many calls that takes follows from where the kernel puts things: the heaps are
--- told by the mprotect that makes them usable.
+-- asks for a hinted address first; and a thread takes over the heap of one that has ended. How many calls that takes
+-- follows from where the kernel puts things and from who came first, so calls that make or grow such heaps are untold.
 local HEAP, PROT_NONE, MAP_NORESERVE = 64 * 1024 * 1024, 0, 0x4000
 
 local function is_heap_making(stream, name, raw)
   if name == "mmap" then
-    local is_heap = (raw[2] == HEAP or raw[2] == 2 * HEAP) and raw[3] == PROT_NONE and
+    stream.makes_heap = (raw[2] == HEAP or raw[2] == 2 * HEAP) and raw[3] == PROT_NONE and
       bit.band(tonumber(raw[4]), MAP_NORESERVE) ~= 0
-    stream.makes_heap = is_heap
-    return is_heap
-  elseif name == "munmap" and stream.heap then
-    return raw[1] >= stream.heap and raw[1] < stream.heap + 2 * HEAP and raw[2] <= HEAP
+    return stream.makes_heap
+  end
+  local fresh = stream.fresh_heap
+  if name == "munmap" and fresh and raw[1] >= fresh.base and raw[1] < fresh.base + fresh.size then return true end
+  for _, heap in ipairs(stream.heaps) do
+    if raw[1] >= heap and raw[1] < heap + HEAP then return true end
   end
 end
 
+--- A heap has been mapped: its aligned part stays, what is around it is given back next.
+local function note_heap(stream, raw, base)
+  stream.fresh_heap = { base = base, size = raw[2] }
+  local aligned = math.ceil(base / HEAP) * HEAP
+  if raw[2] == 2 * HEAP or aligned == base then table.insert(stream.heaps, aligned) end
+end
+
+local heap_calls = { mmap = true, munmap = true, mprotect = true, madvise = true }
 local makers = { open = true, openat = true, mkdir = true, mkdirat = true }
 
 function Normal:entry(call)
   local stream, name = self:stream(call.thread), call.row.name
   if chance[name] and not self.asked[name] then rawset(call, "untold", true) end
+  -- A signal may come in between.
+  if name ~= "munmap" and name ~= "rt_sigreturn" and not rawget(call, "untold") then stream.fresh_heap = nil end
   if name == "rt_sigreturn" then
     local handlers = stream.handlers
     if handlers and table.remove(handlers) == "SIGCHLD" then rawset(call, "untold", true) end
@@ -269,7 +282,7 @@ function Normal:entry(call)
     end
   elseif makers[name] then
     note_temporary(self, stream, call)
-  elseif (name == "mmap" or name == "munmap") and is_heap_making(stream, name, call.raw) then
+  elseif heap_calls[name] and is_heap_making(stream, name, call.raw) then
     rawset(call, "untold", true)
   end
 end
@@ -283,7 +296,7 @@ function Normal:exit(call)
   local row, stream = call.row, self:stream(call.thread)
   local effect = effects[row.name]
   if effect then return effect(stream, call) end
-  if row.name == "mmap" and stream.makes_heap then stream.heap = call.raw_ret end
+  if row.name == "mmap" and stream.makes_heap then note_heap(stream, call.raw, call.raw_ret) end
   local returns = row.returns
   if returns.chosen then returns = returns.chosen(call) end
   if returns.role == "fd" then opened(stream, call.raw_ret) end
@@ -310,7 +323,7 @@ function Normal:exec(stop, process)
   -- An exec by another thread goes on under the leader's name.
   local stream = self.by_tid[process.pid] or self.streams[stop.tracee]
   self.streams[stop.tracee] = stream
-  stream.handlers = nil
+  stream.handlers, stream.heaps = nil, {}
   local open = {}
   for _, name in ipairs(sys.list_dir(("/proc/%d/fd"):format(process.pid)) or {}) do open[tonumber(name)] = true end
   -- A table that was shared is its own from now on.
@@ -424,6 +437,9 @@ function Normal:text(stream, text)
   end)
   text = text:gsub("htons%((%d+)%)", function(number)
     if tonumber(number) >= 32768 then return ("htons(%s)"):format(numbered(stream, "port", number)) end
+  end)
+  text = text:gsub(" port (%d+)", function(number)
+    if tonumber(number) >= 32768 then return " " .. numbered(stream, "port", number) end
   end)
   text = text:gsub("(%a+:%[)(%d+)%]", function(kind, inode) return kind .. numbered(stream, "inode", inode) .. "]" end)
   text = text:gsub("/proc/(%d+)", function(number)

@@ -89,8 +89,12 @@ for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbos
   row { long = keyword, value = "SET", field = "expressions", kind = "list", as = keyword .. "=",
     help = "the same as -e " .. keyword .. "=SET" }
 end
-row { long = "format", value = "FORMAT", field = "format", kind = "value", check = one_of("text", "json"),
-  help = "text (default), or json: one object a line" }
+row { long = "format", value = "FORMAT", field = "format", kind = "value", check = one_of("text", "json", "human"),
+  help = "text (default), json: one object a line, or human: sentences" }
+row { long = "group-by", value = "WHAT", field = "group_by", kind = "value", check = one_of("file", "process"),
+  help = "with --format=human: at the end, what happened to each file, or what each process did" }
+row { long = "mark", value = "WHAT", field = "mark", kind = "value", check = one_of("danger"),
+  help = "danger: mark calls that touch security, and say why (text, human and json)" }
 row { long = "tree", field = "tree", kind = "flag",
   help = "no lines, but who executed what, how each process ended and how long it took" }
 row { long = "color", value = "WHEN", field = "color", kind = "value", check = one_of("auto", "always", "never"),

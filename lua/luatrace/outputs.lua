@@ -11,7 +11,7 @@ local writing = require "luatrace.style"
 local M = {}
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "format", "normalize", "tree", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "normalize", "mark", "tree", "output", "summary", "summary_only", "paths" }
 
 --- What the decoder looks at: call.text_options.
 function M.text_options(parsed)
@@ -59,7 +59,7 @@ function M.choose(parsed, has_script, has_trace_rules)
   for key in pairs(q) do wanted = wanted or key ~= "injections" end
   if not wanted then return {} end
   if has_trace_rules and not q.trace then q.trace = "none" end
-  message = beyond.refuse(parsed)
+  message = beyond.refuse(parsed, q)
   if message then return nil, message end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
   if parsed.separate and not parsed.output then
@@ -71,7 +71,7 @@ function M.choose(parsed, has_script, has_trace_rules)
   writing.set(looks.writing)
   local extras, trouble = beyond.extras(parsed, q.trace)
   if not extras then return nil, trouble end
-  local outputs = { extras.normal }
+  local outputs = extras.observers
   if parsed.tree then
     local output, why = require("luatrace.output.tree").open { path = parsed.output, append = parsed.append,
       palette = extras.palette, width = extras.width }
@@ -85,13 +85,12 @@ function M.choose(parsed, has_script, has_trace_rules)
     if not output then return nil, why end
     outputs[#outputs + 1] = output
   elseif not parsed.summary_only then
-    local text = require "luatrace.output.text"
     local style = looks.style
-    beyond.style(style, extras)
+    beyond.style(style, extras, parsed.format == "human")
     style.only = only_of(parsed, q, style)
-    local output, why = text.open { path = parsed.output, separate = parsed.separate, append = parsed.append,
-      calls = q.trace, style = style, name = parsed.called_as, sink = extras.sink,
-      paint = extras.paint }
+    local output, why = beyond.open_lines(parsed, extras, { path = parsed.output, separate = parsed.separate,
+      append = parsed.append, calls = q.trace, style = style, name = parsed.called_as, sink = extras.sink,
+      paint = extras.paint })
     if not output then return nil, why end
     outputs[#outputs + 1] = output
   end

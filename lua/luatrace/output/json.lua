@@ -206,8 +206,9 @@ function Json:exit(call)
   if rawget(call, "left") and not self.normal then
     out:put((',"duration":%.9f'):format((call.left - call.entered) / 1e9))
   end
-  if call.restarted then out:put(',"restarted":true') end
+  if call.restarted and not self.normal then out:put(',"restarted":true') end
   if rawget(call, "tampered") then out:put(',"injected":true') end
+  if rawget(call, "danger") then out:put(',"danger":"', call.danger, '"') end
   if self.stack and call.phase == "exit" then self:put_stack(call) end
   out:put("}\n")
   self.sink:ended(out)

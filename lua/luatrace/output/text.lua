@@ -250,6 +250,7 @@ function Text:finish_line(call)
     local took = call.left - call.entered
     out:put((" <%d"):format(math.floor(took / 1e9)), fraction(took % 1e9, style.duration), ">")
   end
+  if rawget(call, "danger") then out:put(" /* danger: ", call.danger, " */") end
   out:put("\n")
   if style.stack and call.phase == "exit" then self:put_stack(call) end
   if style.dump_read or style.dump_write then self:put_dump(call) end
@@ -414,6 +415,10 @@ function Text:superseded(stop, thread, call)
   self.sink:ended(self.out)
   self.alive = self.alive - 1
 end
+
+--- What other formats for people stand on: human.lua.
+Text.is_hidden, Text.wants_status = is_hidden, wanted_status
+M.class = Text
 
 function Text:finish()
   self:take_printed()

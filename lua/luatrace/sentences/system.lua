@@ -1,0 +1,28 @@
+--- Sentences of calls on the system as a whole; the grammar is in sentences.lua.
+
+return { category = "system", rows = {
+  uname = "(ask|asked) which system this is", sysinfo = "(ask|asked) how the system is doing",
+  getrandom = "(get|got) [{ret:size} of ]random bytes",
+  syslog = "(read or control|read or controlled) the kernel's messages",
+  sethostname = { "(call|called) this machine {name:raw}", category = "security" },
+  setdomainname = { "(call|called) this machine's domain {name:raw}", category = "security" },
+  reboot = { "(reboot or stop|rebooted or stopped) the machine, {op:names}", category = "security" },
+  init_module = { "(load|loaded) a module into the kernel", category = "security" },
+  finit_module = { "(load|loaded) {fd} into the kernel as a module", category = "security" },
+  delete_module = { "(take|took) the module {name:raw} out of the kernel", category = "security" },
+  kexec_load = { "(load|loaded) another kernel", category = "security" },
+  kexec_file_load = { "(load|loaded) another kernel from {kernel_fd}", category = "security" },
+  bpf = { "(use|used) BPF, {cmd:names}[ -> {ret:number}]", category = "security" },
+  perf_event_open = { "(measure|measures) {pid:process}[ -> {ret}]", category = "security" },
+  iopl = { "(change|changed) its access to the machine's ports", category = "security" },
+  ioperm = { "(change|changed) its access to the machine's ports", category = "security" },
+  add_key = { "(add|added) a {type:raw} key, {description:raw}", category = "security" },
+  request_key = { "(ask|asked) for the {type:raw} key {description:raw}", category = "security" },
+  keyctl = { "(use|used) the kernel's keys, {operation:names}", category = "security" },
+  landlock_create_ruleset = { "(begin|began) rules that limit it[ -> {ret}]", category = "security" },
+  landlock_add_rule = { "(add|added) a rule that limits it", category = "security" },
+  landlock_restrict_self = { "(limit|limited) itself by its rules", category = "security" },
+  fanotify_init = { "(ask|asked) to be told of all accesses to files[ -> {ret}]", category = "security" },
+  quotactl = { "(ask|asked) for, or changed, disk quotas", category = "system" },
+  vhangup = { "(hang|hung) up the terminal", category = "security" },
+} }
