@@ -112,6 +112,14 @@ function Table:get(num)
   return fd
 end
 
+--- The same as it is now: a path may have been renamed or removed since it was remembered.
+---@param num integer
+---@return luatrace.Fd|nil
+function Table:look(num)
+  self.entries[num] = nil
+  return self:get(num)
+end
+
 --- All open descriptors, by number.
 ---@return table<integer, luatrace.Fd>
 function Table:list()

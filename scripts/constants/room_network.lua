@@ -145,6 +145,12 @@ return {
     BT_SECURITY=4 BT_DEFER_SETUP=7 BT_FLUSHABLE=8 BT_POWER=9 BT_CHANNEL_POLICY=10 BT_VOICE=11 BT_SNDMTU=12 BT_RCVMTU=13
     BT_PHY=14 BT_MODE=15 BT_PKT_STATUS=16 BT_ISO_QOS=17 BT_CODEC=19 ]] },
   { "enum", "ip_mtu_discover", "IP_PMTUDISC_", "linux/in.h", "IP_PMTUDISC_*" },
+  { "flags", "crypto_flags", "CRYPTO_ALG_", "stdint.h", "CRYPTO_ALG_KERN_DRIVER_ONLY=0x1000" },
+  { "enum", "vsock_port", "VMADDR_PORT_", "sys/socket.h linux/vm_sockets.h", "VMADDR_PORT_ANY" },
+  { "flags", "vsock_flags", "VMADDR_FLAG_", "sys/socket.h linux/vm_sockets.h", "VMADDR_FLAG_*" },
+  { "enum", "qrtr_node", "QRTR_NODE_", "linux/qrtr.h", "QRTR_NODE_BCAST" },
+  { "enum", "qrtr_port", "QRTR_PORT_", "linux/qrtr.h", "QRTR_PORT_CTRL" },
+  { "flags", "xdp_flags", "XDP_", "linux/if_xdp.h", "XDP_SHARED_UMEM XDP_COPY XDP_ZEROCOPY XDP_USE_NEED_WAKEUP" },
   { "enum", "vsock_cid", "VMADDR_CID_", "sys/socket.h linux/vm_sockets.h", "VMADDR_CID_*" },
 
   { "enum", "scm_type", "SCM_", "sys/socket.h linux/socket.h", [[

@@ -5,63 +5,18 @@
 
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
+local ip = require "luatrace.ip"
 local quote = require "luatrace.quote"
 local style = require "luatrace.style"
 local t = require "luatrace.types"
 
-local AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET = 1, 2, 10, 16, 17
+local AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 local MAX = 128
 
 local function be16(bytes, at) return bytes:byte(at) * 256 + bytes:byte(at + 1) end
 local function le32(bytes, at)
   local a, b, c, d = bytes:byte(at, at + 3)
   return a + b * 256 + c * 65536 + d * 16777216
-end
-
---- The longest run of zero groups becomes "::" (RFC 5952), as inet_ntop prints.
-local function ipv6_text(bytes)
-  local groups = {}
-  for i = 1, 16, 2 do groups[#groups + 1] = be16(bytes, i) end
-  local best, best_length, start = nil, 1, nil
-  for i = 1, 9 do
-    if groups[i] == 0 then
-      start = start or i
-    elseif start then
-      if i - start > best_length then best, best_length = start, i - start end
-      start = nil
-    end
-  end
-  if best == 1 and best_length >= 6 and (best_length == 6 or best_length == 5) or
-    (best == 1 and best_length == 5 and groups[6] == 0xffff) then
-    local prefix = groups[6] == 0xffff and "::ffff:" or "::"
-    return ("%s%d.%d.%d.%d"):format(prefix, bytes:byte(13, 16))
-  end
-  local text = ""
-  local i = 1
-  while i <= 8 do
-    if i == best then
-      text = text .. "::"
-      i = i + best_length
-    else
-      if text ~= "" and text:sub(-1) ~= ":" then text = text .. ":" end
-      text = text .. ("%x"):format(groups[i])
-      i = i + 1
-    end
-  end
-  return text
-end
-
---- The name of a network interface (of the tracer's network namespace, as strace has it).
-local function interface_name(index)
-  for line in io.lines("/proc/net/dev") do
-    local name = line:match("^%s*([^:%s]+):")
-    local file = name and io.open(("/sys/class/net/%s/ifindex"):format(name))
-    if file then
-      local number = file:read("*n")
-      file:close()
-      if number == index then return name end
-    end
-  end
 end
 
 --- Fields of each family, for scripts; text as strace prints.
@@ -103,18 +58,18 @@ families[AF_INET] = {
 families[AF_INET6] = {
   size = 24,
   fields = function(bytes)
-    return { port = be16(bytes, 3), ip = ipv6_text(bytes:sub(9, 24)), flowinfo = le32(bytes, 5),
+    return { port = be16(bytes, 3), ip = ip.v6(bytes:sub(9, 24)), flowinfo = le32(bytes, 5),
       scope_id = #bytes >= 28 and le32(bytes, 25) or 0 }
   end,
   text = function(out, bytes)
     local flow = bytes:byte(5) * 16777216 + bytes:byte(6) * 65536 + be16(bytes, 7)
     out:put((", sin6_port=htons(%d), sin6_flowinfo=htonl(%d)"):format(be16(bytes, 3), flow))
-    out:put((", inet_pton(AF_INET6, \"%s\", &sin6_addr)"):format(ipv6_text(bytes:sub(9, 24))))
+    out:put((", inet_pton(AF_INET6, \"%s\", &sin6_addr)"):format(ip.v6(bytes:sub(9, 24))))
     if #bytes < 28 then return end
     -- Only an address of a link, or a multicast one of it, has an interface there.
     local scope, first, second = le32(bytes, 25), bytes:byte(9, 10)
     local is_local = (first == 0xfe and second >= 0x80 and second < 0xc0) or (first == 0xff and second % 16 == 2)
-    local name = is_local and scope ~= 0 and interface_name(scope)
+    local name = is_local and scope ~= 0 and ip.interface_name(scope)
     out:put(", sin6_scope_id=", name and ("if_nametoindex(%s)"):format(quote.string(name)) or ("%d"):format(scope))
   end,
 }
@@ -131,15 +86,7 @@ families[AF_NETLINK] = {
   end,
 }
 
-families[AF_PACKET] = {
-  size = 12,
-  fields = function(bytes) return { protocol = be16(bytes, 3), ifindex = le32(bytes, 5) } end,
-  text = function(out, bytes)
-    local protocol = be16(bytes, 3)
-    local name = style.constant(t.hex(protocol), constants.enums.ethernet_protocol.by_value[protocol])
-    out:put((", sll_protocol=htons(%s), sll_ifindex=%d"):format(name, le32(bytes, 5)))
-  end,
-}
+for number, family in pairs(require "luatrace.structs.sockaddr_families") do families[number] = family end
 
 local function family_name(number)
   return constants.enums.socket_family.by_value[number] or ("%#x"):format(number)
@@ -189,8 +136,8 @@ local function text(out, call, bytes)
   out:put("{sa_family=", family_text(number))
   local family = families[number]
   if family and #bytes >= (family.size or 2) then
-    family.text(out, bytes)
-  else
+    family.text(out, bytes, call)
+  elseif #bytes > 2 then
     out:put(", sa_data=", quote.string(bytes:sub(3)))
   end
   out:put("}")
@@ -207,20 +154,20 @@ local function plain(_, bytes)
   return result
 end
 
-local function ipv6_bytes(ip, what)
-  local head, tail = ip:match("^(.-)::(.*)$")
+local function ipv6_bytes(address, what)
+  local head, tail = address:match("^(.-)::(.*)$")
   local function groups(part)
     local list = {}
     for group in part:gmatch("[^:]+") do
       local number = #group <= 4 and tonumber(group, 16)
-      if not number then error(("%s: %q is no IPv6 address"):format(what, ip), 0) end
+      if not number then error(("%s: %q is no IPv6 address"):format(what, address), 0) end
       list[#list + 1] = string.char(math.floor(number / 256), number % 256)
     end
     return list
   end
-  local before, after = groups(head or ip), groups(tail or "")
+  local before, after = groups(head or address), groups(tail or "")
   local missing = 8 - #before - #after
-  if missing < 0 or (not head and missing ~= 0) then error(("%s: %q is no IPv6 address"):format(what, ip), 0) end
+  if missing < 0 or (not head and missing ~= 0) then error(("%s: %q is no IPv6 address"):format(what, address), 0) end
   return table.concat(before) .. ("\0\0"):rep(missing) .. table.concat(after)
 end
 

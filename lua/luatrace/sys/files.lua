@@ -78,6 +78,8 @@ local kinds = { [0x8000] = "file", [0x4000] = "dir", [0xa000] = "symlink", [0x10
 ---@field uid integer
 ---@field gid integer
 ---@field blocks number of 512 bytes
+---@field rdev_major integer of a device
+---@field rdev_minor integer
 ---@field mtime number seconds; exact to a fifth of a microsecond
 ---@field mtime_sec number
 ---@field mtime_nsec integer
@@ -90,7 +92,8 @@ local function look(dirfd, path, flags)
   local device = ("%d:%d"):format(box.dev_major, box.dev_minor)
   local ino = tonumber(box.ino)
   return { kind = kinds[bit.band(box.mode, 0xf000)], device = device, ino = ino,
-    id = ("%s:%.0f"):format(device, ino), mode = bit.band(box.mode, 0xfff), size = tonumber(box.size),
+    id = ("%s:%.0f"):format(device, ino), mode = bit.band(box.mode, 0xfff), rdev_major = box.rdev_major,
+    rdev_minor = box.rdev_minor, size = tonumber(box.size),
     nlink = box.nlink, uid = box.uid, gid = box.gid, blocks = tonumber(box.blocks),
     mtime = tonumber(box.mtime.sec) + box.mtime.nsec / 1e9, mtime_sec = tonumber(box.mtime.sec),
     mtime_nsec = box.mtime.nsec, ctime = tonumber(box.ctime.sec) + box.ctime.nsec / 1e9 }

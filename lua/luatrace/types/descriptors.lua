@@ -31,12 +31,21 @@ M.fd_value = fd_value
 
 local AT_FDCWD = -100
 
+--- The path alone, as most want it, or what fd_details finds out.
+local function text_of(fd, decoded)
+  if decoded.socket or decoded.dev or decoded.pidfd then
+    return require("luatrace.fd_details").text(fd, decoded)
+  end
+  return quote.path(fd.path)
+end
+
 local function text_fd(out, call, value)
   local options = call.text_options
   out:put(options and options.normal and options.normal:fd(call, value) or tostring(value))
   if options and options.decode_fds and call.process then
-    local fd = call.process.fds:get(value)
-    if fd then out:put("<", quote.path(fd.path), fd.deleted and ">(deleted)" or ">") end
+    local fd = call.process.fds:look(value)
+    local text = fd and text_of(fd, options.decode_fds)
+    if text then out:put("<", text, fd.deleted and ">(deleted)" or ">") end
   end
 end
 
@@ -59,7 +68,7 @@ M.dirfd = setmetatable({ text = function(out, call, value)
   if value ~= AT_FDCWD then return text_fd(out, call, value) end
   out:put(style.constant("-100", "AT_FDCWD"))
   local options = call.text_options
-  if options and options.decode_fds and call.process and call.process.fds:cwd() then
+  if options and options.decode_fds and options.decode_fds.path and call.process and call.process.fds:cwd() then
     out:put("<", quote.path(call.process.fds:cwd()), ">")
   end
 end }, { __index = M.fd })

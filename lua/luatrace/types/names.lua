@@ -35,7 +35,9 @@ local function make_enum(self, name, options)
     if options.style == "decimal" and not known then
       out:put(decimal(value))
     else
-      out:put(style.constant(hex(number), known, options.comment or set.prefix .. "???"))
+      local comment = options.comment
+      if comment == nil then comment = set.prefix .. "???" end
+      out:put(style.constant(hex(number), known, comment or nil))
     end
   end
   function self.read(_, value) return names().by_value[value] or value end
@@ -50,7 +52,8 @@ end
 
 local no_options = {}
 
---- A value out of an enumeration; options: comment (strace's "F_???"), style "decimal" for unknown ones (no comment).
+--- A value out of an enumeration; options: comment (strace's "F_???"; false: none), style "decimal" for unknown ones
+-- (no comment).
 ---@param name string a set of luatrace.constants
 ---@param options { comment: string?, of: table?, style: "hex"|"decimal"? }|nil
 function M.enum(name, options) return lazily(make_enum, name, options or no_options) end
