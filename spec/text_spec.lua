@@ -37,6 +37,7 @@ local programs = {
   { "sh: pipe", sh "echo x | cat" }, { "sh: killed", sh "kill -TERM $$" }, { "bash", { "bash", "-c", ":" } },
   { "exec fails", sh "exec /nonexistent 2>/dev/null" }, { "threads", { support.tracee "family", "threads", "3" } },
   { "forks", { support.tracee "family", "forks", "3" } }, { "vfork", { support.tracee "family", "vfork" } },
+  { "addresses", { support.tracee "addresses" } },
   { "altstack", { support.tracee "signals", "altstack" } }, { "sigwait", { support.tracee "signals", "sigwait" } },
   { "signalfd", { support.tracee "signals", "signalfd" } }, { "suspend", { support.tracee "signals", "suspend" } },
   { "segfault", { support.tracee "signals", "segv" } }, { "raise", { support.tracee "signals", "raise" } },

@@ -89,8 +89,8 @@ local listener_guards = {
 
 -- --- what is wanted -------------------------------------------------------------------------------------------------
 
---- An observer is told of the calls that it asked for (`calls`) and of no others, not of what handlers and guards trap;
--- one that asks for none is told of all that happen to be trapped.
+--- An observer is told of the calls that it asked for (`calls`) and of no others, not of what handlers and guards
+-- trap; one that asks for none is told of all that happen to be trapped.
 local function tell(entry, observer)
   local observers = entry.observers
   if not observers then
