@@ -298,7 +298,8 @@ end)
     assert.matches("expect_spec.lua:%d+: .* can never hold: at least 3 and at most 2",
       mistake(function(t) t.expect("write"):at_least(3):at_most(2) end))
     assert.matches("can never hold: write before itself", mistake(function(t) t.expect("write"):before("write") end))
-    assert.matches("no predicate pat %(did you mean path", mistake(function(t) t.never("write", { pat = "x" }) end))
+    assert.matches("never: there is no pat %(did you mean path",
+      mistake(function(t) t.never("write", { pat = "x" }) end))
     assert.matches("with_result takes .*, not \"EBAD1\"",
       mistake(function(t) t.expect("write"):with_result "EBAD1" end))
     assert.matches("atomic_write has no option lvl: it takes level",

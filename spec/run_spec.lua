@@ -99,7 +99,7 @@ describe("luatrace.run", function()
     local message = error_of(function() return run.calls:where { call = "fsync" } end)
     assert.matches('fsync was not recorded in this run %(say so with record = "fsync"%)', message)
     assert.matches("no call \"opnat\" %(did you mean openat", error_of(run.calls.where, run.calls, { call = "opnat" }))
-    assert.matches("no predicate pth %(did you mean path", error_of(run.calls.where, run.calls, { pth = "x" }))
+    assert.matches("there is no pth %(did you mean nth, path%?%)", error_of(run.calls.where, run.calls, { pth = "x" }))
   end)
 
   it("keeps the first and the last of too many calls, and says so", function()

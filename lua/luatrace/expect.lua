@@ -126,7 +126,7 @@ end
 ---@return luatrace.CallRecorder|nil
 function M.observer(registry)
   if not registry.expectations then return nil end
-  local recorder = require("luatrace.recorded_calls").recorder { recorded = {},
+  local recorder = require("luatrace.call_recorder").new { recorded = {},
     processes = require("luatrace.recorded_processes").new() }
   M.listen(recorder, registry.expectations)
   recorder.calls = M.patterns(recorder)

@@ -14,10 +14,8 @@
 local decode = require "luatrace.decode"
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
-local where_module = require "luatrace.expect.where"
-local string_buffer = require "string.buffer"
-local sys = require "luatrace.sys"
-local types = require "luatrace.types"
+local matcher = require "luatrace.matcher"
+local predicates = require "luatrace.predicates"
 
 local misuse = event.misuse
 
@@ -33,17 +31,57 @@ local M = {}
 ---@field duration number|nil seconds
 ---@field process luatrace.RecordedProcess
 ---@field thread { tid: integer }
+---@field arch "x86_64"|"i386"|"x32"
 ---@field path string|nil absolute path of the file that it names, or that its descriptor is open on
 ---@field text string as strace prints it, with what descriptors are open on
 ---@field injected boolean|nil the answer is luatrace's own
 local Call = {}
 Call.__index = Call
+M.Call = Call
 Call.__tostring = function(call) return call.text or call.name end
 
 --- The stack of the calling thread, innermost frame first.
 ---@return { ip: any, symbol: string?, offset: integer?, module: string?, module_offset: integer? }[]
 function Call:stack()
   return self.frames or misuse("stacks were not recorded: run with record = { calls = ..., stack = true }")
+end
+
+--- The files that it names and that its descriptors are open on: what predicates ask.
+---@return string[]
+function Call:paths()
+  local row, list, taken = self.row, {}, nil
+  for i = 1, #row do
+    local path = row[i].type.role == "path" and self[row[i].name]
+    if type(path) == "string" then
+      taken = taken or row[i].type.dirfd
+      local whole = self.path_of and self.path_of[row[i].name]
+      list[#list + 1] = whole
+      if whole ~= path and path ~= "" then list[#list + 1] = path end
+    end
+  end
+  for _, fd in ipairs(self:fds(taken)) do list[#list + 1] = fd.path end
+  return list
+end
+
+--- Its descriptors.
+---@param but string|nil an argument to leave out
+---@return table[]
+function Call:fds(but)
+  local row, list = self.row, {}
+  for i = 1, #row do
+    local fd = row[i].type.role == "fd" and row[i].name ~= but and self[row[i].name]
+    if type(fd) == "table" and fd.num and fd.num >= 0 then list[#list + 1] = fd end
+  end
+  return list
+end
+
+--- The bytes that it carries, as far as they were kept.
+---@return string|nil
+function Call:data()
+  local i = predicates.data_argument(self.row)
+  local value = i and self[self.row[i].name]
+  if type(value) == "table" then value = value.msg_iov end
+  return type(value) == "string" and value or nil
 end
 
 --- "save+0x12 (/usr/bin/store)", a line a frame; the innermost of libc are left out.
@@ -71,47 +109,18 @@ function M.stack_lines(call, max)
   return lines
 end
 
---- A descriptor as it was then.
-local Fd = {}
-Fd.__index = function(fd, key)
-  if key ~= "kind" then return nil end
-  local path = rawget(fd, "path")
-  local kind = path and (sys.file_kind(path) or "file")
-  rawset(fd, "kind", kind)
-  return kind
-end
-Fd.__tostring = function(fd) return tostring(fd.num) end
-Fd.__eq = function(a, b) return a.num == b.num end
-
-local function freeze_fd(fd, process)
-  local num = fd.num
-  local known = num >= 0 and process.fds:get(num) or nil
-  return setmetatable({ num = num, path = known and known.path, kind = known and rawget(known, "kind"),
-    inode = known and known.inode, deleted = known and known.deleted }, Fd)
-end
-
---- An argument's value without the program behind it.
-local function freeze(call, i, bytes)
-  local argument = call.row[i]
-  local value = call[argument.name]
-  local kind = type(value)
-  if kind == "string" then return #value > bytes and value:sub(1, bytes) or value end
-  if kind ~= "table" then return value end
-  if argument.type.role == "fd" then return freeze_fd(value, call.process) end
-  if getmetatable(value) and value.has and rawget(value, "value") then return value end -- flags
-  return decode.plain(call, i)
-end
-
-local AT_FDCWD = -100
-
---- The file that a path argument names.
-local function absolute(call, i)
-  local argument = call.row[i]
-  local path = call[argument.name]
-  if type(path) ~= "string" then return nil end
-  local dirfd = argument.type.dirfd
-  dirfd = dirfd and types.load.i32(nil, call.raw[call.row.index[dirfd]]) or AT_FDCWD
-  return call.process.fds:path_of(dirfd, path)
+--- A where-table as a function of recorded calls.
+---@param calls string a set of calls
+---@param where table|nil
+---@return (fun(call: luatrace.RecordedCall): boolean)|nil matches, string? message, boolean? needs_exit
+function M.matcher(calls, where)
+  local made, message = matcher.compile(calls, where)
+  if not made then return nil, message end
+  return function(call)
+    local set = made.sets[call.arch]
+    if not set or not set[call.name] or not made:entry(call) then return false end
+    return not made.needs_exit or made:exit(call)
+  end, nil, made.needs_exit
 end
 
 -- --- lists ----------------------------------------------------------------------------------------------------------
@@ -180,11 +189,15 @@ function Calls:where(where)
     set = M.names(pattern)
     M.check_recorded(self, pattern, set, "calls:where")
   end
-  local matches, message = where_module.compile(where, pattern)
+  local narrowed = {}
+  for key, value in pairs(where) do
+    if key ~= "call" and key ~= "calls" then narrowed[key] = value end
+  end
+  local matches, message = M.matcher(pattern or "all", narrowed)
   if not matches then misuse("calls:where: " .. message) end
   local found = new_list(self)
   for _, call in ipairs(self) do
-    if (not set or set[call.name]) and matches(call) then found[#found + 1] = call end
+    if matches(call) then found[#found + 1] = call end
   end
   return found
 end
@@ -278,195 +291,5 @@ function M.names(pattern)
 end
 
 M.new_list = new_list
-
--- --- the recorder ---------------------------------------------------------------------------------------------------
-
----@class luatrace.CallRecorder
-local Recorder = {}
-Recorder.__index = Recorder
-
-M.default_max, M.default_bytes = 10000, 4096
-
---- An observer of a session that writes calls down, and tells listeners of each.
----@param options table recorded: set of names that are kept; told: set of names that listeners hear of; calls: what is
--- trapped; processes: recorded_processes; max, bytes, stack; listeners
----@return luatrace.CallRecorder
-function M.recorder(options)
-  local self = setmetatable(options, Recorder)
-  self.max, self.bytes = self.max or M.default_max, self.bytes or M.default_bytes
-  self.list = new_list()
-  self.list.recorded = options.recorded
-  self.wants_exit = true
-  self.listeners = self.listeners or {}
-  self.tail, self.tail_next, self.seen = {}, 1, 0
-  self.draft = string_buffer.new()
-  return self
-end
-
-local text_options = { decode_fds = 1, string_limit = 32 }
-
---- Text as strace has it, at entry what is known and at exit the rest.
-local function draft(self, call, phase)
-  local out, before = self.draft, rawget(call, "text_options")
-  out:reset()
-  rawset(call, "text_options", text_options)
-  if phase == "entry" then out:put(call.row.name, "(") end
-  decode.text_args(call, out, phase)
-  if phase == "exit" then
-    out:put(") = ")
-    if call.phase == "exit" or rawget(call, "answered") then decode.text_result(call, out) else out:put("?") end
-    if rawget(call, "tampered") then out:put(" (INJECTED)") end
-  end
-  rawset(call, "text_options", before)
-  return out:tostring()
-end
-
---- Values that the call will have changed when it returns are taken then.
-local function is_late(argument_type, phase)
-  if argument_type.direction == "out" or argument_type.late then return phase == "entry" end
-  return false
-end
-
-local function take_arguments(self, call, record, phase)
-  local row = call.row
-  for i = 1, #row do
-    local argument = row[i]
-    local known = record[argument.name] ~= nil or is_late(argument.type, phase)
-    if not known and (not argument.when or argument.when(call)) then
-      -- Never over what a record has of its own.
-      local name = Call[argument.name] and "arg_" .. argument.name or argument.name
-      record[name] = freeze(call, i, self.bytes)
-      if argument.type.role == "path" then
-        local path = absolute(call, i)
-        record.all_paths = record.all_paths or {}
-        table.insert(record.all_paths, path)
-        record.path_of = record.path_of or {}
-        record.path_of[argument.name] = path
-      end
-    end
-  end
-end
-
---- The file that a call is about: what it names, else what its descriptor is open on.
-local function main_path(record)
-  if record.all_paths and record.all_paths[1] then return record.all_paths[1] end
-  local row = record.row
-  for i = 1, #row do
-    local value = row[i].type.role == "fd" and record[row[i].name]
-    if value and value.path then return value.path end
-  end
-end
-
-local function keep(self, record)
-  self.seen = self.seen + 1
-  local list, half = self.list, math.ceil(self.max / 2)
-  if #list < half then
-    list[#list + 1] = record
-    return
-  end
-  local room = self.max - half
-  if room > 0 then
-    self.tail[self.tail_next] = record
-    self.tail_next = self.tail_next % room + 1
-  end
-end
-
-local function tell(self, what, record, call)
-  for i = 1, #self.listeners do
-    local listener = self.listeners[i]
-    if listener[what] and listener.names[record.name] then listener[what](listener, record, call) end
-  end
-end
-
-function Recorder:entry(call, want_exit)
-  local name = call.row.name
-  local recorded, told = self.recorded[name], self.told and self.told[name]
-  if not recorded and not told then return end
-  local raw = call.raw
-  local record = setmetatable({ name = name, row = call.row, args = { unpack(raw, 1, 6) }, time = call.entered / 1e9,
-    nth = rawget(call, "nth"), restarted = call.restarted or nil, process = self.processes:image(call.process),
-    thread = { tid = call.thread.tid, number = call.thread.number } }, Call)
-  take_arguments(self, call, record, "entry")
-  record.path = main_path(record)
-  record.text = draft(self, call, "entry")
-  if self.stack or told then
-    local stack_of = self.stack == true or told and self.stack ~= false
-    -- Before its first exec the program is still luatrace.
-    if stack_of and rawget(record.process, "exe") then record.frames = call:stack() end
-  end
-  rawset(call, "record", record)
-  if recorded then keep(self, record) end
-  if told then tell(self, "entered", record, call) end
-  if not want_exit then self:exit(call) end
-end
-
-function Recorder:exit(call)
-  local record = rawget(call, "record")
-  if not record then return end
-  rawset(call, "record", nil)
-  record.failed = call.failed or nil
-  record.ret, record.errno, record.raw_ret = call.ret, call.errno, call.raw_ret
-  record.injected = rawget(call, "tampered")
-  local left = rawget(call, "left")
-  record.duration = left and (left - call.entered) / 1e9 or call.raw_ret ~= nil and 0 or nil
-  if call.phase == "exit" and not call.failed then take_arguments(self, call, record, "exit") end
-  record.text = record.text .. draft(self, call, "exit")
-  if self.told and self.told[record.name] then tell(self, "returned", record, call) end
-end
-
---- A call that its thread did not survive; exit_group for one.
-function Recorder:cut_short(call)
-  local record = call and rawget(call, "record")
-  if not record then return end
-  rawset(call, "record", nil)
-  record.text = record.text .. (record.name:find("^exit") and ") = ?" or " <unfinished ...>) = ?")
-  if self.told and self.told[record.name] then tell(self, "returned", record) end
-end
-
-function Recorder:birth(stop, thread)
-  self.processes:birth(stop, thread)
-  for _, listener in ipairs(self.listeners) do
-    if listener.birth then listener:birth(stop, thread) end
-  end
-end
-
-function Recorder:exec(stop, process)
-  self.processes:exec(stop, process)
-  for _, listener in ipairs(self.listeners) do
-    if listener.exec then listener:exec(stop, process, self.processes:node(process)) end
-  end
-end
-
-function Recorder:exit_process(stop, thread, call)
-  self:cut_short(call)
-  self.processes:exit_process(stop, thread)
-  for _, listener in ipairs(self.listeners) do
-    if listener.exit_process and thread.tid == thread.process.pid then
-      listener:exit_process(stop, thread.process, self.processes:node(thread.process))
-    end
-  end
-end
-
-function Recorder:superseded(_, _, call) self:cut_short(call) end
-
-function Recorder:signal(stop, signal)
-  for _, listener in ipairs(self.listeners) do
-    if listener.signal then listener:signal(stop, signal) end
-  end
-end
-
-function Recorder.group() end
-
---- The list is whole now.
-function Recorder:finish()
-  local list, room = self.list, self.max - math.ceil(self.max / 2)
-  list.dropped = self.seen - #list - #self.tail
-  if room > 0 and #self.tail == room then
-    for i = 0, room - 1 do list[#list + 1] = self.tail[(self.tail_next - 1 + i) % room + 1] end
-  else
-    for _, record in ipairs(self.tail) do list[#list + 1] = record end
-  end
-  self.tail = {}
-end
 
 return M

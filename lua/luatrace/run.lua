@@ -23,6 +23,7 @@
 --   a:wait()
 --   luatrace.together(function() luatrace.run {...} end, function() luatrace.run {...} end)
 
+local call_recorder = require "luatrace.call_recorder"
 local capture = require "luatrace.capture"
 local event = require "luatrace.event"
 local expect = require "luatrace.expect"
@@ -218,7 +219,7 @@ function M.start(options)
   local registry, env = script.new { seed = seed, args = {} }
   if options.script then options.script(env) end
   local recorded, settings, pattern = recording(options)
-  local recorder = recorded_calls.recorder { recorded = recorded, max = settings.max, bytes = settings.bytes,
+  local recorder = call_recorder.new { recorded = recorded, max = settings.max, bytes = settings.bytes,
     stack = settings.stack, processes = recorded_processes.new() }
   expect.listen(recorder, registry.expectations or {})
   recorder.calls = expect.patterns(recorder, pattern)

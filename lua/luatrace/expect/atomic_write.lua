@@ -12,7 +12,6 @@
 
 local bit = require "bit"
 local files_module = require "luatrace.expect.files"
-local where_module = require "luatrace.expect.where"
 
 local M = {}
 
@@ -28,7 +27,7 @@ function M:start(path, options)
     self:misuse(('atomic_write: level is "rename", "fsync" or "directory", not %s'):format(tostring(options.level)))
   end
   self.path = path
-  self.is_target = where_module.glob(path)
+  self.is_target = self:glob(path)
   self.files = files_module.new()
   self:hear(files_module.calls)
   self.replaced = {}

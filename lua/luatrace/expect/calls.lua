@@ -22,7 +22,7 @@ end
 ---@param calls string a set as of on[...]
 ---@param where table|nil
 function M:start(calls, where)
-  self.what = { names = self:hear(calls), matches = self:matcher(where), label = calls }
+  self.what = { names = self:hear(calls), matches = self:matcher(calls, where), label = calls }
   self.seen, self.checks = {}, {}
   self.count = 0
 end
@@ -83,7 +83,7 @@ local function other(self, method, calls, where)
   if calls == self.what.label and where == nil then
     self:misuse(("%s can never hold: %s before itself"):format(self.title, calls))
   end
-  return { names = names, matches = self:matcher(where), label = calls, method = method }
+  return { names = names, matches = self:matcher(calls, where), label = calls, method = method }
 end
 
 --- None of these until one of ours has returned; and both happen.

@@ -5,7 +5,6 @@
 -- of files, "pipe*" or "socket*" for what has no name.
 
 local bit = require "bit"
-local where_module = require "luatrace.expect.where"
 
 local M = {}
 
@@ -28,9 +27,8 @@ function M:start(options)
   for name in pairs(makers) do names[#names + 1] = "?" .. name end
   self:hear(table.concat(names, ","))
   self.strict = options.strict
-  self.open, self.bare, self.allowed = {}, {}, {}
-  local allow = options.allow
-  for i, glob in ipairs(type(allow) == "table" and allow or { allow }) do self.allowed[i] = where_module.glob(glob) end
+  self.open, self.bare = {}, {}
+  self.is_allowed = self:globs(options.allow)
 end
 
 local function has_flag(record)
@@ -48,14 +46,8 @@ local function has_flag(record)
   return bit.band(tonumber(record.args[place]), flag) ~= 0
 end
 
-local function is_allowed(self, path)
-  for _, test in ipairs(self.allowed) do
-    if path and test(path) then return true end
-  end
-end
-
 local function made(self, record, num)
-  if type(num) ~= "number" or num <= 2 or is_allowed(self, record.path or record.name .. ":") then return end
+  if type(num) ~= "number" or num <= 2 or self.is_allowed(record.path or record.name .. ":") then return end
   local of_process = self.open[record.process.number] or {}
   self.open[record.process.number] = of_process
   local entry = { record, note = ("descriptor %d has no close-on-exec flag"):format(num) }

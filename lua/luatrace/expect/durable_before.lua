@@ -8,7 +8,6 @@
 -- as well, by an fsync of their directories.
 
 local files_module = require "luatrace.expect.files"
-local where_module = require "luatrace.expect.where"
 
 local M = {}
 
@@ -27,8 +26,8 @@ function M:start(event, options)
   end
   if calls == "exit" then calls = "exit_group,exit" end
   self.event = self:hear(calls)
-  self.matches = self:matcher(where)
-  self.counts = options.path and where_module.glob(options.path)
+  self.matches = self:matcher(calls, where, "entry")
+  self.counts = options.path and self:globs(options.path)
   self.names_too = options.names
   self.files = files_module.new()
 end

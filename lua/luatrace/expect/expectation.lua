@@ -11,8 +11,8 @@
 
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
+local glob = require "luatrace.glob"
 local recorded_calls = require "luatrace.recorded_calls"
-local where_module = require "luatrace.expect.where"
 
 local M = {}
 
@@ -92,11 +92,41 @@ function Expectation:check_fields(options, known)
   end
 end
 
---- A where-table as a function of a recorded call.
-function Expectation:matcher(where)
-  local matches, message = where_module.compile(where)
+--- A where-table as a function of a recorded call; `at` "entry": it must be decided when the call is entered.
+---@param calls string
+---@param where table|nil
+---@param at "entry"|nil
+---@return fun(call: luatrace.RecordedCall): boolean
+function Expectation:matcher(calls, where, at)
+  local matches, message, needs_exit = recorded_calls.matcher(calls, where)
   if not matches then self:misuse(("%s: %s"):format(self.verb, message)) end
+  if at == "entry" and needs_exit then
+    self:misuse(("%s: the call must be told at its entry: not by what it returns"):format(self.verb))
+  end
   return matches
+end
+
+--- A pattern for paths as a function.
+---@param pattern string
+---@return fun(path: string): boolean
+function Expectation:glob(pattern)
+  local matches, message = glob.compile(type(pattern) == "string" and pattern or "")
+  if not matches then self:misuse(("%s: %s is no pattern: %s"):format(self.verb, tostring(pattern), message)) end
+  return matches
+end
+
+--- Any of several patterns; none at all matches nothing.
+---@param patterns string|string[]|nil
+---@return fun(path: string|nil): boolean
+function Expectation:globs(patterns)
+  local tests = {}
+  for i, pattern in ipairs(type(patterns) == "table" and patterns or { patterns }) do tests[i] = self:glob(pattern) end
+  return function(path)
+    for i = 1, #tests do
+      if path and tests[i](path) then return true end
+    end
+    return false
+  end
 end
 
 --- { path = "*.db" } for titles.

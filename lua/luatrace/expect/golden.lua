@@ -52,7 +52,7 @@ function M:start(name, calls, where)
   local narrowed = {}
   for key, value in pairs(type(where) == "table" and where or {}) do narrowed[key] = value end
   self.with_libraries, narrowed.libraries = narrowed.libraries, nil
-  self.matches = self:matcher(type(where) == "table" and narrowed or where)
+  self.matches = self:matcher(self.calls, type(where) == "table" and narrowed or where)
   self:hear(opening)
   local directory = self.where:match("^(.*/)[^/]*:%d+$") or ""
   self.path = name:sub(1, 1) == "/" and name or directory .. name

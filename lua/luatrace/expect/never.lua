@@ -6,7 +6,7 @@ local M = {}
 ---@param where table|nil
 function M:start(calls, where)
   self:hear(calls)
-  self.matches = self:matcher(where)
+  self.matches = self:matcher(calls, where)
   self.found = {}
 end
 

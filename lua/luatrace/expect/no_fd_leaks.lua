@@ -4,7 +4,6 @@
 -- exit_group: one that is killed is not judged. allow: globs of what may stay open.
 
 local sys = require "luatrace.sys"
-local where_module = require "luatrace.expect.where"
 
 local M = { live = true }
 
@@ -18,9 +17,7 @@ function M:start(options)
   self:hear "exit_group,exit"
   self.opening = self:hear(opening)
   self.opened, self.given, self.leaks = {}, {}, {}
-  local allow = options and options.allow
-  self.allowed = {}
-  for i, glob in ipairs(type(allow) == "table" and allow or { allow }) do self.allowed[i] = where_module.glob(glob) end
+  self.is_allowed = self:globs(options and options.allow)
 end
 
 --- What is open now: number -> what it is open on.
@@ -50,18 +47,12 @@ function M:returned(record)
   end
 end
 
-local function is_allowed(self, path)
-  for _, test in ipairs(self.allowed) do
-    if test(path) then return true end
-  end
-end
-
 function M:entered(record, call)
   if record.name ~= "exit_group" and not (record.name == "exit" and call.process.thread_count == 1) then return end
   local given, numbers = self.given[call.process] or {}, {}
   local open = open_now(call.process.pid)
   for num, path in pairs(open) do
-    if num > 2 and given[num] ~= path and not is_allowed(self, path) then numbers[#numbers + 1] = num end
+    if num > 2 and given[num] ~= path and not self.is_allowed(path) then numbers[#numbers + 1] = num end
   end
   table.sort(numbers)
   for _, num in ipairs(numbers) do

@@ -7,9 +7,9 @@
 
 local fd_table = require "luatrace.fd_table"
 local files_module = require "luatrace.expect.files"
+local glob = require "luatrace.glob"
 local libraries = require "luatrace.expect.libraries"
 local sys = require "luatrace.sys"
-local where_module = require "luatrace.expect.where"
 
 local M = {}
 
@@ -25,12 +25,11 @@ local function path_tests(self, list)
       return
     end
     if type(path) ~= "string" then self:misuse(("only_paths takes paths, not a %s"):format(type(path))) end
-    if path:sub(1, 1) ~= "/" and path:sub(1, 1) ~= "*" then
+    if path:sub(1, 1) ~= "/" and not glob.is_pattern(path) then
       path = fd_table.clean((sys.readlink("/proc/self/cwd") or "") .. "/" .. path)
     end
-    if #path > 1 then path = path:gsub("/$", "") end
-    local whole, below = where_module.glob(path), where_module.glob(path == "/" and "/*" or path .. "/*")
-    tests[#tests + 1] = function(found) return whole(found) or below(found) end
+    path = path:gsub("/$", "")
+    tests[#tests + 1] = self:globs { path == "" and "/" or path, path .. "/**" }
   end
   for _, path in ipairs(list) do add(path) end
   return function(found)

@@ -10,7 +10,6 @@
 -- In a table, fields are arguments by name (and `ret`): a "$variable", a glob for a path, a number, a flag. Other calls
 -- may lie between the steps; all threads and processes count, in the order in which the calls return.
 
-local where_module = require "luatrace.expect.where"
 
 local M = {}
 
@@ -23,10 +22,10 @@ local function value_test(self, name, value)
   if type(value) == "number" then
     return function(found) return found == value or type(found) == "table" and found.num == value end
   elseif type(value) == "string" then
-    local matches = where_module.glob(value)
+    local matches = self:glob(value)
     return function(found, path)
       if type(found) == "table" and found.has then return found:has(value) end
-      if type(found) == "table" and found.num then return matches(found.path) end
+      if type(found) == "table" and found.num then return found.path ~= nil and matches(found.path) end
       return found == value or type(found) == "string" and matches(path or found)
     end
   end
