@@ -21,6 +21,8 @@ M.rows = {
       "powerloss[=posix|ext4|btrfs], CALL=ERRNO" },
   { long = "check", value = "CMD", field = "check", kind = "value",
     help = "a shell command, or a file check.lua, that says whether what a run has left is good" },
+  { long = "ignore", value = "GLOB", field = "ignore", kind = "list",
+    help = "files that are not judged: logs, caches (may be repeated; * matches / too)" },
   { long = "stdin", value = "FILE", field = "stdin", kind = "value", help = "standard input (default: /dev/null)" },
   { long = "expect-failure", field = "expect_failure", kind = "flag",
     help = "the command ends with another status than 0 by itself" },
@@ -126,6 +128,7 @@ end
 
 local function sweep(parsed, reports)
   local given = { fixture = parsed.fixture, faults = parsed.faults, check = parsed.check, stdin = parsed.stdin,
+    ignore = parsed.ignore,
     expect_failure = parsed.expect_failure, depth = tonumber(parsed.depth), jobs = parsed.jobs,
     timeout = parsed.timeout, budget = parsed.budget, shard = parsed.shard, resume = parsed.resume,
     list = parsed.list, yes = parsed.yes, output = parsed.output or "luatrace-sweep" }

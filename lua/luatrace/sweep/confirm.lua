@@ -162,29 +162,6 @@ local function file_name(number, finding)
   return ("%d-%s-%s-%s.lua"):format(number, finding.verdict:lower(), finding.call, finding.fault):gsub("[^%w.-]", "_")
 end
 
---- What differs from the first clean run by now is no finding: a clock that went on.
-local function drop_unstable(sweep)
-  local answers = sweep.pool:ask_all { kind = "again" }
-  local unstable = {}
-  for _, answer in pairs(answers) do
-    for _, path in ipairs(answer.unjudged or {}) do unstable[path] = true end
-  end
-  if not next(unstable) then return end
-  local list = {}
-  for path in pairs(unstable) do list[#list + 1] = path end
-  table.sort(list)
-  sweep.pool:ask_all { kind = "judge", unjudged = list, timeout = sweep.timeout }
-  sweep.warnings[#sweep.warnings + 1] = ("a later clean run differs in %s: not judged"):format(table.concat(list, ", "))
-  for _, run in ipairs(sweep.runs) do
-    if verdict.finding[run.verdict] and run.details and #run.details > 0 and run.details[1].path then
-      for i = #run.details, 1, -1 do
-        if unstable[run.details[i].path] then table.remove(run.details, i) end
-      end
-      if #run.details == 0 then run.verdict = run.status == sweep.clean.status and "tolerated" or "clean-fail" end
-    end
-  end
-end
-
 --- The findings of a sweep, confirmed.
 ---@param sweep luatrace.Sweep
 ---@return table[] findings
@@ -194,10 +171,6 @@ function M.findings(sweep)
   local stop = sweep.interrupted
   local events, setting = sweep.clean.events, sweep.setting
   local hits, alone = hits_of(events), is_alone(events)
-  if not stop then
-    drop_unstable(sweep)
-    groups = group(sweep)
-  end
   local candidates = {}
   for i, found in ipairs(groups) do
     local run = simplest(found.runs)

@@ -31,12 +31,15 @@ local M = {}
 local HUGE = 256 * 1024 * 1024
 --- A clean run that takes longer than this does not end.
 local CLEAN_LIMIT = 60
+--- After so many seconds clean runs are looked at again: clocks count in seconds.
+local LATER = 1.1
 
 ---@class luatrace.SweepOptions
 ---@field [integer] string the command
 ---@field fixture string|nil directory that each run gets a copy of, and runs in
 ---@field faults string|nil families and CALL=ERRNO, with commas; default all
 ---@field check string|fun(state: table): boolean, string|nil
+---@field ignore string[]|nil globs of files that are not judged
 ---@field jobs integer|nil default: a worker a processor
 ---@field timeout number|nil seconds; default ten times the clean run
 ---@field budget string|nil "200" runs or "30s"
@@ -82,6 +85,11 @@ local function size_text(bytes)
   return ("%.1f MiB"):format(bytes / 1048576)
 end
 
+--- A glob as a Lua pattern: * and ? match everything, / too.
+local function pattern_of(glob)
+  return "^" .. glob:gsub("[%^%$%(%)%%%.%[%]%+%-]", "%%%0"):gsub("%*", ".*"):gsub("%?", ".") .. "$"
+end
+
 --- Looks at what the user gave, before anything runs; nil and what is wrong.
 local function prepare(options)
   local command = {}
@@ -114,6 +122,8 @@ local function prepare(options)
         options.fixture, size_text(measured.bytes), measured.count)
     end
   end
+  setting.ignore = {}
+  for i, glob in ipairs(options.ignore or {}) do setting.ignore[i] = pattern_of(glob) end
   if options.stdin and not sys.file_kind(options.stdin) then
     return nil, ("--stdin: cannot read %s"):format(options.stdin)
   end
@@ -136,6 +146,10 @@ local function objections(clean, setting)
   if clean.timed_out then
     return ("%s did not end within %d s in a clean run: a sweep needs a command that ends"):format(name, CLEAN_LIMIT)
   end
+  if clean.outside and #clean.outside > 0 then
+    return ("%s writes outside the fixture: %s (runs may write into the fixture, HOME and TMPDIR only)"):format(name,
+      table.concat(clean.outside, ", "))
+  end
   if clean.signal then
     return ("%s was killed by signal %d in a clean run: %s"):format(name, clean.signal, clean.stderr)
   end
@@ -147,10 +161,6 @@ local function objections(clean, setting)
   if again and (again.status ~= clean.status or again.signal ~= clean.signal) then
     return ("two clean runs of %s ended differently: %s and %s"):format(name, ending(clean), ending(again))
   end
-  if clean.outside and #clean.outside > 0 then
-    return ("%s writes outside the fixture: %s (runs may write into the fixture, HOME and TMPDIR only)"):format(name,
-      table.concat(clean.outside, ", "))
-  end
   if clean.check and not clean.check.ok then
     return ("the checker finds fault with a clean run: %s"):format(clean.check.text)
   end
@@ -159,8 +169,10 @@ end
 local function warnings(clean)
   local list = {}
   if #clean.unjudged > 0 then
-    list[#list + 1] = ("two clean runs differ in %s: not judged"):format(table.concat(clean.unjudged, ", "))
+    list[#list + 1] = ("clean runs differ in %s%s: not judged"):format(table.concat(clean.unjudged, ", ", 1,
+      math.min(6, #clean.unjudged)), #clean.unjudged > 6 and (" and %d more"):format(#clean.unjudged - 6) or "")
   end
+  if clean.names_vary then list[#list + 1] = "new files have other names in each run: only what was there is judged" end
   if clean.shared then
     list[#list + 1] = ("%s is written through a shared mapping: such writes are not seen"):format(clean.shared)
   end
@@ -181,21 +193,23 @@ function Sweep:start(options)
   local count = options.jobs or processes.processors()
   self.pool = worker_module.pool(setting, count)
   local limit = options.timeout and math.max(options.timeout, 1) or CLEAN_LIMIT
-  for number, worker in pairs(self.pool.workers) do
-    self.pool:send(worker, { kind = "start", record = number == 1, timeout = limit })
-  end
-  local clean
-  for _ = 1, count do
-    local answer, worker = self:next()
-    if not answer then return nil, self.interrupted and "interrupted" or "a worker died" end
-    if answer.error then return nil, answer.error end
-    if worker.number == 1 then clean = answer end
-  end
+  -- One alone: only it says whether all may start.
+  self.pool:send(self.pool.workers[1], { kind = "start", record = true, timeout = limit })
+  local clean = self:next()
+  if not clean then return nil, "interrupted" end
   local message = objections(clean, setting)
   if message then return nil, message end
-  self.clean = clean
+  self.clean, self.clean_at = clean, now()
+  for number, worker in pairs(self.pool.workers) do
+    if number ~= 1 then self.pool:send(worker, { kind = "start", timeout = limit }) end
+  end
+  for _ = 2, count do
+    local answer = self:next()
+    if not answer then return nil, "interrupted" end
+    if answer.error then return nil, answer.error end
+  end
   self.timeout = options.timeout or math.max(1, 10 * clean.seconds)
-  self.pool:ask_all { kind = "judge", unjudged = clean.unjudged, timeout = self.timeout }
+  self.pool:ask_all { kind = "judge", unjudged = clean.unjudged, names_vary = clean.names_vary, timeout = self.timeout }
   for _, event in ipairs(clean.events) do event.frames = clean.sites[event.site] end
   self.plan = points.plan(clean.events, setting.choice)
   return true
@@ -219,11 +233,13 @@ function Sweep:next()
   end
 end
 
---- Serves a list of jobs by all workers; `done(job, answer)` after each. Stops early when interrupted.
-function Sweep:serve(jobs, done)
-  local at, waiting = 1, 0
+--- Serves a list of jobs by all workers, from the one at `first` on; `done(job, answer)` after each. Stops early when
+-- interrupted, or when `enough()`.
+---@return boolean whole, integer next the first that was not served
+function Sweep:serve(jobs, done, first, enough)
+  local at, waiting = first or 1, 0
   local function feed(worker)
-    if at > #jobs or self.interrupted or self.out_of_time then return end
+    if at > #jobs or self.interrupted or self.out_of_time or enough and enough() then return end
     self.pool:send(worker, jobs[at].job or jobs[at])
     worker.item = jobs[at]
     at = at + 1
@@ -232,17 +248,17 @@ function Sweep:serve(jobs, done)
   for _, worker in pairs(self.pool.workers) do feed(worker) end
   while waiting > 0 do
     local answer, worker = self:next()
-    if not answer then return false end
+    if not answer then return false, at end
     waiting = waiting - 1
     if worker then
       done(worker.item, answer)
       feed(worker)
     else
       self.errors[#self.errors + 1] = ("%s: %s"):format(tostring(answer.id), answer.error)
-      if not next(self.pool.workers) then return false end
+      if not next(self.pool.workers) then return false, at end
     end
   end
-  return at > #jobs
+  return at > #jobs, at
 end
 
 --- Which of the planned runs this sweep makes: its shard, what is not done yet, its budget.
@@ -291,15 +307,55 @@ function Sweep:progress(total, phase)
   end
 end
 
+--- One more clean run, by all workers, when the clock has gone on: what differs by then is not judged, and what was
+-- found before that was known is run again.
+---@return table[] items to run again
+function Sweep:look_again()
+  local rest = self.clean_at + LATER - now()
+  if rest > 0 then processes.poll({}, math.ceil(rest * 1000)) end
+  local paths, names_vary = {}, self.clean.names_vary
+  for _, answer in pairs(self.pool:ask_all { kind = "again" }) do
+    for _, path in ipairs(answer.unjudged or {}) do paths[path] = true end
+    names_vary = names_vary or answer.names_vary
+  end
+  local known, list = {}, {}
+  for _, path in ipairs(self.clean.unjudged) do known[path] = true end
+  for path in pairs(paths) do
+    if not known[path] then list[#list + 1] = path end
+  end
+  if #list == 0 then return {} end
+  table.sort(list)
+  for _, path in ipairs(list) do table.insert(self.clean.unjudged, path) end
+  self.clean.names_vary = names_vary
+  self.pool:ask_all { kind = "judge", unjudged = list, names_vary = names_vary, timeout = self.timeout }
+  self.warnings = warnings(self.clean)
+  local items, kept = {}, {}
+  for _, run in ipairs(self.runs) do
+    if verdict.finding[run.verdict] then
+      items[#items + 1] = run.item
+      self.done[run.id] = nil
+    else
+      kept[#kept + 1] = run
+    end
+  end
+  self.runs, self.found = kept, 0
+  return items
+end
+
 function Sweep:run_plan()
   local list = self:chosen()
   local total = #self.runs + #list
   for _, item in ipairs(list) do item.job = job_of(item) end
   self:progress(total, "runs")
-  local whole = self:serve(list, function(item, answer)
+  local function done(item, answer)
     self:note(item, answer)
     self:progress(total, "runs")
-  end)
+  end
+  local whole, at = self:serve(list, done, 1, function() return now() - self.clean_at > LATER end)
+  if not self.interrupted and not self.out_of_time and (not whole or (self.found or 0) > 0) then
+    for _, item in ipairs(self:look_again()) do list[#list + 1] = item end
+    whole = self:serve(list, done, at)
+  end
   if self.setting.depth == 2 and whole then
     local more = second.plan(self)
     total = total + #more
@@ -369,12 +425,6 @@ function Sweep:listing()
     seconds = self.clean.seconds, workers = self.workers, clean = self.clean, warnings = self.warnings }
 end
 
---- In memory where there is room for it in a usual place.
-local function where_to_work()
-  return files.make_temporary("/dev/shm", "luatrace-sweep-") or
-    files.make_temporary(os.getenv("TMPDIR") or "/tmp", "luatrace-sweep-")
-end
-
 local function go(self, options)
   self.began = now()
   local ok, message = self:start(options)
@@ -404,7 +454,7 @@ function M.run(options)
   if not setting then return nil, message end
   setting.depth, setting.expects_failure, setting.faults_text = options.depth, options.expect_failure, options.faults
   local base
-  base, message = where_to_work()
+  base, message = files.make_temporary(os.getenv("TMPDIR") or "/tmp", "luatrace-sweep-")
   if not base then return nil, "cannot make a directory for the runs: " .. message end
   setting.base = base
   local self = setmetatable({ setting = setting, done = {}, runs = {}, errors = {}, interrupt = options.interrupt,

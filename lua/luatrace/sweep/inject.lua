@@ -8,6 +8,7 @@
 -- the process (its place in the tree), the thread (its ordinal), and how many calls of that name it has made; when the
 -- run has taken another way by then, nothing is done: never is the fault put elsewhere.
 
+local about = require "luatrace.sweep.about"
 local bit = require "bit"
 local files = require "luatrace.sys.files"
 local faults = require "luatrace.sweep.faults"
@@ -16,10 +17,6 @@ local M = {}
 
 --- So many failures that the program goes on asking for are a livelock.
 local LIVELOCK = 3000
-
-local MAP_ANONYMOUS, O_CREAT, O_TRUNC, O_APPEND = 0x20, 0x40, 0x200, 0x400
-
-local function signed(value) return bit.tobit(tonumber(value) % 4294967296) end
 
 local function words(set)
   local list = {}
@@ -42,7 +39,7 @@ local function set(text)
   return result
 end
 
-local sends_from_file = { copy_file_range = 3, sendfile = 1, splice = 3 }
+local copies = set "copy_file_range sendfile splice"
 local makes_names = set "mkdir mkdirat mknod mknodat symlink symlinkat link linkat"
 local truncates = set "ftruncate truncate"
 local makes_descriptors = set("open openat openat2 creat socket socketpair pipe pipe2 dup accept accept4 " ..
@@ -51,53 +48,29 @@ local makes_descriptors = set("open openat openat2 creat socket socketpair pipe 
 
 -- --- what a call is about -------------------------------------------------------------------------------------------
 
-local function fd_link(call, index)
-  return ("/proc/%d/fd/%d"):format(call.process.pid, signed(call.raw[index or 1]))
-end
-
-local path_arguments = { "pathname", "newpath", "linkpath", "path" }
-
-local function path_of(call)
-  local row = call.row
-  for _, name in ipairs(path_arguments) do
-    local index = row.index[name]
-    if index then
-      local text = call[name]
-      if type(text) ~= "string" then return nil end
-      local before = row[index - 1]
-      local dirfd = before and before.name:find("dirfd$") and signed(call.raw[index - 1]) or -100
-      return call.process.fds:path_of(dirfd, text)
-    end
-  end
-end
-
+--- The file that a call is about (the directory of one that is not there), and itself when it is there.
 local function stat_of(call)
-  local path = path_of(call)
-  if path then return files.stat(path) or files.stat(path:match("^(.*)/[^/]*$") .. "/"), files.stat(path) end
-  local stat = files.stat(fd_link(call, sends_from_file[call.name]))
-  return stat, stat
-end
-
-local function open_flags(call)
-  if call.name == "creat" then return O_CREAT + O_TRUNC end
-  if call.name == "openat2" then
-    local how = call.memory:struct("open_how", call.raw[3])
-    return how and signed(how.flags) or 0
+  local path = about.path(call)
+  if path then
+    local itself = files.stat(path)
+    return itself or files.stat(path:match("^(.*)/[^/]*$") .. "/"), itself
   end
-  return signed(call.raw[call.name == "open" and 2 or 3])
+  local link = about.link(call)
+  local stat = link and files.stat(link)
+  return stat, stat
 end
 
 --- Where a read or a write begins, and how much it asks for.
 local function range_of(call)
   local name = call.name
-  local fd = call.process.fds:get(signed(call.raw[1]))
+  local fd = call.process.fds:get(about.int(call.raw[1]))
   local count = tonumber(call.raw[3]) or 0
   if name:find("v") and name ~= "pread64" and name ~= "pwrite64" then
     count = 1 -- at least; the sum of an iovec is of no interest here
   end
   if name:find("^p") then return tonumber(call.raw[4]) or 0, count end
   if not fd then return 0, count end
-  return fd.pos or 0, count, bit.band(fd.flags or 0, O_APPEND) ~= 0
+  return fd.pos or 0, count, bit.band(fd.flags or 0, about.O_APPEND) ~= 0
 end
 
 -- --- faults that stay -----------------------------------------------------------------------------------------------
@@ -106,7 +79,7 @@ end
 local function full_disk(state)
   local device
   local function grows(call, stat)
-    if sends_from_file[call.name] then return true end
+    if copies[call.name] then return true end
     local from, count, appends = range_of(call)
     return appends or from + count > math.max(stat.size, stat.blocks * 512)
   end
@@ -124,11 +97,11 @@ local function full_disk(state)
       if is_point or makes_names[name] then return true end
       if faults.writes[name] or name == "fallocate" then return stat.kind == "file" and grows(call, stat) end
       if faults.opens[name] then
-        local flags = open_flags(call)
-        if bit.band(flags, O_CREAT) ~= 0 and not itself then return true end
-        if bit.band(flags, O_TRUNC) ~= 0 then frees(call, itself) end
+        local flags = about.open_flags(call)
+        if bit.band(flags, about.O_CREAT) ~= 0 and not itself then return true end
+        if bit.band(flags, about.O_TRUNC) ~= 0 then frees(call, itself) end
       elseif faults.removes[name] then
-        local path = path_of(call)
+        local path = about.path(call)
         local gone = path and files.lstat(path)
         if gone and gone.nlink == 1 then frees(call, gone) end
       else
@@ -141,7 +114,7 @@ end
 local function bad_range()
   local id, from, to
   return faults.reads, function(call, is_point)
-    local stat = files.stat(fd_link(call))
+    local stat = files.stat(about.link(call))
     if not stat then return is_point end
     local start, count = range_of(call)
     if is_point then
@@ -178,7 +151,7 @@ local function no_memory()
   return set "mmap brk mremap", function(call, is_point)
     if is_point then process = call.process.number end
     if call.process.number ~= process then return false end
-    if call.name == "mmap" then return bit.band(tonumber(call.raw[4]), MAP_ANONYMOUS) ~= 0 end
+    if call.name == "mmap" then return bit.band(tonumber(call.raw[4]), about.MAP_ANONYMOUS) ~= 0 end
     return call.name ~= "brk" or call.raw[1] ~= 0
   end
 end

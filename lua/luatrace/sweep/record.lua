@@ -7,9 +7,11 @@
 -- hit (the how-manieth call of this name there), site, frames, kind and path (of the descriptor or the name), inside
 -- (the path is in the room), size, ret, failed, and what faults.lua asks for }.
 
+local about = require "luatrace.sweep.about"
 local bit = require "bit"
 local faults = require "luatrace.sweep.faults"
 local files = require "luatrace.sys.files"
+local guard = require "luatrace.sweep.guard"
 local runner = require "luatrace.sweep.runner"
 local site_module = require "luatrace.sweep.site"
 
@@ -17,58 +19,20 @@ local band = bit.band
 
 local M = {}
 
-local O_ACCMODE, O_CREAT, O_TRUNC, O_EXCL = 3, 0x40, 0x200, 0x80
-local MAP_ANONYMOUS, MAP_SHARED, PROT_WRITE = 0x20, 1, 2
-
---- Descriptors that a call is about, by argument; and its path, with the directory that it is relative to.
-local descriptor_of = { copy_file_range = 3, sendfile = 1, splice = 3, sendfile64 = 1, poll = false, mmap = false,
-  epoll_wait = false, epoll_pwait = false, waitid = false }
-local flags_of = { open = 2, openat = 3 }
-
-local function number(value) return type(value) == "number" and value or tonumber(value) end
-
-local function signed(value)
-  value = number(value)
-  return value and bit.tobit(value % 4294967296)
-end
-
-local path_arguments = { "pathname", "newpath", "linkpath", "path", "filename" }
-
---- The path that a call names, made absolute; the last one, of two.
-local function path_of(call)
-  local row = call.row
-  for _, name in ipairs(path_arguments) do
-    local index = row.index[name]
-    if index then
-      local text = call[name]
-      -- "" is the descriptor itself (AT_EMPTY_PATH).
-      if type(text) ~= "string" or text == "" then return nil end
-      local before = row[index - 1]
-      local dirfd = before and before.name:find("dirfd$") and signed(call.raw[index - 1]) or -100
-      return call.process.fds:path_of(dirfd, text)
-    end
-  end
-end
+local MAP_SHARED, PROT_WRITE = 1, 2
 
 local size_index = { read = 3, write = 3, pread64 = 3, pwrite64 = 3, sendto = 3, recvfrom = 3, copy_file_range = 5,
   sendfile = 4, fallocate = 4, readv = 3, writev = 3 }
 
 local function note_open(event, call, path)
-  local flags = event.name == "creat" and O_CREAT + O_TRUNC + 1 or nil
-  local index = flags_of[event.name]
-  if index then flags = signed(call.raw[index]) end
-  if event.name == "openat2" then
-    local how = call.memory:struct("open_how", call.raw[3])
-    flags = how and signed(how.flags)
-  end
-  flags = flags or 0
-  local there = (band(flags, O_EXCL) == 0 and files.stat or files.lstat)(path)
-  if band(flags, O_CREAT) ~= 0 and not there then
+  local flags = about.open_flags(call)
+  local there = (band(flags, about.O_EXCL) == 0 and files.stat or files.lstat)(path)
+  if band(flags, about.O_CREAT) ~= 0 and not there then
     event.opens = "create"
-  elseif band(flags, O_TRUNC) ~= 0 then
+  elseif band(flags, about.O_TRUNC) ~= 0 then
     event.opens = "truncate"
   else
-    event.opens = band(flags, O_ACCMODE) ~= 0 and "write" or "read"
+    event.opens = band(flags, about.O_ACCMODE) ~= 0 and "write" or "read"
   end
   event.kind = there and there.kind or "file"
 end
@@ -82,25 +46,20 @@ local function describe(call, recording)
   event.hit = (recording.hits[key] or 0) + 1
   recording.hits[key] = event.hit
   event.ip, event.sp = tonumber(call.stop.ip), tonumber(call.stop.sp)
-  local path = path_of(call)
+  local path = about.path(call)
   if path then
     event.kind = "path"
-  elseif descriptor_of[name] ~= false then
-    local index = descriptor_of[name]
-    local first = call.row[1] and call.row[1].name
-    if not index and first and first:find("fd$") and first ~= "pipefd" then index = 1 end
-    local fd = index and process.fds:get(signed(call.raw[index]))
-    if fd then
-      path, event.kind = fd.path, fd.kind
-      event.deleted = fd.deleted
-    end
+  else
+    local number = about.descriptor(call)
+    local fd = number and process.fds:get(number)
+    if fd then path, event.kind = fd.path, fd.kind end
   end
   if name == "mmap" then
-    local prot, flags = number(call.raw[3]), number(call.raw[4])
-    event.anonymous = band(flags, MAP_ANONYMOUS) ~= 0
+    local prot, flags = about.int(call.raw[3]), about.int(call.raw[4])
+    event.anonymous = band(flags, about.MAP_ANONYMOUS) ~= 0
     event.kind = "memory"
     if not event.anonymous then
-      local fd = process.fds:get(signed(call.raw[5]))
+      local fd = process.fds:get(about.int(call.raw[5]))
       path = fd and fd.path
       if path and band(flags, MAP_SHARED) ~= 0 and band(prot, PROT_WRITE) ~= 0 then event.shared = true end
     end
@@ -114,7 +73,7 @@ local function describe(call, recording)
     if event.written then recording.written[places] = nil end
   end
   local at = size_index[name]
-  event.size = at and number(call.raw[at]) or nil
+  event.size = at and tonumber(call.raw[at]) or nil
   if recording.sites then
     event.site, event.frames, event.loader = recording.sites:of(call:stack(), process.exe)
   end
@@ -177,10 +136,15 @@ function M.events(room, program, image, choice, options)
   local ok, message = room:prepare(image)
   if not ok then return nil, message end
   local events
+  local outside = {}
   local result, failure = runner.execute(room, program, function(script)
+    guard.watch(script, room, outside)
     events = M.observe(script, room, choice, { sites = true })
-  end, { timeout = options.timeout })
+  end, { timeout = options.timeout, guarded = true })
   if not result then return nil, failure end
+  events.outside = {}
+  for path, name in pairs(outside) do table.insert(events.outside, ("%s (%s)"):format(path, name)) end
+  table.sort(events.outside)
   result.state = room:state()
   result.stderr = room:said()
   return events, result

@@ -43,6 +43,9 @@ end
 --- Makes all as it is before a run.
 ---@return true|nil, string? message
 function Room:prepare(image)
+  if self.sealed then
+    for _, name in ipairs(sys.list_dir("/dev/shm") or {}) do files.remove_tree("/dev/shm/" .. name) end
+  end
   for _, path in ipairs { self.work, self.home, self.tmp } do
     files.remove_tree(path)
     local ok, message = files.mkdir(path, 448)

@@ -4,6 +4,7 @@
 --   result.status, result.signal, result.timed_out, result.crashed, result.state, result.stderr
 
 local files = require "luatrace.sys.files"
+local guard = require "luatrace.sweep.guard"
 local constants = require "luatrace.constants"
 local script = require "luatrace.script"
 local session_module = require "luatrace.session"
@@ -46,7 +47,7 @@ end
 ---@param room luatrace.sweep.Room
 ---@param program table see program
 ---@param define fun(script: table, registry: table) registers handlers
----@param options { timeout: number?, out: string?, err: string?, env: string[]? }
+---@param options { timeout: number?, out: string?, err: string?, env: string[]?, guarded: boolean? }
 ---@return luatrace.sweep.Result|nil, string? message
 function M.execute(room, program, define, options)
   local registry, environment = script.new { seed = 1, args = {} }
@@ -56,6 +57,7 @@ function M.execute(room, program, define, options)
       result.crashed = result.crashed or crashes[process.signal]
     end
   end)
+  if not room.sealed and not options.guarded then guard.watch(environment, room, {}) end
   define(environment, registry)
   local input, message = files.open(program.stdin, files.O_RDONLY)
   if not input then return nil, ("cannot read %s: %s"):format(program.stdin, message) end

@@ -34,11 +34,19 @@ local function is_kept(entry, state)
   return false
 end
 
+--- Is this path judged? Not what differs between clean runs; no new file when not even their names are the same.
+local function is_judged(clean, path)
+  for _, pattern in ipairs(clean.ignore) do
+    if path:find(pattern) then return false end
+  end
+  return not clean.unjudged[path] and not (clean.names_vary and not clean.initial[path] and path ~= "<stdout>")
+end
+
 --- Everything that a clean run makes new is there, whole.
 local function is_replaced(clean, state)
-  local any = false
+  local any = clean.names_vary or false
   for path, entry in pairs(clean.state) do
-    if path ~= "<stdout>" and not clean.initial[path] and not clean.unjudged[path] then
+    if path ~= "<stdout>" and not clean.initial[path] and is_judged(clean, path) then
       if not fixture.same(entry, state[path]) then return false end
       any = true
     end
@@ -51,7 +59,7 @@ local function destroyed(clean, state)
   local list = {}
   for path, before in pairs(clean.initial) do
     local now, new = state[path], clean.state[path]
-    if not clean.unjudged[path] and not fixture.same(now, before) and not (now and fixture.same(now, new)) then
+    if is_judged(clean, path) and not fixture.same(now, before) and not (now and fixture.same(now, new)) then
       local safe = false
       if not now then
         safe = is_kept(before, state) or not new and is_replaced(clean, state)
@@ -67,7 +75,7 @@ end
 local function leftovers(clean, state)
   local list = {}
   for path, now in pairs(state) do
-    if path ~= "<stdout>" and not clean.initial[path] and not clean.unjudged[path] and
+    if path ~= "<stdout>" and not clean.initial[path] and is_judged(clean, path) and
       not fixture.same(now, clean.state[path]) then
       list[#list + 1] = detail(path, "left", nil, now, clean.state[path])
     end
@@ -81,7 +89,7 @@ local function losses(clean, state)
   local list, only_more = {}, true
   for _, change in ipairs(fixture.differences(clean.state, state)) do
     local path = change.path
-    if not clean.unjudged[path] then
+    if is_judged(clean, path) then
       local before = clean.initial[path]
       if change.before then
         only_more = false
@@ -105,7 +113,7 @@ local function by_checker(as_ever, check)
   return as_ever and "SILENT-LOSS" or "DESTROYED", { { path = "<check>", what = "check", now = check.text } }
 end
 
----@param clean table status, signal, state, initial, unjudged, crashed
+---@param clean table status, signal, state, initial, unjudged, names_vary, ignore (patterns), crashed
 ---@param result table status, signal, timed_out, livelock, crashed, state, reached, check?
 ---@param fault table
 ---@return string verdict, table[] details

@@ -26,12 +26,31 @@ local M = {}
 
 local jobs = {}
 
+--- In what two clean runs differ.
+function M.variation(one, other)
+  local result = { unjudged = setmetatable({}, json.array) }
+  for _, change in ipairs(fixture.differences(one, other)) do
+    table.insert(result.unjudged, change.path)
+    if not change.before or not change.after then result.names_vary = true end
+  end
+  return result
+end
+
 --- What clean runs are like; `record`: one of them with its calls.
 function jobs.start(self, job)
   local setting = self.setting
+  local events, again
+  if job.record then
+    -- First: it is the one that tells, and forbids, what the program would write elsewhere.
+    events, again = record.events(self.room, setting.program, setting.image, setting.choice, { timeout = job.timeout })
+    if not events then return { error = again } end
+    if again.timed_out or #events.outside > 0 then
+      return { timed_out = again.timed_out, outside = events.outside, unjudged = {} }
+    end
+  end
   local clean, message = record.clean(self.room, setting.program, setting.image, { timeout = job.timeout })
   if not clean then return { error = message } end
-  clean.initial, clean.unjudged = setting.image.state, {}
+  clean.initial, clean.unjudged, clean.ignore = setting.image.state, {}, setting.ignore
   self.clean = clean
   local answer = { status = clean.status, signal = clean.signal, timed_out = clean.timed_out, seconds = clean.seconds,
     crashed = clean.crashed, stderr = clean.stderr, private = self.room.private, sealed = self.room.sealed,
@@ -42,14 +61,10 @@ function jobs.start(self, job)
     self.check_seconds = check.seconds
   end
   if not job.record or clean.timed_out then return answer end
-  local events, again = record.events(self.room, setting.program, setting.image, setting.choice,
-    { timeout = job.timeout })
-  if not events then return { error = again } end
-  for _, change in ipairs(fixture.differences(clean.state, again.state)) do
-    table.insert(answer.unjudged, change.path)
-  end
+  local variation = M.variation(clean.state, again.state)
+  answer.unjudged, answer.names_vary = variation.unjudged, variation.names_vary
   answer.again = { status = again.status, signal = again.signal, timed_out = again.timed_out }
-  answer.events, answer.shared, answer.outside = events, events.shared, events.outside
+  answer.events, answer.shared = events, events.shared
   -- Frames once for each site.
   local sites = {}
   for _, event in ipairs(events) do
@@ -60,9 +75,10 @@ function jobs.start(self, job)
   return answer
 end
 
---- Paths that are not judged: they differ between clean runs.
+--- What is not judged: paths that differ between clean runs; all new ones, when even their names differ.
 function jobs.judge(self, job)
   for _, path in ipairs(job.unjudged) do self.clean.unjudged[path] = true end
+  self.clean.names_vary = self.clean.names_vary or job.names_vary
   self.timeout = job.timeout
   return {}
 end
@@ -70,11 +86,7 @@ end
 --- One more clean run: what differs from the first by now.
 function jobs.again(self)
   local clean = record.clean(self.room, self.setting.program, self.setting.image, { timeout = self.timeout })
-  local list = setmetatable({}, json.array)
-  for _, change in ipairs(clean and fixture.differences(self.clean.state, clean.state) or {}) do
-    list[#list + 1] = change.path
-  end
-  return { unjudged = list }
+  return clean and M.variation(self.clean.state, clean.state) or { unjudged = setmetatable({}, json.array) }
 end
 
 --- Is the call that has the right number also the right one?

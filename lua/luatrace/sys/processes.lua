@@ -176,7 +176,8 @@ local function enter_namespace()
   return put("uid_map", ("%d %d 1"):format(uid, uid)) and put("gid_map", ("%d %d 1"):format(gid, gid)) and true or false
 end
 
---- Gives this process a view of the file system of its own, in which `path` is a new tmpfs and all else is read-only.
+--- Gives this process a view of the file system of its own, in which `path` is a new tmpfs, /dev/shm too, and all else
+-- is read-only.
 ---@param path string a directory
 ---@param size integer the most bytes that the tmpfs may take
 ---@return boolean mounted, boolean sealed all else is read-only
@@ -186,7 +187,8 @@ function M.private_room(path, size)
   local attr = ffi.new("uint64_t[4]", MOUNT_ATTR_RDONLY)
   local sealed = C.luatrace_mount_setattr(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, attr, 32) == 0
   local data = ("mode=0700,size=%d"):format(size)
-  if C.mount("tmpfs", path, "tmpfs", MS_NOSUID + MS_NODEV, data) ~= 0 then return false, sealed end
+  if C.mount("tmpfs", path, "tmpfs", MS_NOSUID + MS_NODEV, data) ~= 0 then return false, false end
+  sealed = sealed and C.mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID + MS_NODEV, "mode=1777") == 0
   return true, sealed
 end
 

@@ -1,0 +1,71 @@
+--- Nothing outside the room is written: calls that would are answered with EROFS, and noted.
+--
+--   guard.watch(script, room, outside)      -- outside["/home/me/x"] = "openat"
+--
+-- Devices, /proc and what has no name (pipes, sockets) are no files. In a sealed room (all else is mounted read-only)
+-- the kernel refuses such writes by itself, and the guard is there in the clean run only, to tell of them.
+
+local about = require "luatrace.sweep.about"
+local bit = require "bit"
+local files = require "luatrace.sys.files"
+local sys = require "luatrace.sys"
+
+local M = {}
+
+--- Calls that change the place that their path names; in some, two paths do.
+local changes = "?mkdir,?mkdirat,?mknod,?mknodat,?symlink,?symlinkat,?link,?linkat,?rename,?renameat,?renameat2," ..
+  "?unlink,?unlinkat,?rmdir,?truncate,?chmod,?fchmodat,?chown,?fchownat,?lchown,?utimensat,?utimes,?futimesat," ..
+  "?setxattr,?lsetxattr,?removexattr,?lremovexattr"
+local opens = "?open,?openat,?openat2,?creat"
+
+local function is_file(path)
+  local stat = files.stat(path)
+  if stat and (stat.kind == "char" or stat.kind == "block" or stat.kind == "fifo" or stat.kind == "socket") then
+    return false
+  end
+  return path:sub(1, 6) ~= "/proc/"
+end
+
+--- Where a path really leads: its directory without links, and the last step of it when that is one.
+local function real(path)
+  local whole = sys.realpath(path)
+  if whole then return whole end
+  local parent, name = path:match("^(.*)/([^/]*)$")
+  local directory = parent and sys.realpath(parent == "" and "/" or parent)
+  return directory and (directory == "/" and "" or directory) .. "/" .. name or path
+end
+
+---@param script table environment of a script
+---@param room luatrace.sweep.Room
+---@param outside table<string, string> gets the paths, and the first call on each
+function M.watch(script, room, outside)
+  local function refuse(call, path)
+    if not path then return end
+    local _, inside = room:name(path)
+    if inside then _, inside = room:name(real(path)) end
+    if inside or not is_file(path) then return end
+    outside[path] = outside[path] or call.name
+    call:fail "EROFS"
+  end
+  script.on[changes](function(call)
+    if call.name:find("^rename") then
+      local row = call.row
+      local old = row.index.oldpath
+      local dirfd = row[old - 1] and about.int(call.raw[old - 1]) or -100
+      if type(call.oldpath) == "string" then refuse(call, call.process.fds:path_of(dirfd, call.oldpath)) end
+    end
+    refuse(call, about.path(call))
+  end)
+  script.on[opens](function(call)
+    local flags = about.open_flags(call)
+    if bit.band(flags, about.O_ACCMODE) == 0 and bit.band(flags, about.O_CREAT + about.O_TRUNC) == 0 then return end
+    local path = about.path(call)
+    -- O_CREAT of what is there already, to be read.
+    if path and bit.band(flags, about.O_ACCMODE) == 0 and bit.band(flags, about.O_TRUNC) == 0 and files.stat(path) then
+      return
+    end
+    refuse(call, path)
+  end)
+end
+
+return M
