@@ -45,7 +45,7 @@ M.rows = {
   { short = "o", long = "output", value = "DIR", field = "output", kind = "value",
     help = "where the journal and a script for each finding go (default: luatrace-sweep)" },
   { long = "report", value = "FORMAT", field = "reports", kind = "list",
-    help = "tap, junit or json, or FORMAT=FILE (may be repeated); without a file to standard output" },
+    help = "tap, junit, json or html, or FORMAT=FILE (may be repeated); without a file to standard output" },
   { short = "q", long = "quiet", field = "quiet", kind = "flag", help = "no progress" },
   { section = "Help" },
   { short = "h", long = "help", field = "help", kind = "flag", help = "print this" },
@@ -56,7 +56,7 @@ M.usage = { "Usage: luatrace sweep [OPTIONS] -- COMMAND [ARGS]",
   "Gives a command every failure that could happen to it, one a run, and finds those that make it lose data, hang,",
   "crash or lie about success. Exit status: 0 nothing found, 123 findings, 125 the sweep could not be made." }
 
-local formats = { tap = true, junit = true, json = true }
+local formats = { tap = true, junit = true, json = true, html = true }
 
 --- What --report was given: list of { format, file? }.
 local function read_reports(list)
@@ -65,7 +65,7 @@ local function read_reports(list)
     local format, file = text:match("^([^=]*)=(.+)$")
     format = format or text
     if not formats[format] then
-      return nil, ("--report takes tap, junit or json, or one of them and =FILE, not %q"):format(text)
+      return nil, ("--report takes tap, junit, json or html, or one of them and =FILE, not %q"):format(text)
     end
     reports[#reports + 1] = { format = format, file = file }
   end

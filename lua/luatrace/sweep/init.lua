@@ -31,8 +31,6 @@ local M = {}
 local HUGE = 256 * 1024 * 1024
 --- A clean run that takes longer than this does not end.
 local CLEAN_LIMIT = 60
---- After so many seconds clean runs are looked at again: clocks count in seconds.
-local LATER = 1.1
 
 ---@class luatrace.SweepOptions
 ---@field [integer] string the command
@@ -182,6 +180,9 @@ end
 
 local function now() return tonumber(sys.monotonic()) / 1e9 end
 
+--- The time of day: when its second changes, programs write other things.
+local function clock() return tonumber(sys.realtime()) / 1e9 end
+
 --- One sweep from here on.
 ---@class luatrace.Sweep
 local Sweep = {}
@@ -199,7 +200,7 @@ function Sweep:start(options)
   if not clean then return nil, "interrupted" end
   local message = objections(clean, setting)
   if message then return nil, message end
-  self.clean, self.clean_at = clean, now()
+  self.clean, self.clean_second = clean, math.floor(clock())
   for number, worker in pairs(self.pool.workers) do
     if number ~= 1 then self.pool:send(worker, { kind = "start", timeout = limit }) end
   end
@@ -307,11 +308,11 @@ function Sweep:progress(total, phase)
   end
 end
 
---- One more clean run, by all workers, when the clock has gone on: what differs by then is not judged, and what was
--- found before that was known is run again.
+--- One more clean run, by all workers, when the clock has gone on a second: what differs by then is not judged, and
+-- what was found before that was known is run again.
 ---@return table[] items to run again
 function Sweep:look_again()
-  local rest = self.clean_at + LATER - now()
+  local rest = self.clean_second + 1.01 - clock()
   if rest > 0 then processes.poll({}, math.ceil(rest * 1000)) end
   local paths, names_vary = {}, self.clean.names_vary
   for _, answer in pairs(self.pool:ask_all { kind = "again" }) do
@@ -351,7 +352,7 @@ function Sweep:run_plan()
     self:note(item, answer)
     self:progress(total, "runs")
   end
-  local whole, at = self:serve(list, done, 1, function() return now() - self.clean_at > LATER end)
+  local whole, at = self:serve(list, done, 1, function() return clock() > self.clean_second + 1.01 end)
   if not self.interrupted and not self.out_of_time and (not whole or (self.found or 0) > 0) then
     for _, item in ipairs(self:look_again()) do list[#list + 1] = item end
     whole = self:serve(list, done, at)

@@ -207,7 +207,7 @@ local actions = {
 --- Registers handlers that do a fault at its point.
 ---@param script table environment of a script
 ---@param point { process: string, thread: integer, call: string, hit: integer, fault: table }
----@param note table|nil gets reached (the call was met), injected (how often something failed), livelock, diverged;
+---@param note table|nil gets reached (the call was met), injected (how often something failed), diverged;
 --  note.verify(call, point) may say that this is not the call
 ---@return table note
 function M.arm(script, point, note)
@@ -219,7 +219,8 @@ function M.arm(script, point, note)
   local function inject(call)
     note.injected = note.injected + 1
     if note.injected > LIVELOCK then
-      note.livelock = true
+      call.session.livelock = true
+      call.session:notice("livelock", ("%s was tried %d times: the program is killed"):format(call.name, LIVELOCK))
       return kill_all(call)
     end
     act(call, fault)

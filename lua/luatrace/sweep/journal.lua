@@ -38,6 +38,16 @@ local function read(path, setting)
   return lines
 end
 
+--- The scripts of an earlier sweep, by how they are named and how they begin.
+local function remove_old(directory)
+  for _, name in ipairs(sys.list_dir(directory) or {}) do
+    local path = directory .. "/" .. name
+    if name:find("^%d+%-[%w_.-]+%.lua$") and (sys.read_file(path) or ""):find("\n%-%- Found by luatrace sweep%.") then
+      files.unlink(path)
+    end
+  end
+end
+
 --- Opens the journal of an output directory; with `resume`, what it has already.
 ---@return luatrace.sweep.Journal|nil journal, string? message, table[]|nil runs
 function M.open(directory, setting, resume)
@@ -54,6 +64,7 @@ function M.open(directory, setting, resume)
     if not ok then return nil, ("cannot make the directory %s: %s"):format(directory, message) end
     made = true
   end
+  if not resume then remove_old(directory) end
   local flags = files.O_WRONLY + files.O_CREAT + (resume and files.O_APPEND or files.O_TRUNC)
   local fd
   fd, message = files.open(path, flags)

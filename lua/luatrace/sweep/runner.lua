@@ -40,6 +40,7 @@ end
 ---@field status integer|nil
 ---@field signal integer|nil
 ---@field timed_out boolean|nil
+---@field livelock boolean|nil it was ended because it tried the same call again and again
 ---@field crashed string|nil name of the signal, of any process of the tree
 ---@field seconds number
 
@@ -80,7 +81,7 @@ function M.execute(room, program, define, options)
     return nil, ("cannot run %s: %s"):format(program.file, session.launch_message)
   end
   if session.error_message then error(session.error_message, 0) end
-  result.session = nil
+  result.session, result.livelock = nil, session.livelock
   result.status, result.signal, result.timed_out, result.seconds = run.status, run.signal, run.timed_out, run.time
   result.uses_rings = session.notices and session.notices.io_uring and true or nil
   return result

@@ -106,7 +106,6 @@ local function finish(self, job, result, notes)
   for _, note in ipairs(notes) do
     result.reached = result.reached and note.reached or false
     result.injected = result.injected + note.injected
-    result.livelock = result.livelock or note.livelock
   end
   result.call = job.points[#job.points].call
   result.state = self.room:state()
