@@ -9,9 +9,11 @@ describe("the manual", function()
 
   it("has every option that luatrace takes", function()
     local page = manual.man():gsub("\\%-", "-")
-    for _, option in ipairs(options.rows) do
-      if option.long and option.kind ~= "refused" then
-        assert.is_truthy(page:find("Fl -" .. option.long, 1, true), option.long)
+    for _, rows in ipairs { options.rows, require("luatrace.sweep.command").rows } do
+      for _, option in ipairs(rows) do
+        if option.long and option.kind ~= "refused" then
+          assert.is_truthy(page:find("Fl -" .. option.long, 1, true), option.long)
+        end
       end
     end
   end)
@@ -26,6 +28,9 @@ describe("the manual", function()
     local code = manual.bash() .. [[
 COMP_WORDS=(luatrace --see); COMP_CWORD=1; _luatrace; echo "${COMPREPLY[@]}"]]
     assert.equal("--seed=\n", support.native { cmd = { "bash", "-c", code } }.stdout)
+    local of_sweep = manual.bash() .. [[
+COMP_WORDS=(luatrace sweep --sh); COMP_CWORD=2; _luatrace; echo "${COMPREPLY[@]}"]]
+    assert.equal("--shard=\n", support.native { cmd = { "bash", "-c", of_sweep } }.stdout)
   end)
 
   it("is what --help says, too", function()

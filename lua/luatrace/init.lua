@@ -14,6 +14,11 @@ local M = {}
 
 M.run, M.start, M.together = run.run, run.start, run.together
 
+--- Gives a command every failure that could happen to it, one a run: see luatrace.sweep.
+---@param options luatrace.SweepOptions
+---@return table|nil report, string? message
+function M.sweep(options) return require("luatrace.sweep").run(options) end
+
 ---@class luatrace.TraceOptions
 ---@field seed integer?
 ---@field cwd string?

@@ -4,14 +4,15 @@
 --   io.write(require("luatrace.manual").man())
 
 local options = require "luatrace.options"
+local sweep = require "luatrace.sweep.command"
 
 local M = {}
 
 local function roff(text) return (text:gsub("\\", "\\e"):gsub("^%.", "\\&."):gsub("^'", "\\&'"):gsub("%-", "\\-")) end
 
-local function option_lines()
+local function option_lines(rows)
   local lines = {}
-  for _, option in ipairs(options.rows) do
+  for _, option in ipairs(rows) do
     if option.section then
       lines[#lines + 1] = ".Ss " .. option.section
       lines[#lines + 1] = ".Bl -tag -width Ds"
@@ -58,6 +59,11 @@ local head = [[
 .Op Ar options
 .Fl p Ar pid
 .Op Ar script.lua Op Ar args
+.Nm
+.Cm sweep
+.Op Ar options
+.Fl \-
+.Ar command ...
 .Sh DESCRIPTION
 .Nm
 runs a program and hands each of its system calls to a Lua script, which may watch it, rewrite it, answer it in the
@@ -145,23 +151,31 @@ Calls through the vDSO and through io_uring are not seen
 
 --- luatrace(1) in mdoc.
 ---@return string
-function M.man() return head .. table.concat(option_lines(), "\n") .. "\n" .. tail end
+function M.man()
+  return table.concat { head, table.concat(option_lines(options.rows), "\n"), "\n", sweep.manual,
+    table.concat(option_lines(sweep.rows), "\n"), "\n", tail }
+end
 
-local function each_option()
+local function each_option(rows)
+  rows = rows or options.rows
   local i = 0
   return function()
-    repeat i = i + 1 until not options.rows[i] or (not options.rows[i].section and options.rows[i].kind ~= "refused")
-    return options.rows[i]
+    repeat i = i + 1 until not rows[i] or (not rows[i].section and rows[i].kind ~= "refused")
+    return rows[i]
   end
 end
 
-function M.bash()
+local function option_words(rows)
   local words = {}
-  for option in each_option() do
+  for option in each_option(rows) do
     if option.short then words[#words + 1] = "-" .. option.short end
     local takes_value = option.value and option.value:sub(1, 1) ~= "["
     if option.long then words[#words + 1] = "--" .. option.long .. (takes_value and "=" or "") end
   end
+  return table.concat(words, " ")
+end
+
+function M.bash()
   return ([==[
 _luatrace() {
   local word=${COMP_WORDS[COMP_CWORD]} i
@@ -170,7 +184,10 @@ _luatrace() {
     --) COMP_WORDS=("${COMP_WORDS[@]:i}"); COMP_CWORD=$((COMP_CWORD - i)); _command_offset 1; return ;;
     esac
   done
-  if [[ $word == -* ]]; then
+  if [[ $word == -* && ${COMP_WORDS[1]} == sweep ]]; then
+    mapfile -t COMPREPLY < <(compgen -W '%s' -- "$word")
+    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+  elif [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W '%s' -- "$word")
     [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
   else
@@ -178,14 +195,15 @@ _luatrace() {
   fi
 }
 complete -o filenames -F _luatrace luatrace
-]==]):format(table.concat(words, " "))
+]==]):format(option_words(sweep.rows), option_words(options.rows))
 end
 
 local function quoted(text) return (text:gsub("'", "'\\''")) end
 
-function M.zsh()
-  local lines = { "#compdef luatrace", "_arguments -S \\" }
-  for option in each_option() do
+--- The arguments of one command, for zsh.
+local function arguments(lines, rows)
+  lines[#lines + 1] = "_arguments -S \\"
+  for option in each_option(rows) do
     local help = quoted(option.help:gsub("[%[%]:]", "\\%0"))
     local value = option.value and (":%s:"):format(option.value:gsub("[%[%]]", "")) or ""
     if option.short then lines[#lines + 1] = ("  '*-%s[%s]%s' \\"):format(option.short, help, value) end
@@ -194,14 +212,26 @@ function M.zsh()
     end
   end
   lines[#lines + 1] = "  '*::command: _normal'"
+end
+
+function M.zsh()
+  local lines = { "#compdef luatrace", "if [[ $words[2] == sweep ]]; then", "  shift words; (( CURRENT-- ))" }
+  arguments(lines, sweep.rows)
+  lines[#lines + 1] = "  return"
+  lines[#lines + 1] = "fi"
+  arguments(lines, options.rows)
   return table.concat(lines, "\n") .. "\n"
 end
 
 function M.fish()
   local lines = {}
-  for option in each_option() do
-    lines[#lines + 1] = ("complete -c luatrace%s%s%s -d '%s'"):format(option.short and " -s " .. option.short or "",
-      option.long and " -l " .. option.long or "", option.value and " -r" or "", quoted(option.help))
+  for _, command in ipairs { { "not __fish_seen_subcommand_from sweep", options.rows },
+    { "__fish_seen_subcommand_from sweep", sweep.rows } } do
+    for option in each_option(command[2]) do
+      lines[#lines + 1] = ("complete -c luatrace -n '%s'%s%s%s -d '%s'"):format(command[1],
+        option.short and " -s " .. option.short or "", option.long and " -l " .. option.long or "",
+        option.value and " -r" or "", quoted(option.help))
+    end
   end
   return table.concat(lines, "\n") .. "\n"
 end

@@ -116,6 +116,11 @@ for _, name in ipairs { "run", "start", "together" } do
   end
 end
 
+lazy.sweep = function(registry)
+  registry.runs_itself = true
+  return require("luatrace.sweep").run
+end
+
 --- A registry and the environment that fills it.
 ---@param options { seed: integer, args: string[], name: string? }
 ---@return table registry, table environment

@@ -69,6 +69,17 @@ function clock(options) end
 ---@field now fun(self): number seconds since 1970, for the program
 ---@field advance fun(self, seconds: number) all its clocks jump forward
 
+--- Gives a command every failure that could happen to it, one a run; before a program runs, or instead of one.
+---@param options luatrace.SweepOptions
+---@return luatrace.SweepReport|nil report, string? message
+function sweep(options) end
+
+---@class luatrace.SweepReport
+---@field findings { verdict: string, title: string, details: table[], code: string, confirmed: string }[]
+---@field runs { id: string, verdict: string, call: string, path: string?, fault: string }[]
+---@field complete boolean all planned runs were made
+---@field counts table<string, table<string, integer>> by family of faults and verdict
+
 ---@class luatrace.Call
 ---@field fd luatrace.ArgumentFd
 ---@field dirfd luatrace.ArgumentFd

@@ -56,6 +56,36 @@ M.usage = { "Usage: luatrace sweep [OPTIONS] -- COMMAND [ARGS]",
   "Gives a command every failure that could happen to it, one a run, and finds those that make it lose data, hang,",
   "crash or lie about success. Exit status: 0 nothing found, 123 findings, 125 the sweep could not be made." }
 
+--- The manual page's section; its options follow.
+M.manual = [[
+.Sh SWEEP
+.Nm
+.Cm sweep
+records two clean runs of a command, and then runs it again and again, each time in a private copy of
+.Fl \-fixture ,
+with one of its calls failing: a full disk, a read error, no memory, no descriptors, a reset connection, a short read or
+write, an interrupted call, or SIGKILL.
+What each run does and leaves is judged against the clean runs:
+.Bl -tag -width Ds
+.It tolerated , clean\-fail
+All is as ever; or it said that it failed, and every file that existed is its old or its new self.
+.It SILENT\-LOSS
+It ended as ever, but its files or its output are not.
+.It DESTROYED
+A file that existed is neither old nor new.
+.It HANG , CRASH
+It did not end, or died of a signal that programs get for mistakes.
+.It LEFTOVER
+It failed, and left files behind.
+.El
+.Pp
+Each finding is run again three times and written as a script.
+A first word that is exactly
+.Cm sweep
+is this command; a program of that name is run as
+.Ql luatrace \-\- sweep .
+]]
+
 local formats = { tap = true, junit = true, json = true, html = true }
 
 --- What --report was given: list of { format, file? }.
@@ -170,8 +200,6 @@ function M.main(argv)
     io.stdout:write(options.help(M.rows, M.usage))
     return io.stdout:flush() and 0 or FAILED
   end
-  -- src/main.c has stopped the collector; runs make garbage.
-  collectgarbage("restart", -1)
   local reports
   reports, message = read_reports(parsed.reports)
   if not reports then

@@ -451,6 +451,8 @@ end
 ---@param options luatrace.SweepOptions
 ---@return table|nil report, string? message
 function M.run(options)
+  -- src/main.c has stopped the collector; runs make garbage.
+  collectgarbage("restart", -1)
   local setting, message = prepare(options)
   if not setting then return nil, message end
   setting.depth, setting.expects_failure, setting.faults_text = options.depth, options.expect_failure, options.faults

@@ -8,7 +8,6 @@
 -- loader before the program itself ran.
 
 local bit = require "bit"
-local ffi = require "ffi"
 
 local M = {}
 
@@ -26,18 +25,21 @@ local function build_id(path)
   local head = file:read(64 * 1024) or ""
   file:close()
   if #head < 64 or head:sub(1, 5) ~= "\127ELF\2" then return nil end
-  local function number(at, kind, size) return at + size <= #head and tonumber(ffi.cast(kind, ffi.cast("const char *",
-    head) + at)[0]) or 0 end
-  local offset, size, count = number(32, "const uint64_t *", 8), number(54, "const uint16_t *", 2),
-    number(56, "const uint16_t *", 2)
+  -- Little-endian; 0 past the end.
+  local function number(at, size)
+    local value = 0
+    for i = size, 1, -1 do value = value * 256 + (head:byte(at + i) or 0) end
+    return value
+  end
+  local offset, size, count = number(32, 8), number(54, 2), number(56, 2)
   for i = 0, count - 1 do
     local header = offset + i * size
-    if number(header, "const uint32_t *", 4) == PT_NOTE then
-      local at, length = number(header + 8, "const uint64_t *", 8), number(header + 32, "const uint64_t *", 8)
+    if number(header, 4) == PT_NOTE then
+      local at, length = number(header + 8, 8), number(header + 32, 8)
       local finish = math.min(at + length, #head)
       while at + 12 <= finish do
-        local names, bytes, kind = number(at, "const uint32_t *", 4), number(at + 4, "const uint32_t *", 4),
-          number(at + 8, "const uint32_t *", 4)
+        local names, bytes, kind = number(at, 4), number(at + 4, 4),
+          number(at + 8, 4)
         local data = at + 12 + math.ceil(names / 4) * 4
         if kind == NT_GNU_BUILD_ID and names == 4 and bytes <= 64 then
           return (head:sub(data + 1, data + bytes):gsub(".", function(c) return ("%02x"):format(c:byte()) end))
