@@ -88,7 +88,7 @@ function M.new(options)
   return self
 end
 
-local text_options = { decode_fds = 1, string_limit = 32 }
+local text_options = { decode_fds = { path = true, socket = true }, string_limit = 32 }
 
 --- Text as strace has it, at entry what is known and at exit the rest.
 local function draft(self, call, phase)
