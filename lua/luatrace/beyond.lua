@@ -42,6 +42,7 @@ function M.refuse(parsed, q)
       return "--normalize keeps each thread's lines in their order: it cannot be used with --group-by"
     end
   end
+  if parsed.by and not (parsed.summary_only or parsed.summary) then return "--by needs -c or -C" end
   if parsed.group_by and parsed.format ~= "human" then return "--group-by needs --format=human" end
   if parsed.format == "human" then return refuse_human(parsed, q) end
 end

@@ -158,11 +158,13 @@ row { section = "Summary" }
 row { short = "c", long = "summary-only", field = "summary_only", kind = "flag",
   help = "no lines, but a table of counts, errors and times" }
 row { short = "C", long = "summary", field = "summary", kind = "flag", help = "lines, and the table at the end" }
+row { long = "by", value = "WHAT", field = "by", kind = "value", check = one_of("process", "file", "fd", "thread"),
+  help = "with -c or -C: a row for each process, file, descriptor or thread, and under it the rows of its calls" }
 row { short = "S", long = "summary-sort-by", value = "COLUMN", field = "sort_by", kind = "value",
   check = one_of("time", "calls", "errors", "name", "nothing", "min-time", "max-time", "avg-time", "total-time",
     "count", "error", "syscall", "none", "time-total"), help = "time (default), calls, errors, name, or nothing" }
 row { short = "U", long = "summary-columns", value = "LIST", field = "summary_columns", kind = "value",
-  help = "which columns: time-percent, total-time, avg-time, min-time, max-time, calls, errors, name" }
+  help = "which columns: time-percent, total-time, avg-time, min-time, max-time, calls, errors, bytes, name" }
 row { short = "w", long = "summary-wall-clock", field = "wall_clock", kind = "flag",
   help = "times by the clock on the wall (which is what luatrace measures anyway)" }
 row { section = "Taken for what they are in strace" }

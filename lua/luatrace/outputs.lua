@@ -11,7 +11,7 @@ local writing = require "luatrace.style"
 local M = {}
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "format", "normalize", "mark", "tree", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "by", "normalize", "mark", "tree", "output", "summary", "summary_only", "paths" }
 
 --- What the decoder looks at: call.text_options.
 function M.text_options(parsed)
@@ -103,7 +103,7 @@ function M.choose(parsed, has_script, has_trace_rules)
       if not file then return nil, "cannot write to " .. why end
     end
     outputs[#outputs + 1] = require("luatrace.output.summary").open { calls = q.trace, sort_by = parsed.sort_by,
-      columns = columns, file = file }
+      columns = columns, file = file, by = parsed.by, palette = extras.palette, width = extras.width }
   end
   for _, output in ipairs(outputs) do output.shows_selected = true end
   return outputs

@@ -17,6 +17,7 @@
 -- Times, stacks, filters and destinations are those of the text format, on which this one stands.
 
 local bit = require "bit"
+local about = require "luatrace.about"
 local constants = require "luatrace.constants"
 local formats = require "luatrace.sentences.formats"
 local sentences = require "luatrace.sentences"
@@ -104,25 +105,6 @@ local function group(self, key, title)
   return found
 end
 
---- The file that a call is about: that of its first path, or of its first descriptor; of mappings the mapped one.
-local function file_of(call)
-  local row = call.row
-  for i = 1, #row do
-    local role = row[i].type.role
-    if role == "path" then
-      local path, fd = formats.absolute(call, row[i].name)
-      if path then return path end
-      if fd then return call.process.fds:path_of(fd, nil) end
-    elseif role == "fd" and not row.index.pathname and not row.index.newpath then
-      local fd = call[row[i].name]
-      if type(fd) == "table" and fd.path then
-        -- By what it is connected to, if that is known.
-        return fd.kind == "socket" and formats.fd(call, fd.num):match("^(.*) %(fd %d+%)$") or fd.path
-      end
-    end
-  end
-end
-
 --- One more entry: an equal one before it is counted, not repeated.
 function Human:add_to_group(thread, file, said, danger)
   local key, title
@@ -183,7 +165,7 @@ end
 function Human:entry(call, want_exit)
   if self:is_hidden(call) then return end
   sentences.begin(call)
-  if self.group_by == "file" then rawset(call, "about_file", file_of(call) or false) end
+  if self.group_by == "file" then rawset(call, "about_file", about.file(call) or false) end
   if not want_exit then self:exit(call, true) end
 end
 
