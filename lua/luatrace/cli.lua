@@ -228,6 +228,10 @@ local function prepare_rules(parsed, registry)
   local ok
   ok, message = qualifiers.add_rules(q, registry, { random = registry.random, any_errno = parsed.any_errno })
   if not ok then return nil, message end
+  for _, text in ipairs(parsed.simulations or {}) do
+    ok, message = require("luatrace.inject").from_option(registry.environment, registry, text)
+    if not ok then return nil, message end
+  end
   if not parsed.log_decisions and not parsed.replay_decisions then return nil end
   local decisions
   decisions, message = require("luatrace.decisions").open { log = parsed.log_decisions,
@@ -293,6 +297,10 @@ function M.main(argv)
     io.stdout:write(version())
     return io.stdout:flush() and 0 or FAILED
   end
+  if parsed.simulations and parsed.simulations[1] == "help" then
+    io.stdout:write(require("luatrace.inject").help())
+    return io.stdout:flush() and 0 or FAILED
+  end
   local job, code, why = prepare(parsed)
   if not job then
     complain(why)
@@ -321,8 +329,8 @@ function M.main(argv)
     complain(rules_message)
     return FAILED
   end
-  local observers, output_message = outputs.choose(parsed, job.file ~= nil or parsed.code ~= nil,
-    traces_by_rule(registry))
+  local is_scripted = job.file ~= nil or parsed.code ~= nil or parsed.simulations ~= nil
+  local observers, output_message = outputs.choose(parsed, is_scripted, traces_by_rule(registry))
   if not observers then
     complain(output_message)
     return FAILED

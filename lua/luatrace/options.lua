@@ -180,6 +180,8 @@ row { long = "inject", value = "EXPR", field = "expressions", kind = "list", as 
     "(may be repeated)" }
 row { long = "fault", value = "EXPR", field = "expressions", kind = "list", as = "--fault=",
   help = "the same as -e fault=EXPR: an error, ENOSYS by default" }
+row { long = "simulate", value = "FAULT", field = "simulations", kind = "list",
+  help = "a fault of the library, with its options: full_disk:quota=1M:path=/var/** (help lists them)" }
 row { long = "any-errno", field = "any_errno", kind = "flag",
   help = "inject errors, too, that the call or the kind of descriptor never gives" }
 row { long = "log-decisions", value = "FILE", field = "log_decisions", kind = "value",

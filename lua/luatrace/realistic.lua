@@ -4,13 +4,13 @@
 -- and --any-errno let them through).
 
 local decode = require "luatrace.decode"
+local manual_errors = require "luatrace.syscalls.errors"
 local predicates = require "luatrace.predicates"
 
 local M = {}
 
---- Errors of a caller's own mistake, and those of a filter or a module: every call that can fail can give them.
-local anywhere = { EFAULT = true, EINVAL = true, EBADF = true, ENOSYS = true, EPERM = true, EACCES = true,
-  ENOMEM = true, ENOTSOCK = true }
+--- A filter, a security module or an old kernel: every call that can fail can give these.
+local anywhere = { ENOSYS = true, EPERM = true, EACCES = true, ENOMEM = true }
 
 --- Calls that always succeed.
 local never_fails = {}
@@ -36,12 +36,41 @@ local kinds = {
   EISDIR = set "dir",
 }
 
-local function can_give(row, name)
-  if not row.errors then return true end
-  for _, each in ipairs(row.errors) do
+local known = {}
+
+--- The errors of a call, from its row or from the manual pages.
+---@param row table
+---@return { possible: string[], mistakes: string[] }|nil errors mistakes: only a caller's own brings them; nil: nothing
+-- is known of this call
+function M.errors_of(row)
+  local errors = known[row.name]
+  if errors ~= nil then return errors or nil end
+  local text = row.errors or manual_errors[row.name]
+  known[row.name] = false
+  if not text then return nil end
+  errors = { possible = {}, mistakes = {} }
+  local list = errors.possible
+  for word in text:gmatch("%S+") do
+    if word == "|" then list = errors.mistakes else list[#list + 1] = word end
+  end
+  known[row.name] = errors
+  return errors
+end
+
+local function contains(list, name)
+  for _, each in ipairs(list) do
     if each == name then return true end
   end
-  return anywhere[name] or name == "EWOULDBLOCK" and can_give(row, "EAGAIN") or name == "EIO" and row.classes.desc
+  return false
+end
+
+local function can_give(row, name)
+  local errors = M.errors_of(row)
+  if not errors or anywhere[name] then return true end
+  if name == "EWOULDBLOCK" then name = "EAGAIN" end
+  -- Any file system may fail to reach its disk.
+  if name == "EIO" and (row.classes.desc or row.classes.file) then return true end
+  return contains(errors.possible, name) or contains(errors.mistakes, name)
 end
 
 --- Does it depend on what the descriptor is open on, whether this call can give one of these errors?
@@ -110,7 +139,7 @@ function M.check(matcher, names, calls, fd)
         :format(refused.name)
     end
     return nil, ("%s cannot fail with %s; it can with %s (any_errno, on the command line --any-errno, injects it " ..
-      "all the same)"):format(refused.name, refused_name, first_words(refused.errors, 12))
+      "all the same)"):format(refused.name, refused_name, first_words(M.errors_of(refused).possible, 12))
   end
   return M.check_kind(names, fd)
 end

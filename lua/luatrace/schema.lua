@@ -15,8 +15,8 @@
 --   - `order`: names of the arguments in the order of the text, where that is not the registers'
 --   - `comment = fn(call, result)`: what is printed behind the result in brackets, or nil
 --   - `classes = "network desc"`: strace's %network, ...; paths bring %file and descriptors %desc by themselves
---   - `errors = "EACCES ENOSPC"`: errors that can really happen, for fault injection; without it, those of
---     syscalls/errors.lua, which come from the manual pages
+--   - `errors = "EACCES ENOSPC | EBADF"`: errors that can really happen, for fault injection, and behind the bar those
+--     of a caller's mistake; without it, those of syscalls/errors.lua, which come from the manual pages
 --
 -- TYPES are in types.lua; structs in structs/init.lua and the files beside it. The usual ones:
 --
@@ -37,8 +37,6 @@
 -- checked here. 32-bit programs use the same row by its name; what only they have, or pass otherwise, is in
 -- syscalls/i386.lua. Rows do not know the architecture: t.long and t.address have its size.
 
-local constants = require "luatrace.constants"
-local manual_errors = require "luatrace.syscalls.errors"
 
 local M = {}
 
@@ -91,14 +89,10 @@ function M.check(name, row)
       if not index[argument_name] then fail(name, ("order: there is no argument %s"):format(argument_name)) end
     end
   end
-  row.errors = row.errors or manual_errors[name]
-  if type(row.errors) == "string" then
-    local errors = {}
-    for error_name in row.errors:gmatch("%S+") do
-      if not constants.errno.by_name[error_name] then fail(name, ("errors: there is no %s"):format(error_name)) end
-      errors[#errors + 1] = error_name
+  for word in (row.errors or ""):gmatch("%w+") do
+    if not require("luatrace.constants").errno.by_name[word] then
+      fail(name, ("errors: there is no %s"):format(word))
     end
-    row.errors = errors
   end
   if row.returns.role == "fd" and not classes.network then classes.desc = true end
   row.name, row.index, row.classes = name, index, classes

@@ -8,6 +8,7 @@
 --   local chunk, message = script.load("trace.lua", environment)
 
 local filter = require "luatrace.filter"
+local inject = require "luatrace.inject"
 local mock = require "luatrace.mock"
 local random = require "luatrace.random"
 local rules = require "luatrace.rules"
@@ -137,11 +138,12 @@ function M.new(options)
     arg = options.args,
     script = { name = options.name, args = options.args, seed = options.seed },
   }
-  registry.random = environment.random
+  registry.random, registry.environment = environment.random, environment
   for name, verb in pairs(rules.verbs_for(registry, { random = environment.random, any_errno = options.any_errno,
     caller = caller_of })) do
     environment[name] = verb
   end
+  environment.inject = inject.finder(environment, registry)
   environment._G = environment
   environment.luatrace = environment
   local find_mock = mock.finder(registry, { seed = options.seed })

@@ -175,11 +175,19 @@ local function make_struct(self, definition)
   View.__index = function(view, key)
     local loaded, field = rawget(view, "loaded"), by_name[key]
     if field then
+      -- Kept apart: a field in the view itself would be assigned without the tracee hearing of it.
+      local known = rawget(view, "known")
+      if not known then
+        known = {}
+        rawset(view, "known", known)
+      end
+      local result = known[key]
+      if result ~= nil then return result end
       local raw = loaded[key]
       if raw == nil then return nil end
       local field_type = field[2]
-      local result = (field_type.value or field_type.read)(view.call, raw, loaded)
-      rawset(view, key, result)
+      result = (field_type.value or field_type.read)(view.call, raw, loaded)
+      known[key] = result
       return result
     end
     local extra = definition.also and definition.also[key]
@@ -203,7 +211,8 @@ local function make_struct(self, definition)
     local ok, message, name = call.memory:write(loaded.address + offset, ffi.string(box, size))
     if not ok then error(("%s cannot be written: %s (%s)"):format(key, message, name), 2) end
     loaded[key] = field[2].load and field[2].load(call, encoded) or encoded
-    rawset(view, key, nil)
+    local known = rawget(view, "known")
+    if known then known[key] = nil end
   end
   function self.value(call, value, scope)
     value.outer = scope

@@ -108,6 +108,8 @@ local function asked(call)
   return total, list
 end
 
+M.asked = asked
+
 --- How many are to go through; nil when there is nothing to shorten.
 function M.draw(rule, call)
   local total = asked(call)

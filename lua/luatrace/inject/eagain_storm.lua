@@ -1,0 +1,37 @@
+--- EAGAIN storms: non-blocking descriptors are not ready, several times in a row, whatever poll has said.
+--
+--   inject.eagain_storm { burst = 2 }
+--
+-- Only descriptors with O_NONBLOCK, and calls with MSG_DONTWAIT. A program that waits for edges (EPOLLET) and believes
+-- EAGAIN waits for an edge that never comes: leave such ones out with `fd` or `comm`.
+
+local bit = require "bit"
+
+local O_NONBLOCK, MSG_DONTWAIT = 0x800, 0x40
+local calls = "?read,?readv,?write,?writev,?recvfrom,?recvmsg,?sendto,?sendmsg,?accept,?accept4"
+
+local function does_not_block(call)
+  local fd = call:fds()[1]
+  if not fd then return false end
+  local flags = call.row.index.flags and call.row.name:find("^[rs]e[cn][vd]") and call.flags
+  if flags and type(flags.value) == "number" and bit.band(flags.value, MSG_DONTWAIT) ~= 0 then return true end
+  return bit.band(fd.flags or 0, O_NONBLOCK) ~= 0
+end
+
+return {
+  about = "non-blocking descriptors give EAGAIN, in bursts",
+  options = { burst = "count", chance = "chance" },
+  add = function(t, options, where)
+    local burst, chance = options.burst or 3, options.chance or 1
+    local left = {}
+    where.when = function(call)
+      if not does_not_block(call) then return false end
+      local key = ("%s:%d:%s"):format(call.process.number, call:fds()[1].num, call.name)
+      local count = left[key]
+      if not count then count = (chance == 1 or t.random() < chance) and burst or 0 end
+      left[key] = count > 0 and count - 1 or nil
+      return count > 0
+    end
+    t.fail(calls, "EAGAIN", where)
+  end,
+}
