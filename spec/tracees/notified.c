@@ -1,6 +1,8 @@
 /* What a program sees of calls that are watched: results, signals, threads, children, execs. One mode a run. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -202,6 +205,18 @@ static int killed(int signal) {
   return 0;
 }
 
+/* A program under a seccomp listener of ours. */
+static int under_listener(char **command) {
+  struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+  const struct sock_fprog filter = {1, &allow};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 1;
+  int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  /* A listener that nobody has open is none. */
+  if (listener < 0 || fcntl(listener, F_SETFD, 0)) return 1;
+  execvp(command[0], command);
+  return 1;
+}
+
 int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   int count = argc > 2 ? atoi(argv[2]) : 0;
@@ -213,5 +228,6 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "forks")) return forks(count);
   if (!strcmp(mode, "execs")) return execs(argv, count);
   if (!strcmp(mode, "killed")) return killed(count);
+  if (!strcmp(mode, "under")) return under_listener(argv + 2);
   return 2;
 }
