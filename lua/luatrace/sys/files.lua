@@ -109,6 +109,20 @@ function M.lstat(path) return look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW) end
 ---@return luatrace.Stat|nil stat, string? message, string? errno
 function M.fstat(fd) return look(fd, "", AT_EMPTY_PATH) end
 
+local print_box = ffi.new("uint64_t[5]")
+
+--- A short string that changes when a file's content, size, mode or identity does; not when it is read.
+---@return string|nil bytes, "dir"|"file"|string kind
+function M.fingerprint(path)
+  if C.statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC, box) < 0 then return nil, "none" end
+  local kind = kinds[bit.band(box.mode, 0xf000)]
+  local is_dir = kind == "dir"
+  print_box[0], print_box[1] = box.mode, is_dir and 0 or box.ino
+  print_box[2], print_box[3], print_box[4] = is_dir and 0 or box.size, is_dir and 0 or box.mtime.sec,
+    is_dir and 0 or box.mtime.nsec
+  return ffi.string(print_box, 40), kind
+end
+
 -- --- one file -------------------------------------------------------------------------------------------------------
 
 ---@param flags integer of M.O_*; close-on-exec is added
