@@ -8,7 +8,7 @@ local function table_of(by, cmd, options)
   local words = { "-c", "--by=" .. by, "-U", "calls,errors,bytes,name" }
   for _, word in ipairs(options or {}) do words[#words + 1] = word end
   local text = support.run({ options = words, cmd = cmd }).stderr
-  local groups, rows, order = {}, nil, {}
+  local groups, title, order = {}, nil, {}
   local inside = false
   for line in text:gmatch("[^\n]+") do
     if line:find("^%-%-%-") then
@@ -17,10 +17,10 @@ local function table_of(by, cmd, options)
       local calls, errors, bytes = tonumber(line:sub(1, 9)), tonumber(line:sub(11, 19)) or 0, tonumber(line:sub(21, 31))
       local name = line:sub(33)
       if name:find("^  ") then
-        rows[name:sub(3)] = calls
+        groups[title].rows[name:sub(3)] = calls
       else
-        rows = {}
-        groups[name] = { calls = calls, errors = errors, bytes = bytes or 0, rows = rows }
+        title = name
+        groups[title] = { calls = calls, errors = errors, bytes = bytes or 0, rows = {} }
         order[#order + 1] = calls
       end
     end

@@ -10,12 +10,13 @@ local colour = require "luatrace.output.colour"
 local M = {}
 
 --- Options of lines of calls, which sentences have not.
-local for_text = { { "pointer", "-i" }, { "number_shown", "-n" }, { "column", "-a" }, { "argument_names", "-N" },
+local for_text = { { "footprint", "--footprint" }, { "pointer", "-i" }, { "number_shown", "-n" }, { "column", "-a" },
+  { "argument_names", "-N" },
   { "strings_hex", "-x" } }
 
 local function refuse_human(parsed, q)
   for _, pair in ipairs(for_text) do
-    if parsed[pair[1]] then return pair[2] .. " is for --format=text: sentences have no such thing" end
+    if parsed[pair[1]] then return pair[2] .. " is for --format=text or json: sentences have no such thing" end
   end
   for _, keyword in ipairs { "raw", "read", "write" } do
     if q[keyword] then return ("-e %s= is for --format=text"):format(keyword) end
@@ -66,6 +67,7 @@ function M.extras(parsed, calls)
     extras.normal, extras.sink, parsed.normal = normal, target, normal
     extras.observers[1] = normal
   end
+  if parsed.footprint then table.insert(extras.observers, require("luatrace.footprint").observer()) end
   if parsed.mark then table.insert(extras.observers, require("luatrace.danger").observer()) end
   return extras
 end

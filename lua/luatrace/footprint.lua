@@ -48,4 +48,40 @@ function M.of(call)
   return list
 end
 
+--- With --footprint: what is read is noted at entry, before the call can overwrite it or, as exec does, take it away.
+local Noter = { wants_exit = true }
+Noter.__index = Noter
+function Noter.entry(_, call)
+  local reads = {}
+  local list = M.of(call)
+  for _, range in ipairs(list) do
+    if range.direction == "read" then reads[#reads + 1] = range end
+  end
+  reads.truncated = list.truncated
+  rawset(call, "read_ranges", reads)
+end
+for _, name in ipairs { "exit", "signal", "group", "exec", "exit_process", "superseded", "finish" } do
+  Noter[name] = function() end
+end
+
+--- An observer that comes before the outputs: afterwards `whole` knows both sides.
+function M.observer() return setmetatable({}, Noter) end
+
+--- What a call has read, as it was at its entry, and written, when it has returned; nil without the observer.
+---@param call table
+---@return luatrace.MemoryRange[]|nil
+function M.whole(call)
+  local reads = rawget(call, "read_ranges")
+  if not reads then return nil end
+  local list = { truncated = reads.truncated }
+  for i, range in ipairs(reads) do list[i] = range end
+  if call.phase ~= "exit" or call.failed then return list end
+  local after = M.of(call)
+  for _, range in ipairs(after) do
+    if range.direction == "written" then list[#list + 1] = range end
+  end
+  list.truncated = list.truncated or after.truncated
+  return list
+end
+
 return M

@@ -93,6 +93,8 @@ row { long = "format", value = "FORMAT", field = "format", kind = "value", check
   help = "text (default), json: one object a line, or human: sentences" }
 row { long = "group-by", value = "WHAT", field = "group_by", kind = "value", check = one_of("file", "process"),
   help = "with --format=human: at the end, what happened to each file, or what each process did" }
+row { long = "footprint", field = "footprint", kind = "flag",
+  help = "the memory that each call read and wrote: argument, address and length (text and json)" }
 row { long = "mark", value = "WHAT", field = "mark", kind = "value", check = one_of("danger"),
   help = "danger: mark calls that touch security, and say why (text, human and json)" }
 row { long = "tree", field = "tree", kind = "flag",

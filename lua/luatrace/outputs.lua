@@ -11,7 +11,8 @@ local writing = require "luatrace.style"
 local M = {}
 
 --- Any of these says that output is wanted, script or not.
-local asks_for_output = { "format", "by", "normalize", "mark", "tree", "output", "summary", "summary_only", "paths" }
+local asks_for_output = { "format", "by", "footprint", "normalize", "mark", "tree", "output", "summary",
+  "summary_only", "paths" }
 
 --- What the decoder looks at: call.text_options.
 function M.text_options(parsed)

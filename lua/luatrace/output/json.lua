@@ -11,6 +11,7 @@ local buffer = require "string.buffer"
 local bit = require "bit"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
+local footprint = require "luatrace.footprint"
 local sink = require "luatrace.output.sink"
 local types = require "luatrace.types"
 
@@ -178,6 +179,18 @@ local function put_args(out, call)
   out:put("}")
 end
 
+local function put_footprint(out, call)
+  local list = footprint.whole(call)
+  out:put(',"footprint":[')
+  for i, range in ipairs(list) do
+    if i > 1 then out:put(",") end
+    out:put('{"argument":"', range.argument, '","direction":"', range.direction, '","address":"',
+      types.hex(range.address), '","length":', tostring(range.length), "}")
+  end
+  out:put("]")
+  if list.truncated then out:put(',"footprint_truncated":true') end
+end
+
 function Json:put_stack(call)
   local out = self.out
   out:put(',"stack":[')
@@ -210,6 +223,7 @@ function Json:exit(call)
   if rawget(call, "tampered") then out:put(',"injected":true') end
   if rawget(call, "danger") then out:put(',"danger":"', call.danger, '"') end
   if self.stack and call.phase == "exit" then self:put_stack(call) end
+  if rawget(call, "read_ranges") then put_footprint(out, call) end
   out:put("}\n")
   self.sink:ended(out)
 end

@@ -13,6 +13,7 @@ local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
+local footprint = require "luatrace.footprint"
 local qualifiers = require "luatrace.qualifiers"
 local pids = require "luatrace.pids"
 local quote = require "luatrace.quote"
@@ -253,6 +254,7 @@ function Text:finish_line(call)
   if rawget(call, "danger") then out:put(" /* danger: ", call.danger, " */") end
   out:put("\n")
   if style.stack and call.phase == "exit" then self:put_stack(call) end
+  if rawget(call, "read_ranges") then self:put_footprint(call) end
   if style.dump_read or style.dump_write then self:put_dump(call) end
   self.sink:ended(out)
 end
@@ -298,6 +300,16 @@ function Text:put_stack(call)
     if frame.symbol then out:put(frame.symbol, "+", types.hex(frame.offset == 0 and "0x0" or frame.offset)) end
     out:put(") [", types.hex(frame.module_offset or frame.ip), "]\n")
   end
+end
+
+--- --footprint: " @ read pathname 0x7ffd3a90 17": the argument that leads there, the address, how many bytes.
+function Text:put_footprint(call)
+  local out, list = self.out, footprint.whole(call)
+  for _, range in ipairs(list) do
+    out:put(" @ ", range.direction, " ", range.argument, " ", types.hex(range.address), " ", tostring(range.length),
+      "\n")
+  end
+  if list.truncated then out:put(" @ and more\n") end
 end
 
 local function dump(out, bytes)
