@@ -383,6 +383,25 @@ case "$(sqlite3 db 'select count(*) from t')" in 2) test "$status" = 0;; 1) test
     end)
   end)
 
+  describe("mock-peer", function()
+    local client = [[/usr/bin/python3 -c '
+import urllib.request
+try: print(urllib.request.urlopen("http://api.internal/users/1", timeout=1).read())
+except Exception as problem: print(problem)']]
+    local function ask(how) return sh(luatrace "mock-peer" .. " api.internal:80 " .. how .. " -- " .. client).out end
+
+    it("is a web server for a program that needs one", function()
+      assert.are.equal("b'you asked for /users/1\\n'\n", ask "ok")
+    end)
+
+    it("fails as it is told to", function()
+      assert.matches("Connection reset by peer", ask "reset")
+      assert.matches("IncompleteRead%(10 bytes read", ask "half")
+      assert.matches("timed out", ask "slow")
+      assert.matches("Connection refused", ask "ECONNREFUSED")
+    end)
+  end)
+
   describe("mock-clock", function()
     it("runs a program after 2038", function()
       local late = sh(luatrace "mock-clock" .. " '2038-01-19 03:14:07' -- date -u '+%F %R'")

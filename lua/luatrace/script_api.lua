@@ -56,6 +56,33 @@ function files(definitions) end
 ---@field read fun(self, path: string): string|nil what is in a mocked file now, or was when the run ended
 ---@field list fun(self): string[] paths of the mocked files there are
 
+---@class luatrace.PeerApi
+---@field tcp fun(where: string, talk: string|fun(conn: luatrace.Connection)): luatrace.Peer "HOST:PORT"; a function, or
+-- the name of the error that connecting fails with
+---@field unix fun(path: string, talk: string|fun(conn: luatrace.Connection)): luatrace.Peer
+
+--- A mock: servers that the script is.
+---@type luatrace.PeerApi
+peer = {}
+
+---@class luatrace.Peer
+---@field name string
+---@field count integer connections so far
+
+---@class luatrace.Connection
+---@field number integer 1 for the first connection to this peer
+---@field process luatrace.Process who has connected
+---@field ip string|nil
+---@field port integer|nil
+---@field read fun(self, size?: integer|"*a"): string|nil nil when the program has closed its end and all is read
+---@field read_line fun(self): string|nil
+---@field read_until fun(self, text: string): string|nil
+---@field write fun(self, ...: string|number): true|nil, string?
+---@field stall fun(self, seconds?: number)
+---@field shutdown fun(self)
+---@field close fun(self)
+---@field reset fun(self)
+
 ---@class luatrace.ClockOptions
 ---@field at string|number|nil "2038-01-19 03:14:07 +01:00" (without a zone: UTC), or seconds since 1970
 ---@field speed number|nil how many times faster than real time passes

@@ -650,6 +650,7 @@ end
 
 function Session:timer(task)
   if self.failed then return end
+  if task.run then return task.run() end
   if task.task then
     if rawget(task.call, "dead") then return end
     return self:step(task.task, task.resume_with)

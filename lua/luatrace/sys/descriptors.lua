@@ -26,6 +26,7 @@ int shutdown(int fd, int how);
 int getsockopt(int fd, int level, int name, void *value, uint32_t *size);
 int setsockopt(int fd, int level, int name, const void *value, uint32_t size);
 int getsockname(int fd, void *address, uint32_t *size);
+int inet_pton(int family, const char *text, void *address);
 int fchmod(int fd, unsigned mode);
 int fchown(int fd, unsigned uid, unsigned gid);
 int futimens(int fd, const struct luatrace_timespec *times);
@@ -138,6 +139,16 @@ function M.receive(fd)
   return ffi.string(block, got)
 end
 
+local MSG_PEEK = 2
+
+--- Is there anything to read? It stays there.
+---@return "data"|"end"|nil
+function M.peek(fd)
+  local got = tonumber(C.recv(fd, block, 1, MSG_DONTWAIT + MSG_PEEK))
+  if got > 0 then return "data" end
+  if got == 0 or select(3, failed()) ~= "EAGAIN" then return "end" end
+end
+
 local SHUT = { read = 0, write = 1, both = 2 }
 
 ---@param how "read"|"write"|"both"
@@ -170,6 +181,17 @@ function M.flags(fd) return done(C.fcntl(fd, F_GETFL)) end
 
 ---@param flags integer
 function M.set_flags(fd, flags) return done(C.fcntl(fd, F_SETFL, ffi.cast("int", flags))) end
+
+local AF_INET, AF_INET6 = 2, 10
+local ip_buffer = ffi.new("uint8_t[16]")
+
+--- The bytes of an IP address: four, or sixteen.
+---@param text string "127.0.0.1", "::1"
+---@return string|nil bytes nil when it is none
+function M.ip_address(text)
+  if C.inet_pton(AF_INET, text, ip_buffer) == 1 then return ffi.string(ip_buffer, 4) end
+  if C.inet_pton(AF_INET6, text, ip_buffer) == 1 then return ffi.string(ip_buffer, 16) end
+end
 
 -- --- those of a traced process --------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ local Tree = {}
 Tree.__index = Tree
 
 ---@return luatrace.MockTree
-function M.new() return setmetatable({ nodes = {}, names = {}, parents = {}, made = {} }, Tree) end
+function M.new() return setmetatable({ nodes = {}, names = {}, parents = {}, made = {}, appended = {} }, Tree) end
 
 ---@return string directory, string name
 local function split(path)
@@ -85,6 +85,22 @@ function Tree:add(path, node)
     self:put(directory, { kind = "dir", mode = 493, links = 1 })
     directory = split(directory)
   end
+end
+
+--- Adds to what is in a file, real or mocked, whatever the script says of it later.
+---@param path string
+---@param text fun(): string
+function Tree:append(path, text)
+  self.appended[path] = text
+  if self.nodes[path] == nil then self:add(path, { content = sys.read_file(path) or "" }) end
+end
+
+--- What is in a file at first.
+local function first_content(self, node)
+  local content = node.make and node.make(node.path) or node.content or ""
+  local more = self.appended[node.path]
+  if not more then return content end
+  return content .. (content:find("[^\n]$") and "\n" or "") .. more()
 end
 
 --- What is by this name: a node; false and an errno when there is nothing; nil when it is none of ours.
@@ -262,7 +278,7 @@ function Tree:fd(node, is_opened)
   if not node.fd then
     local fd, link, errno
     if node.kind == "dir" then fd, link, errno = new_directory(self, node) else
-      fd, link, errno = new_file(self, node, node.make and node.make(node.path) or node.content or "")
+      fd, link, errno = new_file(self, node, first_content(self, node))
     end
     if not fd then return nil, link, errno end
     node.fd, node.alias = fd, link

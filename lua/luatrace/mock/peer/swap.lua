@@ -1,0 +1,96 @@
+--- Puts one end of a socket pair in the place of a socket that the program has, and keeps the rest as it was: the
+-- number, close-on-exec, non-blocking, its timeouts, and where it is registered with epoll.
+--
+--   local swapped, errno = swap.socket(call, 5, "stream")
+--   -- swapped.fd: our end; swapped.original: a copy of the socket that was there; swapped.inode: the new one's
+
+local bit = require "bit"
+local ffi = require "ffi"
+local descriptors = require "luatrace.sys.descriptors"
+local files = require "luatrace.sys.files"
+local hand_over = require "luatrace.hand_over"
+local sys = require "luatrace.sys"
+
+local M = {}
+
+local O_NONBLOCK = 0x800
+local F_GETFD, FD_CLOEXEC = 1, 1
+local SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO = 1, 20, 21
+local EPOLL_CTL_ADD, EPOLL_CTL_DEL = 1, 2
+
+--- Where a descriptor is registered: epoll descriptors, with events and data.
+local function registrations(call, fd)
+  local found = {}
+  local pid = call.process.pid
+  for _, name in ipairs(sys.list_dir(("/proc/%d/fd"):format(pid)) or {}) do
+    local link = sys.readlink(("/proc/%d/fd/%s"):format(pid, name))
+    if link == "anon_inode:[eventpoll]" then
+      local text = sys.read_file(("/proc/%d/fdinfo/%s"):format(pid, name)) or ""
+      for target, events, data in text:gmatch("tfd:%s*(%d+)%s+events:%s*(%x+)%s+data:%s*(%x+)") do
+        if tonumber(target) == fd then
+          found[#found + 1] = { epoll = tonumber(name), events = tonumber(events, 16), data = data }
+        end
+      end
+    end
+  end
+  return found
+end
+
+--- struct epoll_event: packed on x86.
+local function event_bytes(registration)
+  local words = ffi.new("uint32_t[3]")
+  local data = ("0"):rep(16 - #registration.data) .. registration.data
+  words[0] = registration.events
+  words[1], words[2] = tonumber(data:sub(9), 16), tonumber(data:sub(1, 8), 16)
+  return ffi.string(words, 12)
+end
+
+local function register(call, fd, list)
+  for _, registration in ipairs(list) do
+    local room = call.memory:alloc(12)
+    if room then
+      call.memory:write(room, event_bytes(registration))
+      call:inject("epoll_ctl", registration.epoll, EPOLL_CTL_ADD, fd, room)
+    end
+  end
+end
+
+--- What the program has set on the socket before.
+local function copy_settings(original, theirs)
+  for _, name in ipairs { SO_RCVTIMEO, SO_SNDTIMEO } do
+    local value = descriptors.get_option(original, SOL_SOCKET, name, 16)
+    if value then descriptors.set_option(theirs, SOL_SOCKET, name, value) end
+  end
+  local flags = bit.band(descriptors.flags(original) or 0, O_NONBLOCK)
+  descriptors.set_flags(theirs, flags)
+  return flags ~= 0
+end
+
+---@param call luatrace.Call
+---@param fd integer the program's
+---@param original integer a copy of its socket; stays ours
+---@param kind "stream"|"datagram"
+---@return { fd: integer, inode: number, is_nonblocking: boolean }|nil swapped, string? errno
+function M.socket(call, fd, original, kind)
+  local ours, theirs, errno = descriptors.socketpair(kind)
+  if not ours then return nil, errno end
+  local is_nonblocking = copy_settings(original, theirs)
+  local inode = files.fstat(theirs).ino
+  local fd_flags = call:inject("fcntl", fd, F_GETFD, 0) or 0
+  local registered = registrations(call, fd)
+  for _, registration in ipairs(registered) do
+    call:inject("epoll_ctl", registration.epoll, EPOLL_CTL_DEL, fd, 0)
+  end
+  local given
+  given, errno = hand_over.give(call, theirs, { at = fd, cloexec = bit.band(fd_flags, FD_CLOEXEC) ~= 0 })
+  descriptors.close(theirs)
+  if not given then
+    descriptors.close(ours)
+    return nil, errno
+  end
+  register(call, fd, registered)
+  call.process.fds:new_stop()
+  return { fd = ours, inode = inode, is_nonblocking = is_nonblocking }
+end
+
+return M
