@@ -12,7 +12,7 @@ return {
   add = function(t, options, where)
     where.arg = {}
     if options.port then where.arg["addr.port"] = options.port end
-    if options.address then where.arg["addr.address"] = options.address end
+    if options.address then where.arg["addr.ip"] = options.address end
     if not options.port and not options.address then where.arg["addr.family"] = { "AF_INET", "AF_INET6" } end
     if options.times then where.nth = ("1..%d"):format(math.max(1, options.times)) end
     if options.after then

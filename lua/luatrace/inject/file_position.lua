@@ -1,6 +1,7 @@
 --- Where in a file a call reads or writes, and how large the file is: what the faults of disks share.
 
 local bit = require "bit"
+local ffi = require "ffi"
 local files = require "luatrace.sys.files"
 local short = require "luatrace.verbs.short"
 
@@ -34,6 +35,30 @@ function M.of(call, is_write)
   if not from or from < 0 or from >= 2 ^ 63 then from = fd.pos or 0 end
   if is_write and bit.band(fd.flags or 0, O_APPEND) ~= 0 then from = stat.size end
   return { fd = fd, from = from, count = count, stat = stat }
+end
+
+--- Where a copy between files reads or writes: at its offset argument, or at the descriptor's own position.
+local function offset_of(call, fd, name)
+  local index = call.row.index[name]
+  local address = index and call.raw[index]
+  if not address or address == 0 then return fd.pos or 0 end
+  local bytes = call.memory:read(address, 8)
+  return bytes and #bytes == 8 and tonumber(ffi.cast("const int64_t *", bytes)[0]) or fd.pos or 0
+end
+
+--- The same for copy_file_range and sendfile: the target, and no more bytes than the source has.
+---@return { fd: luatrace.ArgumentFd, from: number, count: number, stat: luatrace.Stat }|nil
+function M.of_copy(call)
+  local is_sendfile = call.name:find("^sendfile") ~= nil
+  local target, source = call[is_sendfile and "out_fd" or "fd_out"], call[is_sendfile and "in_fd" or "fd_in"]
+  local stat, its = M.stat(call, target), M.stat(call, source)
+  if not stat or stat.kind ~= "file" then return nil end
+  local count = short.asked(call) or 0
+  if its and its.kind == "file" then
+    local from = offset_of(call, source, is_sendfile and "offset" or "off_in")
+    count = math.min(count, math.max(0, its.size - from))
+  end
+  return { fd = target, from = offset_of(call, target, "off_out"), count = count, stat = stat }
 end
 
 --- Lets only the first `most` bytes of the call through.

@@ -48,12 +48,10 @@ return {
       end
     end)
     t.on[extending](function(call)
-      if not is_copy(call) then return end
-      local target = call.name == "sendfile" and call.out_fd or call.fd_out
-      local stat = target and position.stat(call, target)
-      if not stat or stat.kind ~= "file" then return end
-      local index = call.row.index.len or call.row.index.count
-      grow(call, function() return position.stat(call, target) end, target.pos or stat.size, call.raw[index], stat.size)
+      local at = is_copy(call) and position.of_copy(call)
+      if at and at.count > 0 then
+        grow(call, function() return position.stat(call, at.fd) end, at.from, at.count, at.stat.size)
+      end
     end)
     t.on[sizing](function(call)
       if not is_sizing(call) then return end
