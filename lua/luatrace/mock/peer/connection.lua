@@ -193,13 +193,14 @@ end
 function linger(self, takes_all)
   if is_closed(self) then return end
   stop_watching(self)
-  descriptors.shutdown(self.fd, "write")
   local function discard()
     local bytes, _, errno
     repeat bytes, _, errno = descriptors.receive(self.fd) until not bytes or bytes == ""
     return errno == "EAGAIN"
   end
+  -- First what came before: what the program writes when it sees the end came after it.
   if not discard() then return self:drop() end
+  descriptors.shutdown(self.fd, "write")
   self.is_lingering, self.watched = true, "in"
   watched_fds.of(self.session.tracer):add(self.fd, "in", function()
     -- Closed with something unread, a Unix socket resets its peer.
