@@ -415,4 +415,47 @@ except Exception as problem: print(problem)']]
       assert.are.equal("2038-01-19 01\n", hour.out)
     end)
   end)
+
+  describe("testing", function()
+    --- Runs a spec of examples/testing in busted as somebody else's project has it.
+    local function busted(spec, env)
+      env.LUA_CPATH = root .. "/build/?.so;;"
+      local result = support.execute { words = { "busted", "--lua=luajit", "-o", "plainTerminal",
+        ("%s/examples/testing/%s"):format(root, spec) }, cwd = directory, env = env }
+      return result.stdout
+    end
+
+    it("finds the faults of a program that saves a file, and none in the fixed one", function()
+      compile(root .. "/examples/testing/save.c", "save")
+      compile(root .. "/examples/testing/save_fixed.c", "save_fixed")
+      local found = busted("save_spec.lua", { SAVE = directory .. "/save" })
+      assert.matches("1 success / 2 failures / 0 errors", found)
+      assert.matches('save_spec.lua:%d+: atomic_write%("settings"%): its data was not synced before the rename', found)
+      assert.matches("at main%+0x", found)
+      assert.matches("save_spec.lua:%d+: no_ignored_errors%(%): an error was ignored\n    write%(3<.*ENOSPC", found)
+      assert.matches("3 successes / 0 failures / 0 errors",
+        busted("save_spec.lua", { SAVE = directory .. "/save_fixed" }))
+    end)
+
+    it("does so on the command line and in a shell script, too", function()
+      compile(root .. "/examples/testing/save.c", "save")
+      compile(root .. "/examples/testing/save_fixed.c", "save_fixed")
+      local check = ("LUATRACE=%s %s/examples/testing/check.sh "):format(support.binary, root)
+      local bad = sh(check .. "./save")
+      assert.are.equal("FAILED: it does not save safely\nFAILED: a full disk is not reported\n", bad.out)
+      assert.are.equal(1, bad.status)
+      assert.matches("luatrace: 1 of 3 expectations failed", bad.err)
+      local good = sh(check .. "./save_fixed")
+      assert.are.equal("ok: it saves safely\nok: a full disk is reported\n", good.out)
+      assert.are.equal(0, good.status)
+    end)
+
+    it("finds that a client sends twice when a reply is lost, and not that of the fixed one", function()
+      local found = busted("send_spec.lua", {})
+      assert.matches("1 success / 1 failure / 0 errors", found)
+      assert.matches("Passed in:\n%(string%) 'one\none\ntwo\n'\nExpected:\n%(string%) 'one\ntwo\n'", found)
+      assert.matches("2 successes / 0 failures / 0 errors",
+        busted("send_spec.lua", { SEND = root .. "/examples/testing/send_fixed.py" }))
+    end)
+  end)
 end)

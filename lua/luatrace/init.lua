@@ -7,6 +7,13 @@
 --   end }
 --   print(run.status, run.stdout, run.calls.openat.count)
 
+-- Found as a source file before luatrace.so was (busted in this project): the module with the core in it is meant.
+if not package.preload["luatrace.api"] and not package.loaded["luatrace.library"] then
+  local path = package.searchpath("luatrace", package.cpath)
+  local open_module = path and package.loadlib(path, "luaopen_luatrace")
+  if open_module then return open_module("luatrace") end
+end
+
 local engine = require "luatrace.engine"
 local run = require "luatrace.run"
 
