@@ -109,6 +109,32 @@ it rewrites the call, after it what the program sees.
 Chance, from
 .Fl \-seed .
 .El
+.Ss Expectations
+What a program must, may and must not do, stated in a script.
+When one does not hold,
+.Nm
+says which and why on standard error and exits with 123.
+.Bl -tag -width Ds
+.It Ic expect Ns Pq Ar calls , where
+Such a call happens;
+.Ic :at_least , :at_most , :exactly , :times , :before , :after , :between , :with_result , :within
+say how often, when and with what result.
+.It Ic never Ns Pq Ar calls , where
+None happens.
+.It Ic sequence Ns Brq Qq Ar call $f , ...
+These calls happen in this order, of the same file.
+.It Ic atomic_write Ns Pq Ar path , Brq Ic level Ns = , Ic durable_before Ns Pq Ar event
+Files are replaced safely; data is on disk in time.
+.It Ic no_ignored_errors , no_fd_leaks , no_zombies , no_bad_pointers , cloexec_everywhere
+Errors are heeded; descriptors, children and pointers are handled well.
+.It Ic max_calls Ns Brq Ar call Ns =n , Ic only_paths Ns Brq Ar path , ... , Ic no_network Ns ()
+Limits.
+.It Ic golden Ns Pq Qq Ar file , Ar calls
+The calls are those of the file; see
+.Fl \-update-golden .
+.It Ic run Ns Brq Ic cmd Ns = , Ic script Ns =
+Runs a program from a script that is given without a command.
+.El
 .Sh OPTIONS
 ]]
 
@@ -118,6 +144,8 @@ That of the program;
 .Nm
 ends by the signal that ended it.
 .Bl -tag -width Ds
+.It 123
+An expectation did not hold.
 .It 124
 It ran longer than
 .Fl \-timeout .

@@ -107,6 +107,86 @@ function sweep(options) end
 ---@field complete boolean all planned runs were made
 ---@field counts table<string, table<string, integer>> by family of faults and verdict
 
+---@alias luatrace.Where table what a rule's `where` is: path, fd, comm, exe, pid, arg, buf, errno, ret, stack, when
+
+---@class luatrace.CallExpectation
+---@field at_least fun(self, n: integer): luatrace.CallExpectation
+---@field at_most fun(self, n: integer): luatrace.CallExpectation
+---@field exactly fun(self, n: integer): luatrace.CallExpectation
+---@field times fun(self, min: integer, max: integer?): luatrace.CallExpectation
+---@field before fun(self, calls: string, where: luatrace.Where?): luatrace.CallExpectation none of these before one of ours
+---@field after fun(self, calls: string, where: luatrace.Where?): luatrace.CallExpectation none of ours before one of these
+---@field between fun(self, from: string|table, to: string|table): luatrace.CallExpectation
+---@field with_result fun(self, wanted: any): luatrace.CallExpectation a number, { min, max }, "EIO", "ok", "failed"
+---@field within fun(self, seconds: number): luatrace.CallExpectation the first comes so soon
+
+--- An expectation: such a call happens.
+---@param calls string
+---@param where luatrace.Where?
+---@return luatrace.CallExpectation
+function expect(calls, where) end
+
+--- An expectation: no such call happens.
+---@param calls string
+---@param where luatrace.Where?
+function never(calls, where) end
+
+--- An expectation: these calls come in this order; variables such as $f bind files.
+---@param steps (string|table)[] "openat $f", { "write", fd = "$f" }
+function sequence(steps) end
+
+--- An expectation: a file is replaced, never written in place.
+---@param path string a pattern
+---@param options { level: "rename"|"fsync"|"directory" }|nil
+function atomic_write(path, options) end
+
+--- An expectation: what was written is synced before the event.
+---@param event string|table "exit", a set of calls, or { set, fd = 1 }
+---@param options { path: string|nil, names: boolean|nil }|nil
+function durable_before(event, options) end
+
+--- An expectation: a process has closed what it opened when it exits.
+---@param options { allow: string[] }|nil
+function no_fd_leaks(options) end
+
+--- An expectation: no call fails with EFAULT.
+---@param calls string|nil
+function no_bad_pointers(calls) end
+
+--- An expectation: a process in which a write, sync, rename or close failed does not exit with 0.
+---@param calls string|nil
+function no_ignored_errors(calls) end
+
+--- An expectation: a process has waited for its dead children when it exits.
+function no_zombies() end
+
+--- An expectation: every descriptor is closed by an exec.
+---@param options { allow: string[]|nil, strict: boolean|nil }|nil
+function cloexec_everywhere(options) end
+
+--- An expectation: so many calls at the most.
+---@param limits table<string, integer>
+function max_calls(limits) end
+
+--- An expectation: no other file is named.
+---@param paths table paths, "%libraries", write = { ... }
+function only_paths(paths) end
+
+--- An expectation: nothing goes over a network.
+---@param options { loopback: boolean }|nil
+function no_network(options) end
+
+--- An expectation: the calls are those of the file.
+---@param file string beside the script
+---@param calls string|nil
+---@param where luatrace.Where?
+function golden(file, calls, where) end
+
+--- Runs a program to its end, in scripts that are given without a command.
+---@param options luatrace.RunOptions
+---@return luatrace.TestRun
+function run(options) end
+
 ---@class luatrace.Call
 ---@field fd luatrace.ArgumentFd
 ---@field dirfd luatrace.ArgumentFd
