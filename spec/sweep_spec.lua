@@ -41,6 +41,118 @@ describe("sweep", function()
     assert.is_true(#before > 8192)
   end)
 
+  it("finds nothing in a sqlite3 transaction, whose checker recovers first", function()
+    if not support.has "sqlite3" then return pending("sqlite3 is not installed") end
+    support.execute { words = { "mkdir", directory .. "/fix" } }
+    support.execute { words = { "sqlite3", directory .. "/fix/db",
+      "create table t(a); insert into t values(1),(2),(3)" } }
+    local check = 'sqlite3 db "pragma integrity_check" | grep -qx ok && sqlite3 db "select count(*) from t" | ' ..
+      'grep -qx "[36]"'
+    local clean = sweep({ "--fixture", "fix", "--faults", "disk,kill", "--check", check }, { "sqlite3", "db",
+      "begin; insert into t values(4),(5),(6); commit" })
+    assert.are.equal(0, clean.status, clean.stdout .. clean.stderr)
+    assert.matches("disk +%d%d", clean.stdout)
+    assert.matches("kill +%d%d", clean.stdout)
+  end)
+
+  it("finds nothing in git commit but a message file that is written in place", function()
+    if not support.has "git" then return pending("git is not installed") end
+    local made = support.execute { words = { "sh", "-ec", [[
+      git init -q fix; cd fix; git config user.name n; git config user.email e; rm -r .git/hooks
+      echo one >f; git add f; git commit -qm one; echo two >>f; git add f]] }, cwd = directory,
+      env = { HOME = directory, GIT_CONFIG_NOSYSTEM = "1" } }
+    assert.are.equal(0, made.status, made.stderr)
+    local options = { "--fixture", "fix", "--faults", "disk,kill", "--budget", "60", "--check",
+      "rm -f .git/*.lock .git/refs/heads/*.lock; git fsck --strict && git status" }
+    local clean = sweep(options, { "git", "commit", "-qm", "two" })
+    assert.are.equal(0, clean.status, clean.stdout .. clean.stderr)
+    -- Without the checker that knows what matters:
+    local found = sweep({ "--fixture", "fix", "--faults", "write=EIO" }, { "git", "commit", "-qm", "two" })
+    for path in found.stdout:gmatch("DESTROYED  the %S+ write on (%S+)") do
+      assert.are.equal(".git/COMMIT_EDITMSG", path)
+    end
+    assert.matches("DESTROYED  the %S+ write on %.git/COMMIT_EDITMSG", found.stdout)
+  end)
+
+  it("lists its runs, does part of them, goes on, and merges shards", function()
+    numbers()
+    local command = { "sort", "-o", "f", "f" }
+    local list = sweep({ "--fixture", "fix", "--list" }, command)
+    local total = tonumber(list.stdout:match("places; (%d+) runs"))
+    assert.matches("^    1  disk        write#%d+ f fails with ENOSPC, and the disk stays full\n", list.stdout)
+    local part = sweep({ "--fixture", "fix", "--budget", "7" }, command)
+    assert.matches(("7 of %d runs"):format(total), part.stdout)
+    assert.matches("not all runs were made: %-%-resume goes on", part.stdout)
+    local rest = sweep({ "--fixture", "fix", "--resume" }, command)
+    assert.matches(("%d of %d runs"):format(total, total), rest.stdout)
+    local other = sweep({ "--fixture", "fix", "--resume" }, { "sort", "f" })
+    assert.are.equal(125, other.status)
+    assert.matches("is the journal of another sweep: sort %-o f f", other.stderr)
+
+    for k = 1, 3 do
+      sweep({ "--fixture", "fix", "--shard", k .. "/3", "--report", ("json=%s/%d.json"):format(directory, k) }, command)
+    end
+    local merged = support.execute { words = { support.binary, "sweep", "--merge", "--report", "tap", "1.json",
+      "2.json", "3.json" }, cwd = directory }
+    assert.are.equal(123, merged.status, merged.stderr)
+    assert.matches(("^TAP version 13\n1%%.%%.%d\n"):format(total), merged.stdout)
+    assert.is_nil(merged.stdout:find("# not all runs", 1, true))
+    local missing = support.execute { words = { support.binary, "sweep", "--merge", "1.json", "3.json" },
+      cwd = directory }
+    assert.matches("shard 2/3 is missing", missing.stdout)
+  end)
+
+  it("reports in forms that others read", function()
+    numbers()
+    support.write(directory .. "/fix/a<&\"\27[1m'\255", "odd name")
+    local done = sweep({ "--fixture", "fix", "--faults", "disk", "--report", "junit=" .. directory .. "/r.xml",
+      "--report", "html=" .. directory .. "/r.html" }, { "sh", "-c", "sort -o f f && cat a* >b" })
+    assert.are.equal(123, done.status, done.stderr)
+    local lint = support.execute { words = { "xmllint", "--noout", directory .. "/r.xml" } }
+    assert.are.equal(0, lint.status, lint.stderr)
+    local xml = support.read(directory .. "/r.xml")
+    assert.matches('<failure type="DESTROYED"', xml)
+    local page = support.read(directory .. "/r.html")
+    assert.is_nil(page:find("[\27\255]"))
+    assert.matches("^<!doctype html>", page)
+    assert.matches("sort: fflush failed: f: Input/output error", page)
+    assert.is_nil(page:find("<script", 1, true))
+    assert.is_nil(page:find("https?://"))
+  end)
+
+  it("reports what it has when it is interrupted, and goes on", function()
+    numbers()
+    -- The shell interrupts the sweep when its journal has some runs.
+    local interrupted = support.execute { words = { "sh", "-c", ([[
+      %s sweep -q -j1 -o out --fixture fix -- sh -c 'sort -o f f; sleep 0.05' >report &
+      while [ "$(wc -l <out/journal.jsonl 2>/dev/null || echo 0)" -lt 4 ]; do :; done
+      kill -INT $!; wait $!; echo $? >status]]):format(support.binary) }, cwd = directory, timeout = 60 }
+    assert.are.equal(0, interrupted.status, interrupted.stderr)
+    local report = support.read(directory .. "/report")
+    assert.matches("interrupted: %-%-resume goes on", report)
+    assert.are.equal("123\n", support.read(directory .. "/status"))
+  end)
+
+  it("is a function in Lua and in scripts", function()
+    numbers()
+    support.write(directory .. "/s.lua", [[
+local report = sweep { "sort", "-o", "f", "f", fixture = "fix", faults = "disk", check = function(state)
+  return #state.files.f.content >= #state.before.f.content, "f is shorter"
+end }
+print(report.findings[1].verdict, report.findings[1].details[1].now)
+]])
+    local ran = support.execute { words = { support.binary, "s.lua" }, cwd = directory }
+    assert.are.equal("DESTROYED\tf is shorter\n", ran.stdout, ran.stderr)
+    support.write(directory .. "/m.lua", [[
+package.cpath = ]] .. ("%q"):format(support.root .. "/build/?.so") .. [[
+
+local report = require("luatrace").sweep { "sort", "-o", "f", "f", fixture = "fix", faults = "disk" }
+print(report.findings[1].verdict, report.findings[1].confirmed)
+]])
+    ran = support.execute { words = { "luajit", "m.lua" }, cwd = directory }
+    assert.are.equal("DESTROYED\t3/3\n", ran.stdout, ran.stderr)
+  end)
+
   it("finds nothing in sed -i and in gzip, and leaves nothing behind then", function()
     numbers()
     for _, command in ipairs { { "sed", "-i", "s/1/ONE/", "f" }, { "gzip", "-n", "f" } } do

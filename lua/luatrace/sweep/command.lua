@@ -40,6 +40,8 @@ M.rows = {
     help = "no runs: the files that follow are JSON reports of shards; make one report of them" },
   { long = "resume", field = "resume", kind = "flag", help = "go on where an interrupted sweep ended" },
   { long = "list", field = "list", kind = "flag", help = "print the runs in their order, and what they will cost" },
+  { long = "no-namespaces", field = "plain", kind = "flag",
+    help = "runs take place in plain directories; writes elsewhere are caught by tracing (the default where need be)" },
   { long = "yes", field = "yes", kind = "flag", help = "copy a huge fixture for each run" },
   { section = "What is written" },
   { short = "o", long = "output", value = "DIR", field = "output", kind = "value",
@@ -161,7 +163,7 @@ local function sweep(parsed, reports)
     ignore = parsed.ignore,
     expect_failure = parsed.expect_failure, depth = tonumber(parsed.depth), jobs = parsed.jobs,
     timeout = parsed.timeout, budget = parsed.budget, shard = parsed.shard, resume = parsed.resume,
-    list = parsed.list, yes = parsed.yes, output = parsed.output or "luatrace-sweep" }
+    list = parsed.list, yes = parsed.yes, plain = parsed.plain, output = parsed.output or "luatrace-sweep" }
   for i, word in ipairs(parsed.rest) do given[i] = word end
   given.interrupt = processes.signal_descriptor()
   local bar

@@ -46,6 +46,7 @@ local CLEAN_LIMIT = 60
 ---@field resume boolean|nil
 ---@field output string|nil directory of scripts and the journal
 ---@field yes boolean|nil copy a huge fixture
+---@field plain boolean|nil no namespaces, even where they are allowed
 ---@field stdin string|nil file
 ---@field on_progress fun(state: table)|nil
 ---@field interrupt integer|nil descriptor that can be read when the sweep shall end
@@ -142,14 +143,15 @@ local function objections(clean, setting)
   local name = setting.command[1]
   if clean.error then return clean.error end
   if clean.timed_out then
-    return ("%s did not end within %d s in a clean run: a sweep needs a command that ends"):format(name, CLEAN_LIMIT)
+    return ("%s did not end within %g s in a clean run: a sweep needs a command that ends"):format(name, setting.limit)
   end
   if clean.outside and #clean.outside > 0 then
     return ("%s writes outside the fixture: %s (runs may write into the fixture, HOME and TMPDIR only)"):format(name,
       table.concat(clean.outside, ", "))
   end
   if clean.signal then
-    return ("%s was killed by signal %d in a clean run: %s"):format(name, clean.signal, clean.stderr)
+    return ("%s was killed by signal %d in a clean run%s"):format(name, clean.signal,
+      clean.stderr ~= "" and ": " .. clean.stderr or "")
   end
   if clean.status ~= 0 and not setting.expects_failure then
     return ("%s ended with status %d in a clean run, without any fault (--expect-failure if that is meant)%s"):format(
@@ -195,6 +197,7 @@ function Sweep:start(options)
   self.pool = worker_module.pool(setting, count)
   local limit = options.timeout and math.max(options.timeout, 1) or CLEAN_LIMIT
   -- One alone: only it says whether all may start.
+  setting.limit = limit
   self.pool:send(self.pool.workers[1], { kind = "start", record = true, timeout = limit })
   local clean = self:next()
   if not clean then return nil, "interrupted" end
@@ -210,7 +213,8 @@ function Sweep:start(options)
     if answer.error then return nil, answer.error end
   end
   self.timeout = options.timeout or math.max(1, 10 * clean.seconds)
-  self.pool:ask_all { kind = "judge", unjudged = clean.unjudged, names_vary = clean.names_vary, timeout = self.timeout }
+  self.pool:ask_all { kind = "judge", unjudged = clean.unjudged, names_vary = clean.names_vary,
+    timeout = self.timeout }
   for _, event in ipairs(clean.events) do event.frames = clean.sites[event.site] end
   self.plan = points.plan(clean.events, setting.choice)
   return true
@@ -313,7 +317,10 @@ end
 ---@return table[] items to run again
 function Sweep:look_again()
   local rest = self.clean_second + 1.01 - clock()
-  if rest > 0 then processes.poll({}, math.ceil(rest * 1000)) end
+  if rest > 0 then
+    processes.poll({}, math.ceil(rest * 1000))
+    self.waited = rest
+  end
   local paths, names_vary = {}, self.clean.names_vary
   for _, answer in pairs(self.pool:ask_all { kind = "again" }) do
     for _, path in ipairs(answer.unjudged or {}) do paths[path] = true end
@@ -344,6 +351,7 @@ function Sweep:look_again()
 end
 
 function Sweep:run_plan()
+  local began = now()
   local list = self:chosen()
   local total = #self.runs + #list
   for _, item in ipairs(list) do item.job = job_of(item) end
@@ -359,13 +367,14 @@ function Sweep:run_plan()
   end
   if self.setting.depth == 2 and whole then
     local more = second.plan(self)
-    total = total + #more
+    total, self.more = total + #more, #more
     whole = self:serve(more, function(item, answer)
       self:note(item, answer)
       self:progress(total, "runs with two faults")
     end)
   end
   self.complete = whole and not self.cut
+  self.run_seconds = now() - began - (self.waited or 0)
 end
 
 --- What was done before, read from the journal.
@@ -399,12 +408,12 @@ function Sweep:report()
   end
   return { version = 1, command = setting.command, fixture = setting.fixture, faults = setting.faults_text,
     clean = { status = clean.status, seconds = clean.seconds }, calls = #clean.events,
-    sites = points.count_sites(clean.events), planned = #self.plan, ran = #self.runs, reached = reached,
-    seconds = now() - self.began, first_finding = self.first, workers = self.workers, complete = self.complete,
-    interrupted = self.interrupted, shard = setting.shard and ("%d/%d"):format(setting.shard.k, setting.shard.n),
-    counts = counts, families = families, findings = self.findings, runs = runs, warnings = self.warnings,
-    errors = self.errors, output = self.output, timeline = self:timeline(), private = clean.private,
-    sealed = clean.sealed }
+    sites = points.count_sites(clean.events), planned = #self.plan + (self.more or 0), ran = #self.runs,
+    reached = reached, seconds = now() - self.began, run_seconds = self.run_seconds, first_finding = self.first,
+    workers = self.workers, complete = self.complete, interrupted = self.interrupted,
+    shard = setting.shard and ("%d/%d"):format(setting.shard.k, setting.shard.n), counts = counts, families = families,
+    findings = self.findings, runs = runs, warnings = self.warnings, errors = self.errors, output = self.output,
+    timeline = self:timeline(), private = clean.private, sealed = clean.sealed }
 end
 
 local TIMELINE = 3000
@@ -456,6 +465,7 @@ function M.run(options)
   local setting, message = prepare(options)
   if not setting then return nil, message end
   setting.depth, setting.expects_failure, setting.faults_text = options.depth, options.expect_failure, options.faults
+  setting.plain = options.plain
   local base
   base, message = files.make_temporary(os.getenv("TMPDIR") or "/tmp", "luatrace-sweep-")
   if not base then return nil, "cannot make a directory for the runs: " .. message end

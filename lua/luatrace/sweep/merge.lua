@@ -35,7 +35,7 @@ function M.merge(reports)
   local merged = {}
   for key, value in pairs(first) do merged[key] = value end
   merged.runs, merged.findings, merged.warnings, merged.errors, merged.counts, merged.families = {}, {}, {}, {}, {}, {}
-  merged.ran, merged.reached, merged.seconds, merged.workers, merged.shard = 0, 0, 0, 0, nil
+  merged.ran, merged.reached, merged.seconds, merged.run_seconds, merged.workers, merged.shard = 0, 0, 0, 0, 0, nil
   merged.complete = true
   local by_key, warned, seen, shards, total = {}, {}, {}, {}, nil
   for _, report in ipairs(reports) do
@@ -70,6 +70,7 @@ function M.merge(reports)
     append(merged.errors, report.errors)
     -- Shards run at the same time: the slowest one counts.
     merged.seconds = math.max(merged.seconds, report.seconds)
+    merged.run_seconds = math.max(merged.run_seconds, report.run_seconds or report.seconds)
     merged.workers = merged.workers + (report.workers or 1)
     merged.complete = merged.complete and report.complete
   end

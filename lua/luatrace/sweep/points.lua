@@ -108,12 +108,13 @@ function M.plan(events, choice)
       end
     end
   end
+  for i, item in ipairs(plan) do item.number = i end
   table.sort(plan, function(a, b)
     if a.rank ~= b.rank then return a.rank < b.rank end
     local fa, fb = family_order[a.point.fault.family] or 0, family_order[b.point.fault.family] or 0
     if fa ~= fb then return fa < fb end
     if a.order ~= b.order then return a.order < b.order end
-    return a.id < b.id
+    return a.number < b.number
   end)
   return plan
 end

@@ -26,10 +26,13 @@ local MINIMUM = 256 * 1024 * 1024
 --- A room for this process; it must be a worker (see processes.fork).
 ---@param base string an empty directory, the same for all workers
 ---@param number integer of the worker
----@param options { bytes: number, as_root: boolean? }
+---@param options { bytes: number, as_root: boolean?, plain: boolean? }
 ---@return luatrace.sweep.Room
 function M.open(base, number, options)
-  local mounted, sealed = processes.private_room(base, math.max(MINIMUM, options.bytes * 16))
+  local mounted, sealed = false, false
+  if not options.plain then
+    mounted, sealed = processes.private_room(base, math.max(MINIMUM, options.bytes * 16))
+  end
   local root = base
   if not mounted then
     root = ("%s/%d"):format(base, number)

@@ -165,7 +165,7 @@ function M.render(report)
   put(out, "<title>luatrace sweep: %s</title><style>%s</style>", html(line), style)
   put(out, "<h1>luatrace sweep: <code>%s</code></h1>", html(line))
   put(out, "<p>%d calls at %d places; %d of %d runs in %.1f s, %.0f a second. <b>%s</b></p>", report.calls,
-    report.sites, report.ran, report.planned, report.seconds, report.ran / math.max(report.seconds, 0.001),
+    report.sites, report.ran, report.planned, report.seconds, report.ran / math.max(report.run_seconds, 0.001),
     #report.findings == 0 and "Nothing found." or ("%d finding%s."):format(#report.findings,
       #report.findings == 1 and "" or "s"))
   for _, text in ipairs(report.warnings) do put(out, "<p>Note: %s</p>", html(text)) end

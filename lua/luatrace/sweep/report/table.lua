@@ -68,7 +68,7 @@ function M.render(report)
   lines[#lines + 1] = ("luatrace sweep: %s"):format(safe(reproduce.command_line(report.command)))
   lines[#lines + 1] = ("%d calls at %d places; %d of %d runs in %.1f s, %.0f a second, by %d worker%s"):format(
     report.calls, report.sites, report.ran, report.planned, report.seconds,
-    report.ran / math.max(report.seconds, 0.001), report.workers or 1, report.workers == 1 and "" or "s")
+    report.ran / math.max(report.run_seconds, 0.001), report.workers or 1, report.workers == 1 and "" or "s")
   for _, text in ipairs(report.warnings) do lines[#lines + 1] = "note: " .. safe(text) end
   lines[#lines + 1] = ""
   counts(report, lines)
