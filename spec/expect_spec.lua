@@ -292,6 +292,27 @@ end)
     end)
   end)
 
+  it("are skipped, with the reason, where tracing is not allowed", function()
+    -- As in a container without ptrace: what strace traces already cannot be traced again.
+    local function untraceable(words)
+      local all = { "strace", "-f", "-qq", "-e", "trace=none", "-e", "signal=none", "-o", "/dev/null", "--" }
+      for _, word in ipairs(words) do all[#all + 1] = word end
+      return support.execute { words = all, cwd = directory }
+    end
+    support.write(directory .. "/x_spec.lua", ([[
+local luatrace = assert(package.loadlib(%q, "luaopen_luatrace"))("luatrace")
+it("keeps it", function() luatrace.run { cmd = { "true" }, script = function(t) t.never "connect" end } end)
+]]):format(os.getenv("LUATRACE_SO") or support.root .. "/build/luatrace.so"))
+    local tested = untraceable { "busted", "--lua=luajit", "-o", "plainTerminal", "x_spec.lua" }
+    assert.matches("0 successes / 0 failures / 0 errors / 1 pending", tested.stdout)
+    assert.matches("x_spec.lua:2: cannot run true: tracing is not allowed here", tested.stdout)
+    local command = untraceable { support.binary, "--report=tap", "--lua", 'never "connect"', "--", "true" }
+    assert.equal(125, command.status)
+    assert.matches("^TAP version 13\n1%.%.0 # SKIP cannot trace the program", command.stdout)
+    local script = untraceable { support.binary, "--report=junit", "--lua", 'run { cmd = { "true" } }' }
+    assert.matches('skipped="1".*<skipped message="[^\n]*tracing is not allowed here', script.stdout)
+  end)
+
   it("name the test's line when they can never hold or are misspelt", function()
     assert.matches("expect_spec.lua:%d+: never: there is no call \"conect\" %(did you mean connect%?%)",
       mistake(function(t) t.never "conect" end))

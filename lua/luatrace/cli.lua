@@ -314,6 +314,7 @@ function M.main(argv)
   local seed_given = parsed.seed
   parsed.seed = parsed.seed or sys.random_seed()
 
+  if parsed.report then require("luatrace.expect").outcomes = {} end
   if parsed.update_golden then require("luatrace.expect.golden").update = true end
   local registry, script_message, kind_of_failure = load_script(parsed, job)
   if not registry and kind_of_failure == "EXPECT" then
@@ -322,6 +323,7 @@ function M.main(argv)
     return EXPECTATION_FAILED
   elseif not registry then
     complain(script_message)
+    if kind_of_failure == "UNTRACEABLE" then report(parsed, { skipped = script_message }) end
     return FAILED
   end
   local decisions, rules_message = prepare_rules(parsed, registry)

@@ -99,16 +99,24 @@ function M.verdicts(expectations, run)
   local failures = {}
   for _, expectation in ipairs(expectations) do
     local failure = expectation:verdict(run)
-    M.outcomes[#M.outcomes + 1] = { title = expectation.title, where = expectation.where, failure = failure }
+    if M.outcomes then
+      table.insert(M.outcomes, { title = expectation.title, where = expectation.where, failure = failure })
+    end
     if failure then failures[#failures + 1] = failure end
   end
   return failures
 end
 
---- What became of every expectation that a script stated, for reports.
-M.outcomes = {}
+--- What became of every expectation that a script stated, for --report; nothing else asks.
+---@type table[]|nil
+M.outcomes = nil
 
-local failed_meta = { __tostring = function(problem) return problem.message end }
+local problem_meta = { __tostring = function(problem) return problem.message end }
+
+--- An error that is no mistake of the script's: the command asks what kind it is.
+---@param message string
+---@param kind "EXPECT"|"UNTRACEABLE"
+function M.problem(message, kind) return setmetatable({ message = message, trace = "", kind = kind }, problem_meta) end
 
 --- An error that says what did not hold: in busted a failure of the test, on the command line exit code 123.
 ---@param failures luatrace.ExpectationFailure[]
@@ -116,7 +124,7 @@ function M.raise(failures)
   local text = M.report(failures)
   local busted = package.loaded["busted"]
   if type(busted) == "table" and type(busted.fail) == "function" then busted.fail(text, 0) end
-  error(setmetatable({ message = text, trace = "", expectation_failed = true }, failed_meta), 0)
+  error(M.problem(text, "EXPECT"), 0)
 end
 
 -- --- on the command line --------------------------------------------------------------------------------------------

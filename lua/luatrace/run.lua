@@ -17,6 +17,9 @@
 -- "...", max = 10000, bytes = 4096, stack = true }; nothing said, all calls of a run without a script, and none of one
 -- with a script. Nothing else is trapped.
 --
+-- While a run is alive all children of this process are waited for: the status of one that was begun by io.popen may
+-- be lost.
+--
 -- Several at once:
 --
 --   local a, b = luatrace.start { cmd = ... }, luatrace.start { cmd = ... }
@@ -230,8 +233,13 @@ function M.start(options)
   if not file then error(("%s: cannot run %s: not found in PATH"):format(where, cmd[1]), 0) end
   local program = { file = file, argv = cmd, cwd = options.cwd, env = environment(options.env), user = options.user }
 
-  local session = session_module.new { registry = registry, observers = { recorder }, seed = seed, trap = options.trap,
-    timeout = options.timeout, daemons = options.daemons, hide_vdso = options.hide_vdso, tracer = reactor.open() }
+  local ok, session = pcall(session_module.new, { registry = registry, observers = { recorder }, seed = seed,
+    trap = options.trap, timeout = options.timeout, daemons = options.daemons, hide_vdso = options.hide_vdso,
+    tracer = reactor.open() })
+  if not ok then
+    reactor.close_if_idle()
+    error(session, 0)
+  end
   local streams = capture.new { stdin = options.stdin, capture = options.capture, merge = options.merge,
     max = options.max_output or 64 * 1024 * 1024 }
   program.fds = streams.fds
@@ -242,7 +250,10 @@ function M.start(options)
   if not started then
     streams:finish()
     local text = cannot_start(where, program, message, step)
-    if step == "seize" then expect.skip(text) end
+    if step == "seize" then
+      expect.skip(text)
+      error(expect.problem(text, "UNTRACEABLE"), 0)
+    end
     error(text, 0)
   end
   streams:started(session.tracer)

@@ -178,7 +178,7 @@ function M.run(source, environment)
   end)
   if ok then return true end
   local session = require "luatrace.session"
-  return nil, session.script_traceback(failure.message, failure.trace), failure.expectation_failed and "EXPECT" or nil
+  return nil, session.script_traceback(failure.message, failure.trace), failure.kind
 end
 
 return M
