@@ -203,8 +203,15 @@ local function compile_argument(name, wanted, rows)
   if #fields > 0 then argument_type = nil end
   local test, message = value_test.compile(wanted, argument_type)
   if not test then return nil, ("%s%s: %s"):format(row_name and row_name .. "'s " or "argument ", name, message) end
+  -- Numbers are asked of the register itself: a script sees some of them as names or flags.
+  local by_register = #fields == 0 and value_test.is_numeric(wanted)
   return function(call)
-    if type(first) == "string" and not call.row.index[first] then return false end
+    local i = type(first) == "number" and first or call.row.index[first]
+    if not i then return false end
+    local type_here = call.row[i] and call.row[i].type
+    if by_register and type_here and not type_here.direction then
+      return test(type_here.load(call, (call.raw or call.args)[i]))
+    end
     return test(reach(call, first, fields))
   end
 end

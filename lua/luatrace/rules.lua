@@ -87,6 +87,8 @@ local function quoted(value)
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 
+M.quoted = quoted
+
 local function title(verb_name, calls, outcome, where)
   local words = { quoted(calls) }
   if outcome ~= nil then words[#words + 1] = quoted(outcome) end

@@ -36,11 +36,13 @@ local function number_of(actual)
   if kind == "number" or kind == "cdata" then return actual end
   if kind == "table" then return actual.num or actual.value end
   if kind == "boolean" then return actual and 1 or 0 end
+  return nil
 end
 
 local function in_range(min, max)
   return function(actual)
-    local number = number_of(actual)
+    -- 64-bit cdata would be compared as integers, and infinity is none.
+    local number = tonumber(number_of(actual))
     return number ~= nil and number >= min and number <= max
   end
 end
@@ -125,6 +127,20 @@ local function string_test(text, argument_type)
   end
 end
 
+--- Is it about numbers only: a number, a range, a list of those?
+---@return boolean
+function M.is_numeric(wanted)
+  local kind = type(wanted)
+  if kind == "number" or kind == "cdata" then return true end
+  if kind == "string" then return (M.range((wanted:gsub("^!", "")))) ~= nil end
+  if kind ~= "table" or wanted == types.NULL then return false end
+  if wanted.min or wanted.max then return true end
+  for _, each in ipairs(wanted) do
+    if not M.is_numeric(each) then return false end
+  end
+  return #wanted > 0
+end
+
 --- A test of a value.
 ---@param wanted any number, string, { min =, max = }, list of these, function(actual)
 ---@param argument_type table|nil the type of the argument, for names and checks
@@ -135,13 +151,7 @@ function M.compile(wanted, argument_type)
   if kind == "boolean" then return M.compile(wanted and 1 or 0, argument_type) end
   if kind == "string" then return string_test(wanted, argument_type) end
   if kind == "number" or kind == "cdata" then
-    -- Enumerations are names to a script: the same number as a name.
-    local name
-    if argument_type and not is_pointer(argument_type) and argument_type.role ~= "fd" and argument_type.read then
-      local ok, read = pcall(argument_type.read, nil, wanted)
-      if ok and type(read) == "string" then name = read end
-    end
-    return function(actual) return number_of(actual) == wanted or name ~= nil and actual == name end
+    return function(actual) return number_of(actual) == wanted end
   end
   if kind == "table" and wanted == types.NULL then return function(actual) return actual == types.NULL end end
   if kind == "table" and (wanted.min or wanted.max) then
@@ -182,14 +192,24 @@ local function width(argument_type, arch)
   return size * 8, signed
 end
 
-local LARGEST = 9007199254740992
+local EXACT = 9007199254740992
 
+--- Smallest and largest value of a register's type, as far as a Lua number holds them.
+local function limits(bits, signed)
+  if bits == 64 then return signed and -EXACT or 0, EXACT end
+  if signed then return -2147483648, 2147483647 end
+  return 0, 4294967295
+end
+
+--- One alternative; nil when the type has no such values: then the filter would compare something else.
 local function range_tests(arg, min, max, bits, signed)
-  if min == max then return { { arg = arg, op = "eq", value = min, bits = bits, signed = signed } } end
+  local low, high = limits(bits, signed)
+  if min > high or max < low then return nil end
+  if min == max then return { { { arg = arg, op = "eq", value = min, bits = bits, signed = signed } } } end
   local tests = {}
-  if min > -LARGEST then tests[#tests + 1] = { arg = arg, op = "ge", value = min, bits = bits, signed = signed } end
-  if max < LARGEST then tests[#tests + 1] = { arg = arg, op = "le", value = max, bits = bits, signed = signed } end
-  return tests
+  if min > low then tests[#tests + 1] = { arg = arg, op = "ge", value = min, bits = bits, signed = signed } end
+  if max < high then tests[#tests + 1] = { arg = arg, op = "le", value = max, bits = bits, signed = signed } end
+  return { tests }
 end
 
 --- What the filter can say: a list of alternatives, each a list of tests that must all hold (see engine.Plan:add).
@@ -199,12 +219,13 @@ end
 ---@param arch string
 ---@return table[]|nil alternatives nil: nothing
 function M.scalar(wanted, argument_type, arg, arch)
-  if is_pointer(argument_type) or not argument_type.size then return nil end
+  -- What depends on the rest of the call has no width of its own.
+  if is_pointer(argument_type) or argument_type.chosen or not argument_type.size then return nil end
   local bits, signed = width(argument_type, arch)
   if not bits then return nil end
   local kind = type(wanted)
   if kind == "number" then
-    return { { { arg = arg, op = "eq", value = wanted, bits = bits, signed = signed } } }
+    return range_tests(arg, wanted, wanted, bits, signed)
   elseif kind == "string" and is_flags(argument_type) then
     local tests = {}
     for _, word in ipairs(flag_words(wanted, argument_type) or {}) do
@@ -215,11 +236,11 @@ function M.scalar(wanted, argument_type, arg, arch)
     return #tests > 0 and { tests } or nil
   elseif kind == "string" then
     local min, max = M.range(wanted)
-    if min then return { range_tests(arg, min, max, bits, signed) } end
+    if min then return range_tests(arg, min, max, bits, signed) end
     local value = checked_name(wanted, argument_type)
     if type(value) == "number" then return M.scalar(value, argument_type, arg, arch) end
   elseif kind == "table" and (wanted.min or wanted.max) then
-    return { range_tests(arg, wanted.min or -math.huge, wanted.max or math.huge, bits, signed) }
+    return range_tests(arg, wanted.min or -math.huge, wanted.max or math.huge, bits, signed)
   elseif kind == "table" and #wanted > 0 then
     local all = {}
     for _, each in ipairs(wanted) do
