@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 3 };
+enum { TRACER_ABI = 4 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -66,9 +66,10 @@ struct tracer_stop {
   uint64_t message; /* of the kind; ENTRY with RESTARTED: the number of the call before */
   int32_t signal;
   int32_t status;
+  uint64_t system_time; /* WANT_SYSTEM_TIME: nanoseconds that the process has spent in the kernel so far */
 };
 
-enum tracer_want { WANT_START = 1, WANT_SIGNALS = 2 };
+enum tracer_want { WANT_START = 1, WANT_SIGNALS = 2, WANT_SYSTEM_TIME = 4 };
 
 /* How a tree is trapped. */
 enum trap_mode {
@@ -151,6 +152,15 @@ struct tracer_features {
   char release[65];
 };
 
+/* Who stays the caller's child: the program, with the tracer behind it. tracer_spawn then returns in another process
+ * than it was called in, a grandchild; the caller's process has become the program. Not with notifications. */
+enum daemonize {
+  DAEMONIZE_NO = 0,
+  DAEMONIZE_GRANDCHILD,
+  DAEMONIZE_GROUP,  /* in a process group of its own */
+  DAEMONIZE_SESSION /* in a session of its own */
+};
+
 struct tracer_launch {
   const char *file;        /* path of the program, already searched for */
   const char *const *argv; /* NULL-terminated */
@@ -165,6 +175,7 @@ struct tracer_launch {
   uint32_t no_follow;     /* do not trace children (needs TRAP_PTRACE) */
   uint32_t insist_notify; /* no listener: fail (LAUNCH_LISTENER), instead of stopping where the plan says notify */
   struct trap_plan *plan; /* borrowed while the tree lives */
+  uint32_t daemonize;     /* enum daemonize */
 };
 
 /* Why a launch failed: which step, and its errno. */
@@ -250,8 +261,15 @@ int tracer_kill(struct tracer *tracer, uint32_t tree, int32_t signal);
 int tracer_get_siginfo(struct tracer *tracer, uint64_t stop, void *siginfo, uint32_t size);
 int tracer_set_siginfo(struct tracer *tracer, uint64_t stop, const void *siginfo, uint32_t size);
 
-/* From now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGALRM-driven retries reach the caller as STOP_INTERRUPTED. */
-int tracer_catch_signals(struct tracer *tracer);
+enum interruptible {
+  INTERRUPTIBLE_REPORT = 0,  /* SIGINT, SIGTERM, SIGHUP, SIGQUIT reach the caller as STOP_INTERRUPTED */
+  INTERRUPTIBLE_ANYWHERE,    /* they do what they do to any program */
+  INTERRUPTIBLE_NEVER,       /* they are ignored */
+  INTERRUPTIBLE_NOR_STOPPED, /* so is SIGTSTP */
+  INTERRUPTIBLE_REPORT_ALL   /* they are reported, those that we were started to ignore included */
+};
+/* What signals to luatrace itself do from now on. */
+int tracer_catch_signals(struct tracer *tracer, uint32_t how);
 
 /* --- memory (tracee_memory.c): `tracee` must be held ------------------------------------------------------- */
 

@@ -289,7 +289,7 @@ static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *pa
         child->process = process_hold(parent->process);
       }
       child->parked = false;
-      tracees_push_front(tracer, (struct wait_status){tid, child->parked_status});
+      tracees_push_front(tracer, (struct wait_status){.tid = tid, .status = child->parked_status});
     } else {
       child = tracees_add(tracer, parent->tree, tid, thread ? parent->process : NULL);
     }
@@ -333,7 +333,7 @@ void backend_adopt_parked(struct tracer *tracer) {
       child->process = process_hold(parent->process);
     }
     if (parent) inherit(child, parent);
-    tracees_push_status(tracer, (struct wait_status){child->tid, child->parked_status});
+    tracees_push_status(tracer, (struct wait_status){.tid = child->tid, .status = child->parked_status});
   }
 }
 
@@ -475,6 +475,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
     park(tracer, status);
     return NULL;
   }
+  tracee->stop.system_time = status.system_time;
   bool alive = meaning.kind != WAIT_EXITED && meaning.kind != WAIT_KILLED;
   if (tracee->parked && alive) {
     tracee->parked_status = status.status;

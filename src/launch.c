@@ -158,17 +158,44 @@ static int seize_and_go(pid_t pid, int go, const struct tracer_launch *launch, u
   return write(go, "g", 1) == 1 ? 0 : -errno;
 }
 
-static int fork_and_seize(struct preparation *p, unsigned long options, struct launch_result *result) {
-  int go[2];
-  result->step = LAUNCH_FORK;
-  if (pipe2(go, O_CLOEXEC)) return -errno;
-  p->go = go[0];
+/* The program is the process that was called: the tracer goes on in a grandchild of it. In the grandchild this returns
+ * the program's id; in the program it does not return. */
+static pid_t fork_tracer(struct preparation *p, const int go[2]) {
+  pid_t program = getpid();
+  pid_t between = fork();
+  if (between > 0) {
+    while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
+      ;
+    /* Yama lets only ancestors trace, unless they are allowed to. */
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+    close(go[1]);
+    child(p);
+  }
+  if (between < 0) return -errno;
+  pid_t tracer = fork();
+  if (tracer) _exit(tracer < 0 ? 1 : 0); /* without a tracer the program reads an end from `go`, and exits */
+  if (p->launch->daemonize == DAEMONIZE_GROUP) setpgid(0, 0);
+  if (p->launch->daemonize == DAEMONIZE_SESSION) setsid();
+  return program;
+}
+
+static pid_t fork_program(struct preparation *p, const int go[2]) {
+  if (p->launch->daemonize) return fork_tracer(p, go);
   pid_t pid = fork();
   if (pid == 0) {
     close(go[1]);
     child(p);
   }
-  int error = pid < 0 ? -errno : 0;
+  return pid < 0 ? -errno : pid;
+}
+
+static int fork_and_seize(struct preparation *p, unsigned long options, struct launch_result *result) {
+  int go[2];
+  result->step = LAUNCH_FORK;
+  if (pipe2(go, O_CLOEXEC)) return -errno;
+  p->go = go[0];
+  pid_t pid = fork_program(p, go);
+  int error = pid < 0 ? pid : 0;
   close(go[0]);
   if (!error) {
     result->step = LAUNCH_SEIZE;

@@ -386,14 +386,17 @@ static void on_signal(int signal) {
   if (signal != SIGALRM) setitimer(ITIMER_REAL, &soon, NULL);
 }
 
-int tracer_catch_signals(struct tracer *tracer) {
+int tracer_catch_signals(struct tracer *tracer, uint32_t how) {
   static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
     struct sigaction before;
     sigaction(fatal[i], NULL, &before);
     /* nohup and background jobs of plain shells: what was ignored stays ignored. */
-    if (before.sa_handler != SIG_IGN) tracer_change_signal(tracer, fatal[i], on_signal);
+    bool reported = how == INTERRUPTIBLE_REPORT || how == INTERRUPTIBLE_REPORT_ALL;
+    if ((before.sa_handler == SIG_IGN && how != INTERRUPTIBLE_REPORT_ALL) || how == INTERRUPTIBLE_ANYWHERE) continue;
+    tracer_change_signal(tracer, fatal[i], reported ? on_signal : SIG_IGN);
   }
+  if (how == INTERRUPTIBLE_NOR_STOPPED) tracer_change_signal(tracer, SIGTSTP, SIG_IGN);
   tracer_change_signal(tracer, SIGALRM, on_signal);
   tracer_change_signal(tracer, SIGPIPE, SIG_IGN);
   tracer_change_signal(tracer, SIGTTOU, SIG_IGN);

@@ -98,6 +98,7 @@ struct tracer {
 struct wait_status {
   pid_t tid;
   int status;
+  uint64_t system_time; /* nanoseconds; 0 unless wanted */
 };
 
 struct tree *tracer_tree(struct tracer *tracer, uint32_t number);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sys/resource.h> /* struct rusage */
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,12 +30,22 @@ struct waiting {
 
 /* --- statuses -------------------------------------------------------------------------------------------------- */
 
+/* wait4, with the process's time in the kernel when that is wanted. */
+static pid_t take(const struct tracer *tracer, struct wait_status *status, int flags) {
+  struct rusage usage;
+  bool wanted = tracer->options.want & WANT_SYSTEM_TIME;
+  status->tid = wait4(-1, &status->status, __WALL | flags, wanted ? &usage : NULL);
+  status->system_time = 0;
+  if (wanted && status->tid > 0)
+    status->system_time = (uint64_t)usage.ru_stime.tv_sec * 1000000000 + (uint64_t)usage.ru_stime.tv_usec * 1000;
+  return status->tid;
+}
+
 static int drain(struct tracer *tracer) {
   int count = 0;
   for (;;) {
     struct wait_status status;
-    status.tid = wait4(-1, &status.status, __WALL | WNOHANG, NULL);
-    if (status.tid <= 0) return count;
+    if (take(tracer, &status, WNOHANG) <= 0) return count;
     if (tracees_push_status(tracer, status)) return count ? count : -ENOMEM;
     count++;
   }
@@ -42,8 +53,7 @@ static int drain(struct tracer *tracer) {
 
 static int wait_without_limit(struct tracer *tracer) {
   struct wait_status status;
-  status.tid = wait4(-1, &status.status, __WALL, NULL);
-  if (status.tid < 0) return -errno;
+  if (take(tracer, &status, 0) < 0) return -errno;
   if (tracees_push_status(tracer, status)) return -ENOMEM;
   /* Fairness: the kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
   if (tracer->alive > 1) drain(tracer);

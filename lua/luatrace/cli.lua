@@ -4,6 +4,7 @@
 --   os.exit(require("luatrace.cli").main { "--lua", "on.unlink(...)", "--", "gcc", "x.c" })
 
 local ffi = require "ffi"
+local detaching = require "luatrace.detaching"
 local engine = require "luatrace.engine"
 local options = require "luatrace.options"
 local outputs = require "luatrace.outputs"
@@ -250,6 +251,9 @@ end
 
 local function exit_code(session, run)
   if session.exit_code then return session.exit_code end
+  -- With -D the program is our caller's child: its end is nothing that we could pass on.
+  if session.options.daemonize then return 0 end
+  if session.die_by then die_by(session.die_by) end
   if run.timed_out then return TIMED_OUT end
   if session.attached then return 0 end
   if run.signal then die_by(run.signal) end
@@ -264,11 +268,31 @@ local function report(parsed, about)
   return written
 end
 
+--- -I: what the core does with signals to us (Tracer:catch_signals).
+local signal_dispositions = { anywhere = 1, waiting = 4, never = 2, never_tstp = 3 }
+
+local daemonize_words = { grandchild = 1, pgroup = 2, pgrp = 2, session = 3 }
+
+--- -D: nil, or the core's enum daemonize.
+local function daemonize_of(parsed)
+  local level = parsed.daemonize or parsed.daemonize_long and 1
+  if parsed.daemonize_value then level = daemonize_words[parsed.daemonize_value] end
+  if not level then return nil end
+  if parsed.attach then return nil, "-D is for programs that are started: not with -p" end
+  if level > 3 then return nil, "-D may be given three times at the most" end
+  -- The listener for notifications comes from a child of ours.
+  if parsed.trap == "notify" then return nil, "--trap=notify is not supported with -D: use --trap=stop" end
+  if parsed.trap ~= "ptrace" then parsed.trap = "stop" end
+  return level
+end
+
 --- Called through a link named strace, strace's defaults hold: children are not followed, no word is a script.
 local function as_strace(parsed)
   parsed.called_as = "strace"
   if not parsed.follow then parsed.no_follow = true end
   parsed.separated = true
+  parsed.interruptible = parsed.interruptible or (parsed.daemonize or parsed.daemonize_long) and "never_tstp" or
+    parsed.output and not parsed.attach and "never" or "waiting"
 end
 
 --- Runs luatrace.
@@ -357,12 +381,19 @@ function M.main(argv)
     program = { file = found, argv = job.command, env = environment(parsed.env), cwd = parsed.cwd, user = parsed.user }
   end
 
+  local daemonize, refused = daemonize_of(parsed)
+  if refused then
+    complain(refused)
+    return FAILED
+  end
   local ok, session = pcall(session_module.new, { registry = registry, observers = observers, seed = parsed.seed,
     trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons, timeout = parsed.timeout,
     on_error = parsed.on_error, features = parsed.explain and engine.features(true) or nil,
     attach = parsed.attach ~= nil, engine_options = core_options,
     text_options = outputs.text_options(parsed),
-    decisions = decisions, io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet })
+    decisions = decisions, io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet,
+    detach_on_exec = parsed.detach_on, syscall_limit = parsed.syscall_limit, daemonize = daemonize,
+    debug = parsed.debug })
   if not ok then
     complain(tostring(session))
     return FAILED
@@ -371,7 +402,9 @@ function M.main(argv)
     io.stdout:write(table.concat(session.plan:explain(), "\n"), "\n")
     return io.stdout:flush() and 0 or FAILED
   end
-  session.tracer:catch_signals()
+  local how = parsed.interruptible or daemonize and "never_tstp"
+  session.tracer:catch_signals(signal_dispositions[how])
+  if how == "waiting" then session.on_interrupt = detaching.on_interrupt end
 
   if parsed.attach then
     local pids, bad = pids_of(parsed.attach)

@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 3
+local ABI = 4
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -68,7 +68,7 @@ M.flag = {
   NOTIFY = C.STOP_FLAG_NOTIFY,
 }
 
-M.want = { START = C.WANT_START, SIGNALS = C.WANT_SIGNALS }
+M.want = { START = C.WANT_START, SIGNALS = C.WANT_SIGNALS, SYSTEM_TIME = C.WANT_SYSTEM_TIME }
 M.mechanism = { allow = C.MECHANISM_ALLOW, errno = C.MECHANISM_ERRNO, notify = C.MECHANISM_NOTIFY,
   stop = C.MECHANISM_STOP }
 M.mode = { seccomp = C.TRAP_SECCOMP, ptrace = C.TRAP_PTRACE }
@@ -217,6 +217,7 @@ function Tracer:spawn(launch)
   box.new_group = launch.new_group and 1 or 0
   box.mode = launch.mode or M.mode.seccomp
   box.no_follow = launch.no_follow and 1 or 0
+  box.daemonize = launch.daemonize or 0
   box.insist_notify = launch.insist_notify and 1 or 0
   box.plan = launch.plan.pointer
   local error_number = C.tracer_spawn(self.pointer, box, result)
@@ -296,7 +297,9 @@ end
 function Tracer:detach(tracee) return checked(C.tracer_detach(self.pointer, tracee)) end
 function Tracer:count(tree) return C.tracer_count(self.pointer, tree or 0) end
 function Tracer:kill(tree, signal) return C.tracer_kill(self.pointer, tree or 0, signal) end
-function Tracer:catch_signals() C.tracer_catch_signals(self.pointer) end
+--- What signals to luatrace itself do: -I.
+---@param how integer|nil 0 they are reported (default); 1 to them as to any program; 2 ignored; 3 with SIGTSTP
+function Tracer:catch_signals(how) C.tracer_catch_signals(self.pointer, how or 0) end
 
 --- The siginfo_t of a signal-delivery-stop as 128 bytes.
 function Tracer:get_siginfo(stop)

@@ -42,6 +42,17 @@ local function one_of(...)
   end
 end
 
+--- One of some words, or its place among them; gives the word.
+local function word_or_number(...)
+  local words, check = { ... }, one_of(...)
+  return function(text)
+    local word = words[tonumber(text)]
+    if word then return word end
+    local checked, takes = check(text)
+    return checked, takes and ("1 to %d, or %s"):format(#words, takes)
+  end
+end
+
 local function seconds(text)
   local value, unit = text:match("^([%d.]+)(%a*)$")
   local scale = ({ [""] = 1, s = 1, ms = 1e-3, us = 1e-6, ns = 1e-9, m = 60 })[unit or "?"]
@@ -75,6 +86,19 @@ row { short = "u", long = "user", value = "USER", field = "user", kind = "value"
 row { short = "E", long = "env", value = "VAR[=VALUE]", field = "env", kind = "list",
   help = "set VAR for the program, or remove it" }
 row { long = "chdir", value = "DIR", field = "cwd", kind = "value", help = "run the program in DIR" }
+row { short = "b", long = "detach-on", value = "CALL", field = "detach_on", kind = "value", check = one_of("execve"),
+  help = "CALL is execve: let a process go when it executes another program" }
+row { long = "syscall-limit", value = "N", field = "syscall_limit", kind = "value",
+  check = number("a number of calls", 1),
+  help = "let all processes go when N calls have been shown" }
+row { short = "D", long = "daemonize", value = "[HOW]", field = "daemonize", kind = "count",
+  check = one_of("grandchild", "pgroup", "pgrp", "session"),
+  help = "the program stays the caller's child, the tracer is its grandchild; -DD (pgroup) in a process group " ..
+    "of its own, -DDD (session) in a session of its own" }
+row { short = "I", long = "interruptible", value = "WHEN", field = "interruptible", kind = "value",
+  check = word_or_number("anywhere", "waiting", "never", "never_tstp"),
+  help = "what Ctrl-C and the like do to luatrace: 1 (anywhere) what they do to any program; 2 (waiting) end the " ..
+    "program and luatrace; 3 (never) nothing; 4 (never_tstp) nor does Ctrl-Z; without -I the program decides" }
 row { short = "f", long = "follow-forks", field = "follow", kind = "count", help = "trace children too (the default)" }
 row { long = "no-follow", field = "no_follow", kind = "flag", help = "do not trace children" }
 row { long = "daemons", value = "WHAT", field = "daemons", kind = "value", check = one_of("wait", "detach", "kill"),
@@ -156,6 +180,8 @@ row { short = "q", long = "quiet", value = "[SET]", field = "quiet", kind = "cou
 for _, name in ipairs { "silent", "silence" } do
   row { long = name, value = "[SET]", field = "quiet", kind = "count", as = "quiet=", help = "the same as --quiet" }
 end
+row { short = "d", long = "debug", field = "debug", kind = "flag",
+  help = "what luatrace itself sees and does, on standard error" }
 row { section = "Summary" }
 row { short = "c", long = "summary-only", field = "summary_only", kind = "flag",
   help = "no lines, but a table of counts, errors and times" }

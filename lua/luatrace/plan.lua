@@ -229,6 +229,8 @@ local function choose_mode(options, is_attach)
   if options.trap == "ptrace" then return "ptrace", "--trap=ptrace" end
   if is_attach then return "ptrace", "attach: a filter cannot be put into a running process" end
   if options.no_follow then return "ptrace", "--no-follow: an untraced child could not live with the filter" end
+  if options.detach_on_exec then return "ptrace", "--detach-on=execve: nobody can leave a process its filter" end
+  if options.syscall_limit then return "ptrace", "--syscall-limit: nobody can leave a process its filter" end
   if options.daemons == "detach" then return "ptrace", "--daemons=detach: nobody can leave a process its filter" end
   if options.features.seccomp_filter == 0 then return "ptrace", "this kernel has no seccomp filters" end
   return "seccomp"

@@ -166,6 +166,15 @@ function Tree:exec(tracee)
   rawset(process, "exe", image.exe(process))
 end
 
+--- A thread goes on without us.
+function Tree:detach(tracee)
+  local thread = self.threads[tracee]
+  if not thread then return end
+  self.threads[tracee] = nil
+  thread.process.thread_count = thread.process.thread_count - 1
+  if thread.process.thread_count == 0 then self.alive = self.alive - 1 end
+end
+
 --- A thread has ended. Returns its process when that has ended with it.
 ---@return luatrace.Process|nil
 function Tree:exit(tracee, status, time)

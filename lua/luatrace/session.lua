@@ -14,6 +14,7 @@ local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
+local detaching = require "luatrace.detaching"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local plan = require "luatrace.plan"
@@ -78,10 +79,14 @@ function M.new(options)
     counts = setmetatable({}, Calls),
     started = tonumber(sys.monotonic()),
   }, Session)
+  self.calls_left = options.syscall_limit
   self.deadline = options.timeout and self.started + options.timeout * 1e9
   local want = 0
   if #registry.at.signal > 0 or #self.observers > 0 then want = want + engine.want.SIGNALS end
   if #registry.at.fork > 0 or #registry.at.thread > 0 then want = want + engine.want.START end
+  for _, observer in ipairs(self.observers) do
+    if observer.wants_system_time then want = bit.bor(want, engine.want.SYSTEM_TIME) end
+  end
   local engine_options = { want = want }
   for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
   -- Runs at the same time share one tracer (reactor.lua): wait4 would hand each the others' statuses.
@@ -107,6 +112,7 @@ function Session:spawn(program)
   program.mode = engine.mode[mode]
   program.no_follow = self.options.no_follow
   program.plan = self.plan.engine_plan
+  program.daemonize = self.options.daemonize
   program.insist_notify = self.options.trap == "notify"
   local started, message, name, step = self.tracer:spawn(program)
   if not started then return nil, message, name, step end
@@ -283,6 +289,7 @@ function Session:finish_call(call)
   local observers = call.observers
   if rawget(call, "undecided") and not rawget(call, "selected") then observers = rawget(call, "asked") end
   for i = 1, #observers do observers[i]:exit(call) end
+  if self.calls_left then detaching.count(self, call) end
   self.tracer:resume(call.id, false)
   self:close_call(call)
 end
@@ -416,6 +423,7 @@ stops[kind.EXEC] = function(self, stop)
   end
   protected(self, self.registry.at.exec, process)
   for i = 1, #self.observers do self.observers[i]:exec(stop, process) end
+  if detaching.exec(self, stop) then return end
   self.tracer:resume(tonumber(stop.id), false)
 end
 
@@ -579,6 +587,7 @@ stops[kind.INTERRUPTED] = function(self, stop)
   self.interrupted = signal
   if self.on_interrupt and self.on_interrupt(self, signal) then return end
   if self.attached then
+    detaching.threads(self)
     self.finished = true
   elseif signal ~= 2 and signal ~= 3 then
     -- SIGINT and SIGQUIT come from the terminal and have reached the program as well: it decides.
@@ -620,6 +629,7 @@ end
 --- Serves one stop.
 function Session:serve(stop)
   local what = stop.kind
+  if self.options.debug then require("luatrace.stop_log").note(self, stop) end
   if self.failed and what ~= kind.EXIT then return self:serve_after_failure(stop, what) end
   return stops[what](self, stop)
 end

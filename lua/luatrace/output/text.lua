@@ -432,6 +432,29 @@ end
 Text.is_hidden, Text.wants_status = is_hidden, wanted_status
 M.class = Text
 
+--- A thread goes on without us: the line that it has begun, if that is the open one, says so.
+function Text:detached(thread, call)
+  self:take_printed()
+  local out = self.out
+  local draft = call and rawget(call, "entry_text")
+  local status = self.style.status
+  if draft and (not status or status.detached) then
+    self:leader(thread.tid, call.entered)
+    out:put(draft)
+    self.printed.open = call.tracee
+  end
+  self.sink:partial(out)
+  if not (self.style.quiet and self.style.quiet.attach) then
+    self.sink:message(("%s: Process %d detached\n"):format(self.name, thread.tid))
+  end
+  if call and self.printed.open == call.tracee then
+    out:put(" <detached ...>\n")
+    self.sink:ended(out)
+    self.printed.open = 0
+  end
+  self.alive = self.alive - 1
+end
+
 function Text:finish()
   self:take_printed()
   if self.printed.open ~= 0 then self.out:put(" <unfinished ...>\n") end

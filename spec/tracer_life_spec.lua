@@ -1,0 +1,133 @@
+-- How luatrace stands to its programs, as strace's options have it: -D behind them, -b and --syscall-limit letting them
+-- go, -I what signals to luatrace itself do. Texts are compared with strace's.
+
+local signal = require "posix.signal"
+local support = require "spec.support"
+
+local function sh(code) return { "sh", "-c", code } end
+
+--- luatrace under the name strace, so that messages have strace's name, too.
+local function link()
+  local directory = support.tempdir()
+  os.execute(("ln -s %s %s/strace"):format(support.binary, directory))
+  return directory .. "/strace"
+end
+
+local function execute(tracer, options, command)
+  local words = { tracer }
+  for _, list in ipairs { options, command } do
+    for _, word in ipairs(list) do words[#words + 1] = word end
+  end
+  return support.execute { words = words }
+end
+
+local function normal(text)
+  return (text:gsub("0x%x%x%x%x%x+", "ADDRESS"):gsub("pid +%d+", "pid PID"):gsub("Process %d+", "Process PID")
+    :gsub("pid=%d+", "pid=PID"):gsub("%d+ vars", "VARS"):gsub("si_[us]time=%d+", "TIME"))
+end
+
+--- A pipe's reader: what the tracee is blocked in, and the way to tell that it is.
+local blocked = "echo $$; exec cat"
+
+describe("the tracer's life", function()
+  after_each(function()
+    assert.same({}, support.leftovers())
+    support.clean()
+  end)
+
+  it("-b execve lets go of what executes another program, as strace does", function()
+    local options = { "-f", "-b", "execve", "-e", "trace=execve,exit_group" }
+    local command = sh "/nonexistent 2>/dev/null; ls /etc/hostname; exec /bin/true"
+    local ours, theirs = execute(link(), options, command), execute("strace", options, command)
+    assert.equal(normal(theirs.stderr), normal(ours.stderr))
+    assert.matches("<detached %.%.%.>", ours.stderr)
+    assert.same({ theirs.status, theirs.stdout }, { ours.status, ours.stdout })
+    options = { "--detach-on=execve", "-f", "-qq", "-e", "status=detached", "-e", "trace=execve" }
+    ours, theirs = execute(link(), options, command), execute("strace", options, command)
+    assert.equal(normal(theirs.stderr), normal(ours.stderr))
+  end)
+
+  it("--syscall-limit lets everybody go", function()
+    local result = support.run { options = { "--syscall-limit=2", "-e", "trace=openat" },
+      cmd = sh "ls /etc/hostname; echo end" }
+    assert.equal("/etc/hostname\nend\n", result.stdout)
+    local _, shown = result.stderr:gsub("openat%(", "")
+    assert.equal(2, shown)
+    assert.matches("Process %d+ detached\n", result.stderr)
+  end)
+
+  for level, option in ipairs { "-D", "-DD", "-DDD" } do
+    it(option .. " leaves the program its parent", function()
+      local directory = support.tempdir()
+      -- The program is the process that was started; the tracer is in its group, in a group or session of its own.
+      local code = [[echo $$ $(cut -d" " -f4,5,6 /proc/$$/stat)
+        tracer=$(sed -n "s/^TracerPid:.//p" /proc/$$/status)
+        echo $tracer $(cut -d" " -f4,5,6 /proc/$tracer/stat); exit 3]]
+      local result = support.run { options = { option, "-qq", "-o", directory .. "/t", "-e", "trace=exit_group" },
+        cmd = sh(code) }
+      assert.equal(3, result.status)
+      local program, parent, group, session, tracer, _, its_group, its_session =
+        result.stdout:match("^(%d+) (%d+) (%d+) (%d+)\n(%d+) (%d+) (%d+) (%d+)\n$")
+      assert.equal(tostring(require("posix.unistd").getpid()), parent)
+      assert.not_equal(program, tracer)
+      assert.equal(level == 1, its_group == group)
+      assert.equal(level < 3, its_session == session)
+      -- The tracer outlives the program by a moment; it has our pipes, so support.execute has waited for it.
+      assert.matches("exit_group%(3%) += %?\n", support.read(directory .. "/t"))
+    end)
+  end
+
+  it("-D serves scripts, and is refused where it cannot be", function()
+    local result = support.run { options = { "-D" }, lua = "on.getppid(function(call) call:returns(42) end)",
+      cmd = sh "echo $PPID" }
+    assert.equal("42\n", result.stdout)
+    result = support.run { options = { "-D", "-p", "1" } }
+    assert.equal(125, result.status)
+    result = support.run { options = { "-DDDD" }, cmd = { "true" } }
+    assert.matches("^luatrace: %-D may be given three times", result.stderr)
+  end)
+
+  --- Sends a signal to the tracer when the tracee is blocked, and says how both ended.
+  local function signalled(options, number)
+    local code = ("%s %s sh -c '%s' <fifo >out & tracer=$!; exec 3>fifo; while ! [ -s out ]; do :; done; " ..
+      "kill -%d $tracer; exec 3>&-; wait $tracer; echo $?"):format(support.binary, options, blocked, number)
+    local directory = support.tempdir()
+    os.execute("mkfifo " .. directory .. "/fifo; : >" .. directory .. "/out")
+    return support.execute { words = { "bash", "-c", code }, cwd = directory }
+  end
+
+  it("-I 2 ends the program and luatrace by the signal, -I 3 nobody", function()
+    assert.equal(128 + signal.SIGTERM .. "\n", signalled("-qqq -I 2 -e trace=none", signal.SIGTERM).stdout)
+    assert.equal("0\n", signalled("-qqq -I never -e trace=none", signal.SIGTERM).stdout)
+    assert.equal("0\n", signalled("-qqq -I 4 -e trace=none", signal.SIGTSTP).stdout)
+  end)
+
+  it("-I takes a number or a word", function()
+    local result = support.run { options = { "-I", "5" }, cmd = { "true" } }
+    assert.equal(125, result.status)
+    assert.matches("takes 1 to 4, or one of anywhere, waiting, never, never_tstp", result.stderr)
+  end)
+
+  it("-p says what the program is in when luatrace lets it go", function()
+    local code = "cat <fifo & program=$!; exec 3>fifo; %s -p $program 2>err & tracer=$!; " ..
+      "while ! grep -q read err; do :; done; kill -TERM $tracer; wait $tracer; echo $?; " ..
+      "exec 3>&-; wait $program; echo $?"
+    local function run(tracer)
+      local directory = support.tempdir()
+      os.execute("mkfifo " .. directory .. "/fifo; : >" .. directory .. "/err")
+      local result = support.execute { words = { "bash", "-c", code:format(tracer) }, cwd = directory }
+      return result.stdout, normal(support.read(directory .. "/err"))
+    end
+    local status, text = run(link())
+    local their_status, their_text = run("strace")
+    assert.equal(their_text, text)
+    assert.equal(their_status, status)
+  end)
+
+  it("-d says what the core reports", function()
+    local result = support.run { options = { "-d", "-o", "/dev/null" }, cmd = { "true" } }
+    assert.matches("luatrace: stop BIRTH tid %d+", result.stderr)
+    assert.matches("luatrace: stop ENTRY tid %d+ pid %d+ nr 59 at %d", result.stderr)
+    assert.matches("luatrace: stop EXIT tid %d+ pid %d+ status 0", result.stderr)
+  end)
+end)
