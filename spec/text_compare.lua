@@ -55,6 +55,12 @@ local function collect(directory)
     local pid = tonumber(name:match("%.(%d+)$"))
     if pid then names[#names + 1] = { pid, name } end
   end
+  -- Ids begin anew when the highest has been given: then small ones are the later ones.
+  local highest = 0
+  for _, name in ipairs(names) do highest = math.max(highest, name[1]) end
+  for _, name in ipairs(names) do
+    if highest - name[1] > 10000 then name[1] = name[1] + highest end
+  end
   table.sort(names, function(a, b) return a[1] < b[1] end)
   local parts = {}
   for i, name in ipairs(names) do parts[i] = "process " .. i .. "\n" .. support.read(directory .. "/" .. name[2]) end

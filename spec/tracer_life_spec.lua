@@ -110,7 +110,8 @@ describe("the tracer's life", function()
 
   it("-p says what the program is in when luatrace lets it go", function()
     -- Attached when it has copied a line already: what it is in then is its read.
-    local code = "cat <fifo >out & program=$!; exec 3>fifo; echo line >&3; while ! [ -s out ]; do :; done; %s -p $program 2>err & tracer=$!; " ..
+    local code = "cat <fifo >out & program=$!; exec 3>fifo; echo line >&3; while ! [ -s out ]; do :; done; " ..
+      "%s -p $program 2>err & tracer=$!; " ..
       "while ! grep -q 'read(0' err; do :; done; kill -TERM $tracer; wait $tracer; echo $?; " ..
       "exec 3>&-; wait $program; echo $?"
     local function run(tracer)
