@@ -119,7 +119,8 @@ local rules = {
   { "kill by a signal that can be caught", 'kill("umask", "SIGTERM")', { "signal 15\n" } },
   { "signal", 'signal("umask", "SIGUSR2")', { "signal 12\n" } },
   { "delay and hold", 'delay("fsync", "5ms") hold("umask", { ["until"] = 0.05 })', { "umask 18 -\n" } },
-  { "count", 'count("write") count("setpriority", { arg = { prio = { min = 2, max = 9 } } })', { "): 5\n", "): 4\n" } },
+  { "count", 'count("write") count("setpriority", { arg = { prio = { min = 2, max = 9 } } })',
+    { "): 5\n", "): 4\n" } },
   { "several on one call", [[
       count("write")
       fail("write", "ENOSPC", { nth = 2, path = "/dev/zero" })

@@ -55,7 +55,7 @@ local M = {}
 ---@field record string|table|false|nil what is in run.calls
 ---@field check boolean? false: expectations that do not hold are no error
 ---@field seed integer?
----@field trap "auto"|"stop"|"ptrace"|nil
+---@field trap "auto"|"notify"|"stop"|"ptrace"|nil
 ---@field hide_vdso boolean?
 ---@field daemons "wait"|"kill"|nil processes that outlive the program
 ---@field user string?
@@ -65,7 +65,8 @@ local known = { cmd = "table or string", cwd = "string", env = "table", stdin = 
   record = "string or table or false",
   check = "boolean", seed = "number", trap = "string", hide_vdso = "boolean", daemons = "string", user = "string" }
 
-local values = { trap = { auto = true, stop = true, ptrace = true }, daemons = { wait = true, kill = true } }
+local values = { trap = { auto = true, notify = true, stop = true, ptrace = true },
+  daemons = { wait = true, kill = true } }
 
 local function check_options(options)
   if type(options) ~= "table" then misuse('luatrace.run takes a table: luatrace.run { cmd = { "ls" } }') end
