@@ -108,7 +108,8 @@ local rules = {
       fail("access", "EACCES", { path = "/nonexist*" })
       fail("write", "EIO", { buf = "^some$" })
       fail("setpriority", "EPERM", { arg = { prio = { 2, 3 } }, any_errno = true })]],
-    { "access 0 -\naccess -1 Perm", "write 3 -\nwrite -1 Input/output error\nwrite 5", "setpriority -1 Operation not" } },
+    { "access 0 -\naccess -1 Perm", "write 3 -\nwrite -1 Input/output error\nwrite 5",
+      "setpriority -1 Operation not" } },
   { "fail by chance", 'fail("setpriority", { "EPERM", "EACCES", "ESRCH" }, { prob = 0.5, any_errno = true })',
     { "setpriority -1 Operation not", "setpriority -1 Invalid" } },
   { "fail counted by descriptor", 'fail("write", "EIO", { nth = "2..", scope = "fd", path = "/dev/null" })',

@@ -137,7 +137,8 @@ describe("notifications", function()
       echo $?
       while [ -e /proc/$pid ] && ! grep -q '^State:.Z' /proc/$pid/status 2>/dev/null; do :; done
       echo gone]], "sh", directory, support.binary, lua, support.tracee("notified", { flags = "-pthread" }) } }
-    assert.equal("137\ngone\n", result.stdout)
+    -- In the moment between the listener's end and its own the program may see ENOSYS, and say so.
+    assert.matches("137\ngone\n$", result.stdout)
   end)
 
   it("32-bit calls, from 32-bit programs and from 64-bit code", function()
@@ -222,7 +223,8 @@ describe("notifications", function()
           { trap = "notify" })
         assert(run.status == 0 and seen > 0)
       end
-      io.stdout:write(tostring(mask() == before), '\n'):flush()
+      print(mask() == before)
+      io.stdout:flush()
       -- The program itself starts with the mask that luatrace had.
       luatrace.trace({ "grep", "SigBlk", "/proc/self/status" }, function(t) t.watch.openat(function() end) end)]]
     local directory = support.tempdir()
