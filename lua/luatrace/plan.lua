@@ -63,8 +63,8 @@ end
 local function guard_listener(session, call)
   if not session.notifies then return end
   local who = ("%s (pid %d)"):format(call.process.comm or "a program", call.process.pid)
-  session:notice("listener", who .. " asks for a seccomp listener of its own and gets EBUSY: a tree of processes can " ..
-    "have one, and luatrace has it (--trap=stop leaves it to the program)")
+  session:notice("listener", who .. " asks for a seccomp listener of its own and gets EBUSY: a tree of processes " ..
+    "can have one, and luatrace has it (--trap=stop leaves it to the program)")
 end
 
 local SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
