@@ -109,6 +109,87 @@ it rewrites the call, after it what the program sees.
 Chance, from
 .Fl \-seed .
 .El
+.Sh RULES
+A rule is
+.Ic verb Ns Pq Ar calls , Op outcome , Op where .
+.Bl -tag -width Ds
+.It Ic fail , returns , kill , delay , signal , short , corrupt
+Change what happens: an error, a result, a signal in its place, time, less data, other data.
+.It Ic trace , count , hold
+Print these calls, count them, keep them waiting.
+.El
+.Pp
+.Ar where
+is a table; the same words stand in brackets behind a call in
+.Fl e Cm trace=
+and
+.Fl \-inject ,
+with
+.Ic = , != , < , <= , >
+and
+.Ic >= .
+.Bl -tag -width Ds
+.It Ic path
+A pattern on paths and on what descriptors are open on: without a slash on the last component, with one on the whole
+path;
+.Ql **
+crosses slashes,
+.Ql {a,b}
+is one of several,
+.Ql \&!
+in front is everything else.
+.It Ic fd
+A number, a range
+.Pq Ql 3.. ,
+or a kind: file, dir, pipe, socket, tty, eventfd, epoll, timerfd, signalfd, inotify, memfd, char, block, anon.
+.It Ic comm , exe , pid
+The process: patterns, a number, or a place in the tree of processes such as 0.2.
+.It Ic arg
+A table of arguments by name, with fields
+.Pq Ql addr.port :
+numbers, ranges, flags
+.Pq Ql O_CREAT|!O_EXCL ,
+names, patterns.
+In brackets every other word is an argument.
+.It Ic buf
+A Lua pattern on the bytes that are written, or were read.
+.It Ic errno , ret
+What the kernel's own call gave.
+.It Ic stack
+A function or a module on the stack.
+.It Ic nth , scope
+Which of the calls for which all else holds: 3, 3.., 3..9, 3..+2; counted in the tree, process, thread, fd or path.
+.It Ic prob
+Chance, from
+.Fl \-seed .
+.It Ic after , until , after_startup
+Another rule has fired, a time since the start has come, the dynamic loader is done.
+.It Ic when
+A function.
+.El
+.Sh EXAMPLES OF CONDITIONS
+.Bl -tag -width Ds
+.It Li luatrace -e 'openat(flags=O_CREAT)' cmd
+Files that are created.
+.It Li luatrace -e 'openat(path=*.conf,errno=ENOENT)' cmd
+Configuration that was looked for and not found.
+.It Li luatrace -e 'write(fd=socket,count>4096)' cmd
+Large writes to sockets.
+.It Li luatrace -e '%file(path=/etc/**,comm=sshd)' -p PID
+What sshd does below /etc.
+.It Li luatrace -e 'connect(addr.port={5432,6379})' cmd
+Connections to two services.
+.It Li luatrace -e 'read(buf=\(dq^HTTP/1\(dq)' cmd
+Reads that got the head of an HTTP message.
+.It Li luatrace --inject 'write(path=*.db):error=ENOSPC:when=3+' -- cmd
+From its third write on, the database is on a full disk.
+.It Li luatrace --inject 'fsync(stack=commit):error=EIO' -- cmd
+fsync fails where a function called commit has called it.
+.It Li luatrace --inject 'read(fd=socket,prob=0.1):short=1' --seed=7 -- cmd
+One read of a socket in ten gets a single byte.
+.It Li luatrace --inject 'rename(path=*.new):kill' -- cmd
+The program dies where it would put the new file into place.
+.El
 .Ss Expectations
 What a program must, may and must not do, stated in a script.
 When one does not hold,

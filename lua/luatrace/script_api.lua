@@ -40,6 +40,105 @@ script = {}
 ---@return number
 function random(m, n) end
 
+--- Where a rule holds. See the README's chapter on rules.
+---@class luatrace.Where
+---@field path string|string[]|nil "*.db", "/etc/**", "!/usr/**"
+---@field fd integer|string|table|nil 3, "3..", "pipe", or a list
+---@field comm string|string[]|nil
+---@field exe string|string[]|nil
+---@field pid integer|string|nil a pid, or a place in the tree of processes: "0.2"
+---@field arg table<string, any>|nil { flags = "O_CREAT|!O_EXCL", count = "4096..", ["addr.port"] = 5432 }
+---@field buf string|nil a Lua pattern on what is written or was read
+---@field errno string|string[]|nil what the kernel's own call gave: "EAGAIN", "any", "none"
+---@field ret number|string|nil the same: 0, "1.."
+---@field stack string|string[]|nil a function or a module on the stack
+---@field nth integer|string|nil 3, "3..", "3..9", "3..+2"
+---@field scope "tree"|"process"|"thread"|"fd"|"path"|nil what is counted together
+---@field prob number|nil chance, from --seed
+---@field after luatrace.Rule|string|number|nil a rule, its name, or seconds since the start
+---@field until_ luatrace.Rule|string|number|nil the same; also written ["until"]
+---@field after_startup boolean|nil the dynamic loader is done
+---@field when (fun(call: luatrace.Call): boolean)|nil
+---@field name string|nil for after and until of other rules
+---@field at "entry"|"exit"|nil kill, delay, signal: before the call (default) or after it
+---@field execute boolean|nil fail, returns: the call happens, then its result is replaced
+---@field any_errno boolean|nil fail: an error, too, that this call never gives
+
+---@class luatrace.Rule
+---@field hits integer how often it has fired; what the seccomp filter answers by itself is not counted
+---@field title string
+
+--- The call fails instead of happening. A list: one of them by chance.
+---@param calls string
+---@param errno string|string[]
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function fail(calls, errno, where) end
+
+--- The call does not happen; the program sees this result.
+---@param calls string
+---@param value number
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function returns(calls, value, where) end
+
+--- The process dies there, by SIGKILL unless a signal is given.
+---@param calls string
+---@param signal? string|luatrace.Where
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function kill(calls, signal, where) end
+
+--- The thread waits: seconds, "200ms", or { 0.1, 0.5 } for something between.
+---@param calls string
+---@param time number|string|table
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function delay(calls, time, where) end
+
+--- The thread gets a signal.
+---@param calls string
+---@param signal string
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function signal(calls, signal, where) end
+
+--- Less goes through than was asked for: a number of bytes, a fraction, "1..10"; without it a length by chance.
+---@param calls string
+---@param bytes? number|string|luatrace.Where
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function short(calls, bytes, where) end
+
+--- Other bytes arrive: so many bits turned over, a string laid over them, or what a function makes of them.
+---@param calls string
+---@param how? integer|string|(fun(bytes: string, call: luatrace.Call): string)|luatrace.Where
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function corrupt(calls, how, where) end
+
+--- These calls are printed, and only these unless other output is asked for.
+---@param calls string
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function trace(calls, where) end
+
+--- How often; in rule.hits, and printed at the end.
+---@param calls string
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function count(calls, where) end
+
+--- The thread waits in front of the call until rule:release(), or until `until`.
+---@param calls string
+---@param where? luatrace.Where
+---@return luatrace.Rule
+function hold(calls, where) end
+
+--- The library of faults: inject.full_disk { quota = "1M", path = "/var/**" }. `luatrace --simulate=help` lists them.
+---@type table<string, fun(options: table)>
+inject = {}
+
 ---@class luatrace.FileDefinition
 ---@field content string|nil what is in it; none for a directory, whose name ends with a slash
 ---@field mode integer|nil permissions; default the real file's, else 0644, 0755

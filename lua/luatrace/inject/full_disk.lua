@@ -6,7 +6,8 @@
 --
 -- Counted is what makes files larger: write and its like, ftruncate, fallocate, copy_file_range, sendfile. Deleting,
 -- truncating and replacing files gives back. Writing where a file has its bytes already costs nothing, nor do pipes,
--- sockets and devices. What is written through mmap is not seen.
+-- sockets and devices. Without `path` or `fd` standard error is spared, so that what a program complains of can be
+-- read. What is written through mmap is not seen.
 
 local bit = require "bit"
 local files = require "luatrace.sys.files"
@@ -19,14 +20,17 @@ return {
   options = { quota = "size", errno = "text" },
   required = { "quota" },
   add = function(t, options, where)
+    if not where.path and not where.fd then where.fd = { "0..1", "3.." } end
+    local freeing_where = { path = where.path, comm = where.comm, exe = where.exe, pid = where.pid,
+      after_startup = where.after_startup }
     local left, errno = options.quota, options.errno or "ENOSPC"
     if errno ~= "ENOSPC" and errno ~= "EDQUOT" then error("errno takes ENOSPC or EDQUOT", 0) end
     local extending = "?copy_file_range,?sendfile"
     local is_write, is_copy = t.matches(position.writes, where), t.matches(extending, where)
     local sizing = "?ftruncate,?ftruncate64,?fallocate,?truncate,?truncate64"
-    local is_sizing = t.matches(sizing, where)
+    local is_sizing = t.matches(sizing, freeing_where)
     local freeing = "?unlink,?unlinkat,?rename,?renameat,?renameat2,?open,?openat,?openat2,?creat"
-    local is_freeing = t.matches(freeing, where)
+    local is_freeing = t.matches(freeing, freeing_where)
 
     --- Lets a call grow a file by what fits; runs it, and takes off what it has grown.
     local function grow(call, stat_of, from, count, fd_size)
