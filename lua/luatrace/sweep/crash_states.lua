@@ -307,8 +307,8 @@ function families.pairs(self)
   end
 end
 
-function families.random(self)
-  for seed = 1, huge do
+function families.random(self, first)
+  for seed = first or 1, huge do
     local draw = random.new(seed)
     local p = draw(1, max(1, #self.ops))
     local share, lost = draw(), {}
@@ -417,11 +417,11 @@ end
 ---@param name string
 ---@return luatrace.CrashState|nil
 function M.find(space, name)
-  local tries = 0
-  for state in wishes(space) do
+  local seed = tonumber(name:match("^%d+%-random%-(%d+)$"))
+  local source = seed and wrap(function() families.random(space, seed) end) or wishes(space)
+  for state in source do
     if state.name == name then return finish(space, state) end
-    tries = tries + 1
-    if state.family == "random" and tries > 1e6 then return nil end
+    if state.family == "random" then return nil end
   end
 end
 

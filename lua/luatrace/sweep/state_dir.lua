@@ -9,6 +9,7 @@
 -- in the past, so any later write shows. Shared memory on tmpfs changes files without a trace: what the program itself
 -- wrote so is written anew every time.
 
+local bit = require "bit"
 local disk_module = require "luatrace.sweep.disk"
 local files = require "luatrace.sys.files"
 local sys = require "luatrace.sys"
@@ -39,7 +40,7 @@ local function start_anew(self)
   files.remove_tree(self.directory)
   local ok, message, name = files.copy_tree(self.disk.fixture, self.directory)
   if not ok then return nil, message, name end
-  files.chmod(self.directory, 448)
+  files.chmod(self.directory, bit.bor(self.disk.root.mode, 448))
   self.expected, self.current, self.moved = {}, {}, false
   note_all(self)
   return true
@@ -181,7 +182,7 @@ local function become(self, tree, path, node)
       end
       note_all(self, path)
     end
-    files.chmod(full, mode >= 448 and mode or mode + 448)
+    files.chmod(full, bit.bor(mode, 448))
     self.expected[path] = files.fingerprint(full)
     self.current[path] = { node = node }
     return become_dir(self, tree, path, node)

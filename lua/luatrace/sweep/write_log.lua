@@ -107,6 +107,7 @@ end
 ---@return string
 function Log.path_of(_, node)
   local parts = {}
+  if not node.parent and node.index > 1 then return "(a file without a name)" end
   while node and node.parent do
     table.insert(parts, 1, node.name)
     node = node.parent

@@ -336,8 +336,11 @@ function M.copy_tree(from, to)
     if not ok then return nil, message, name end
   end
   directories[1] = { to, root }
+  local itself = M.stat(to).id
   local ok
   ok, message, name = M.walk(from, function(path, stat)
+    -- A copy inside what is copied would have no end.
+    if stat.id == itself then return false end
     local source, target = from .. "/" .. path, to .. "/" .. path
     local done_so, problem, errno = true, nil, nil
     if stat.nlink > 1 and stat.kind ~= "dir" and first[stat.id] then
