@@ -402,6 +402,17 @@ except Exception as problem: print(problem)']]
     end)
   end)
 
+  it("reproducible makes two runs the same, and another seed another", function()
+    local function run(seed)
+      return sh(luatrace "reproducible" .. " " .. seed ..
+        " -- sh -c 'mktemp -u; echo $$; date -u +%F; cat /proc/sys/kernel/random/uuid'").out
+    end
+    local first = run(42)
+    assert.matches("^/tmp/tmp%.%w+\n1000\n2000%-01%-01\n[%x-]+\n$", first)
+    assert.are.equal(first, run(42))
+    assert.are_not.equal(first, run(43))
+  end)
+
   describe("mock-clock", function()
     it("runs a program after 2038", function()
       local late = sh(luatrace "mock-clock" .. " '2038-01-19 03:14:07' -- date -u '+%F %R'")

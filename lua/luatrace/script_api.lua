@@ -182,6 +182,14 @@ peer = {}
 ---@field close fun(self)
 ---@field reset fun(self)
 
+--- A mock: the kernel's random bytes, the same in every run. Without a seed: --seed.
+---@param options { seed: integer? }
+function getrandom(options) end
+
+--- A mock: the program is the process with this id, its threads and children have the next ones.
+---@param first integer
+function getpid(first) end
+
 ---@class luatrace.ClockOptions
 ---@field at string|number|nil "2038-01-19 03:14:07 +01:00" (without a zone: UTC), or seconds since 1970
 ---@field speed number|nil how many times faster than real time passes

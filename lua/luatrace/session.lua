@@ -397,6 +397,7 @@ stops[kind.BIRTH] = function(self, stop)
   for i = 1, #self.observers do
     if self.observers[i].birth then self.observers[i]:birth(stop, self.tree:thread(stop.tracee)) end
   end
+  for _, fn in ipairs(self.registry.on_birth or {}) do fn(self.tree:thread(stop.tracee)) end
 end
 
 stops[kind.START] = function(self, stop)
@@ -415,6 +416,7 @@ stops[kind.EXEC] = function(self, stop)
   local process = self.tree:thread(stop.tracee).process
   process.scratch = nil
   if self.options.hide_vdso or self.registry.hide_vdso then vdso.hide(self.tracer, stop) end
+  for _, fn in ipairs(self.registry.on_image or {}) do fn(self, stop, self.tree:thread(stop.tracee)) end
   local call = self.threads[stop.tracee]
   if call and rawget(call, "injecting") then rawset(call, "injecting", nil) end
   if not self.root_started and band(stop.flags, flag.ROOT) ~= 0 then

@@ -19,6 +19,7 @@
 --   end
 --   return M
 
+local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
 
@@ -45,6 +46,8 @@ end
 ---@field seed integer
 ---@field on fun(calls: string[], handler: fun(call: luatrace.Call)) names that an architecture lacks are no error
 ---@field at fun(event: string, handler: function)
+---@field on_image fun(fn: fun(session: table, stop: any, thread: luatrace.Thread)) a program is in place, not yet begun
+---@field on_birth fun(fn: fun(thread: luatrace.Thread)) before anybody can know of it
 ---@field clean_up fun(fn: function) called when the run is over, however it ended
 ---@field use fun(name: string): any another mock
 local Context = {}
@@ -72,6 +75,12 @@ function M.finder(registry, options)
       table.insert(registry.on, { pattern = pattern, fn = handler, where = caller(), verb = name, is_mock = true })
     end
     function context.at(what, handler) table.insert(registry.at[what], handler) end
+    for _, hook in ipairs { "on_image", "on_birth" } do
+      context[hook] = function(fn)
+        registry[hook] = registry[hook] or {}
+        table.insert(registry[hook], fn)
+      end
+    end
     function context.clean_up(fn) table.insert(registry.clean_up, fn) end
     found[name] = module.new(setmetatable(context, Context))
     return found[name]
@@ -117,6 +126,9 @@ function M.check_fields(what, options, fields)
 end
 
 M.misuse = misuse
+
+--- Bytes of a pointer at a stop.
+function M.word_size(stop) return engine.arch[stop.arch].pointer_size end
 
 --- Answers a call with bytes at an address of the program's.
 ---@param call luatrace.Call
