@@ -55,6 +55,25 @@ describe("sweep", function()
     assert.matches("kill +%d%d", clean.stdout)
   end)
 
+  it("finds that sqlite3 without syncs does not survive a power loss, and its rollback journal does", function()
+    if not support.has "sqlite3" then return pending("sqlite3 is not installed") end
+    support.execute { words = { "mkdir", directory .. "/fix" } }
+    support.execute { words = { "sqlite3", directory .. "/fix/db",
+      "create table t(a); insert into t values(1),(2),(3)" } }
+    local options = { "--fixture", "fix", "--faults", "powerloss=ext4", "--budget", "120", "--check",
+      'sqlite3 db "pragma integrity_check" | grep -qx ok && sqlite3 db "select count(*) from t" | grep -qx "[36]"' }
+    local clean = sweep(options, { "sqlite3", "db", "begin; insert into t values(4),(5),(6); commit" })
+    assert.are.equal(0, clean.status, clean.stdout .. clean.stderr)
+    assert.matches("powerloss=ext4 +%d%d", clean.stdout)
+    local lost = sweep(options, { "sqlite3", "db",
+      "pragma synchronous=off; begin; insert into t values(4),(5),(6); commit" })
+    assert.are.equal(123, lost.status, lost.stdout .. lost.stderr)
+    local script = assert(lost.stdout:match("luatrace (%S+/1%-destroyed%-powerloss%-ext4%.lua)"), lost.stdout)
+    local made = support.execute { words = { support.binary, script }, cwd = directory }
+    assert.are.equal(0, made.status, made.stderr)
+    assert.is_not_nil(support.read(directory .. "/crashed/db"))
+  end)
+
   it("finds nothing in git commit but a message file that is written in place", function()
     if not support.has "git" then return pending("git is not installed") end
     local made = support.execute { words = { "sh", "-ec", [[

@@ -121,6 +121,10 @@ lazy.sweep = function(registry)
   registry.runs_itself = true
   return require("luatrace.sweep").run
 end
+lazy.powerloss = function(registry)
+  registry.runs_itself = true
+  return require "luatrace.sweep.powerloss"
+end
 
 --- A registry and the environment that fills it.
 ---@param options { seed: integer, args: string[], name: string? }

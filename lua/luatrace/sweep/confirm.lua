@@ -114,6 +114,7 @@ local function detail_text(item)
   if item.what == "timeout" then return "it did not end in time" end
   if item.what == "livelock" then return "it tried the same call again and again" end
   if item.what == "check" then return "the checker says: " .. item.now end
+  if item.what == "rule" then return item.now end
   if not item.path then return "a process died of " .. tostring(item.what) end
   if item.what == "left" then return ("%s: %s left behind"):format(item.path, item.now) end
   local text = ("%s: %s"):format(item.path, item.now)
@@ -134,6 +135,12 @@ local function header(finding, command, fixture)
   local parts = { comment(("%s: %s"):format(finding.verdict, line)), comment(finding.title .. "; " .. finding.ending) }
   for i, item in ipairs(finding.details) do
     if i <= 5 then parts[#parts + 1] = comment("  " .. detail_text(item)) end
+  end
+  if finding.call == "powerloss" then
+    for _, text in ipairs(finding.frames) do parts[#parts + 1] = comment("  " .. text) end
+    parts[#parts + 1] = comment(("Found by luatrace sweep. To have that state of the files: luatrace %s"):format(
+      finding.script or "THIS"))
+    return table.concat(parts)
   end
   parts[#parts + 1] = comment(("Found by luatrace sweep. In a copy of the files it works on%s, with HOME and TMPDIR " ..
     "elsewhere:\n  luatrace %s -- %s"):format(fixture and " (" .. fixture .. ")" or "", finding.script or "THIS", line))
@@ -160,6 +167,21 @@ end
 
 local function file_name(number, finding)
   return ("%d-%s-%s-%s.lua"):format(number, finding.verdict:lower(), finding.call, finding.fault):gsub("[^%w.-]", "_")
+end
+
+--- Completes a finding's code with what it is about, and writes it where the sweep's scripts go.
+---@param sweep luatrace.Sweep
+---@param finding table
+function M.write(sweep, finding)
+  local setting = sweep.setting
+  if sweep.output then
+    if not sys.file_kind(sweep.output) then files.mkdir(sweep.output) end
+    finding.script = sweep.output .. "/" .. file_name(finding.number, finding)
+  end
+  finding.code = header(finding, setting.command, setting.fixture) .. "\n" .. finding.code
+  if not finding.script then return end
+  local ok, message = files.write_file(finding.script, finding.code)
+  if not ok then sweep.errors[#sweep.errors + 1] = ("cannot write %s: %s"):format(finding.script, message) end
 end
 
 --- The findings of a sweep, confirmed.
@@ -197,17 +219,9 @@ function M.findings(sweep)
     finding.strace = reproduce.strace(candidate.points, hits)
     finding.ids = {}
     for i, each in ipairs(candidate.runs) do finding.ids[i] = each.id end
-    if sweep.output then
-      if not sys.file_kind(sweep.output) then files.mkdir(sweep.output) end
-      finding.script = sweep.output .. "/" .. file_name(number, finding)
-    end
     finding.recipe = reproduce.recipe(candidate.points, run.used, setting.fixture, setting.command)
-    finding.code = header(finding, setting.command, setting.fixture) .. "\n" .. finding.code
-    if finding.script then
-      local ok, message = files.write_file(finding.script, finding.code)
-      if not ok then sweep.errors[#sweep.errors + 1] = ("cannot write %s: %s"):format(finding.script, message) end
-    end
     findings[number] = finding
+    M.write(sweep, finding)
   end
   return findings
 end

@@ -17,6 +17,7 @@ local faults = require "luatrace.sweep.faults"
 local files = require "luatrace.sys.files"
 local fixture = require "luatrace.sweep.fixture"
 local journal = require "luatrace.sweep.journal"
+local outage = require "luatrace.sweep.outage"
 local points = require "luatrace.sweep.points"
 local processes = require "luatrace.sys.processes"
 local runner = require "luatrace.sweep.runner"
@@ -387,6 +388,26 @@ function Sweep:resume(lines)
   end
 end
 
+--- --faults powerloss: what the machine's death may leave. No worker is needed for it, and none may be there: their
+-- ends would reach the tracer.
+function Sweep:lose_power()
+  self.pool:close()
+  local outcome, message = outage.run(self, self.setting.choice.powerloss, self.on_progress and function(done, failed)
+    self.on_progress { phase = "states after a power loss", done = done, total = done, found = failed,
+      seconds = now() - self.began }
+  end)
+  if not outcome then return nil, "power loss: " .. message end
+  self.outcome = outcome
+  for _, finding in ipairs(outcome.findings) do
+    finding.number = #self.findings + 1
+    self.findings[finding.number] = finding
+    confirm.write(self, finding)
+  end
+  for _, text in ipairs(outcome.warnings) do table.insert(self.warnings, text) end
+  self.complete = self.complete and not outcome.stopped
+  return true
+end
+
 function Sweep:report()
   local setting, clean = self.setting, self.clean
   local counts, families = {}, {}
@@ -400,12 +421,18 @@ function Sweep:report()
     counts[family][run.verdict] = (counts[family][run.verdict] or 0) + 1
     if run.verdict ~= "not-reached" then reached = reached + 1 end
   end
+  local outcome = self.outcome
+  if outcome then
+    families[#families + 1] = outcome.family
+    counts[outcome.family] = outcome.counts
+  end
   local runs = {}
   for i, run in ipairs(self.runs) do
     runs[i] = { id = run.id, verdict = run.verdict, status = run.status, signal = run.signal, seconds = run.seconds,
       call = run.item.event.name, path = run.item.event.path, family = run.item.point.fault.family,
       fault = faults.title(run.item.point.fault), site = run.item.event.site }
   end
+  for _, run in ipairs(outcome and outcome.runs or {}) do runs[#runs + 1] = run end
   return { version = 1, command = setting.command, fixture = setting.fixture, faults = setting.faults_text,
     clean = { status = clean.status, seconds = clean.seconds }, calls = #clean.events,
     sites = points.count_sites(clean.events), planned = #self.plan + (self.more or 0), ran = #self.runs,
@@ -413,7 +440,7 @@ function Sweep:report()
     workers = self.workers, complete = self.complete, interrupted = self.interrupted,
     shard = setting.shard and ("%d/%d"):format(setting.shard.k, setting.shard.n), counts = counts, families = families,
     findings = self.findings, runs = runs, warnings = self.warnings, errors = self.errors, output = self.output,
-    timeline = self:timeline(), private = clean.private, sealed = clean.sealed }
+    states = outcome and outcome.states, timeline = self:timeline(), private = clean.private, sealed = clean.sealed }
 end
 
 local TIMELINE = 3000
@@ -452,6 +479,11 @@ local function go(self, options)
   self:run_plan()
   self.deadline = nil
   self.findings = confirm.findings(self)
+  local shard = self.setting.shard
+  if self.setting.choice.powerloss and not self.interrupted and (not shard or shard.k == 1) then
+    ok, message = self:lose_power()
+    if not ok then return nil, message end
+  end
   if self.journal then self.journal:close(self.complete and #self.findings == 0) end
   return self:report()
 end

@@ -58,6 +58,8 @@ function M.merge(reports)
           merged.families[#merged.families + 1] = run.family
         end
         of_family[run.verdict] = (of_family[run.verdict] or 0) + 1
+        -- Of power losses only the causes are listed, not all states.
+        if run.call == "powerloss" then merged.counts[run.family] = report.counts[run.family] end
       end
     end
     merge_findings(merged, report, by_key)
@@ -68,6 +70,7 @@ function M.merge(reports)
       end
     end
     append(merged.errors, report.errors)
+    merged.states = merged.states or report.states
     -- Shards run at the same time: the slowest one counts.
     merged.seconds = math.max(merged.seconds, report.seconds)
     merged.run_seconds = math.max(merged.run_seconds, report.run_seconds or report.seconds)
@@ -80,7 +83,8 @@ function M.merge(reports)
       merged.warnings[#merged.warnings + 1] = ("shard %d/%d is missing"):format(k, total)
     end
   end
-  merged.ran = #merged.runs
+  merged.ran = 0
+  for _, run in ipairs(merged.runs) do merged.ran = merged.ran + (run.call == "powerloss" and 0 or 1) end
   return merged
 end
 

@@ -192,12 +192,21 @@ function M.private_room(path, size)
   return true, sealed
 end
 
+local function ending_signals()
+  local mask = ffi.new("uint64_t[16]", 0)
+  mask[0] = bit.bor(bit.lshift(1ULL, 0), bit.lshift(1ULL, 1), bit.lshift(1ULL, 14))
+  return mask
+end
+
+--- SIGINT, SIGTERM and SIGHUP no longer end us.
+---@return boolean
+function M.block_signals() return C.sigprocmask(0, ending_signals(), nil) == 0 end
+
 --- SIGINT, SIGTERM and SIGHUP no longer end us: they are read from the descriptor that this returns.
 ---@return integer|nil fd
 function M.signal_descriptor()
-  local mask = ffi.new("uint64_t[16]", 0)
-  mask[0] = bit.bor(bit.lshift(1ULL, 0), bit.lshift(1ULL, 1), bit.lshift(1ULL, 14))
-  if C.sigprocmask(0, mask, nil) ~= 0 then return nil end
+  local mask = ending_signals()
+  if not M.block_signals() then return nil end
   local fd = C.signalfd(-1, mask, O_CLOEXEC + O_NONBLOCK)
   return fd >= 0 and fd or nil
 end

@@ -94,14 +94,19 @@ local function one(out, finding, command)
   if finding.stderr and finding.stderr ~= "" then
     put(out, "<p>It said:</p><pre>%s</pre>", html(finding.stderr))
   end
-  put(out, "<p>To see it again, in a copy of its files:</p><pre>")
   local line = reproduce.command_line(command)
-  put(out, "luatrace %s -- %s\n", html(finding.script or "FILE.lua"), html(line))
+  if finding.call == "powerloss" then
+    put(out, "<p>To have that state of the files:</p><pre>luatrace %s\n", html(finding.script or "FILE.lua"))
+  else
+    put(out, "<p>To see it again, in a copy of its files:</p><pre>luatrace %s -- %s\n",
+      html(finding.script or "FILE.lua"), html(line))
+  end
   if finding.strace then put(out, "%s %s\n", html(finding.strace), html(line)) end
   if finding.recipe then put(out, "%s\n", html(finding.recipe)) end
   put(out, "</pre><details><summary>the script</summary><pre>%s</pre></details>", html(finding.code))
   if finding.frames and #finding.frames > 0 then
-    put(out, "<details open><summary>the stack of the call</summary><pre>")
+    put(out, "<details open><summary>%s</summary><pre>",
+      finding.call == "powerloss" and "what was on the disk" or "the stack of the call")
     for _, frame in ipairs(finding.frames) do put(out, "%s\n", html(frame)) end
     put(out, "</pre></details>")
   end
@@ -168,6 +173,7 @@ function M.render(report)
     report.sites, report.ran, report.planned, report.seconds, report.ran / math.max(report.run_seconds, 0.001),
     #report.findings == 0 and "Nothing found." or ("%d finding%s."):format(#report.findings,
       #report.findings == 1 and "" or "s"))
+  if report.states then put(out, "<p>%d states that a power loss may leave.</p>", report.states) end
   for _, text in ipairs(report.warnings) do put(out, "<p>Note: %s</p>", html(text)) end
   for _, text in ipairs(report.errors) do put(out, "<p>Error: %s</p>", html(text)) end
   if not report.complete then put(out, "<p>Not all runs were made.</p>") end

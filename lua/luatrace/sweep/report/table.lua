@@ -52,11 +52,20 @@ local function one(finding, command, lines)
     lines[#lines + 1] = "   " .. safe(confirm.detail_text(item)):gsub("\n", "\n   ")
   end
   local frames = {}
-  for i = 1, math.min(4, #(finding.frames or {})) do frames[i] = safe(finding.frames[i]) end
+  for i, text in ipairs(finding.frames or {}) do
+    if finding.call == "powerloss" then
+      lines[#lines + 1] = i <= 8 and "   " .. safe(text) or nil
+    elseif i <= 4 then
+      frames[i] = safe(text)
+    end
+  end
   if #frames > 0 then lines[#lines + 1] = "   at " .. table.concat(frames, " < ") end
   if finding.runs > 1 then lines[#lines + 1] = ("   %d runs end so at this place"):format(finding.runs) end
   local line = reproduce.command_line(command)
-  if finding.script then lines[#lines + 1] = ("   luatrace %s -- %s"):format(safe(finding.script), safe(line)) end
+  if finding.script then
+    lines[#lines + 1] = ("   luatrace %s%s"):format(safe(finding.script),
+      finding.call == "powerloss" and "" or " -- " .. safe(line))
+  end
   if finding.strace then lines[#lines + 1] = ("   %s %s"):format(safe(finding.strace), safe(line)) end
   if finding.recipe then lines[#lines + 1] = "   " .. safe(finding.recipe) end
 end
@@ -69,6 +78,7 @@ function M.render(report)
   lines[#lines + 1] = ("%d calls at %d places; %d of %d runs in %.1f s, %.0f a second, by %d worker%s"):format(
     report.calls, report.sites, report.ran, report.planned, report.seconds,
     report.ran / math.max(report.run_seconds, 0.001), report.workers or 1, report.workers == 1 and "" or "s")
+  if report.states then lines[#lines + 1] = ("%d states that a power loss may leave"):format(report.states) end
   for _, text in ipairs(report.warnings) do lines[#lines + 1] = "note: " .. safe(text) end
   lines[#lines + 1] = ""
   counts(report, lines)
