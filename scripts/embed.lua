@@ -2,6 +2,7 @@
 --
 --   luajit scripts/embed.lua OUTPUT.c API.h FILE.lua...
 --
+-- Rooms of constants become text on the way: lua/luatrace/constants/packed.lua.
 -- Bytecode keeps its debug information: a traceback names file and line of the source.
 
 local output, api = arg[1], arg[2]
@@ -29,11 +30,32 @@ local function module_name(path)
   return name
 end
 
+local packed = assert(loadfile("lua/luatrace/constants/packed.lua"))()
+
+--- Rooms of constants are embedded as text: see packed.lua. Anything else stays as it is.
+local function compact(path, text)
+  local room = path:match("/constants/([%w_]+)%.lua$")
+  if not room or room == "init" or room == "index" or room == "packed" then return text end
+  local data = assert(loadstring(text))()
+  local lines = {}
+  for name, value in pairs(data) do
+    if value.kind then
+      lines[#lines + 1] = ("%s = %q,"):format(name, packed.set(value))
+    elseif room == "ioctl" then
+      lines[#lines + 1] = ("%s = %q,"):format(name, packed.map(value))
+    else
+      return text
+    end
+  end
+  table.sort(lines)
+  return "return {" .. table.concat(lines, "\n") .. "}"
+end
+
 local modules = {}
 for i = 3, #arg do
   local path = arg[i]
   -- The chunk's name is what error messages show: the path below the project's root.
-  local chunk, message = loadstring(read(path), "@" .. path:gsub("^.*/(lua/luatrace/)", "%1"))
+  local chunk, message = loadstring(compact(path, read(path)), "@" .. path:gsub("^.*/(lua/luatrace/)", "%1"))
   if not chunk then
     io.stderr:write(message, "\n")
     os.exit(1)

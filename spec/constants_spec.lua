@@ -45,6 +45,25 @@ describe("constants", function()
     assert.equal(0xffffffffffffffffULL, constants.enums.prctl_set_ptracer.by_name.PR_SET_PTRACER_ANY)
   end)
 
+  it("are the same when the build has made text of them", function()
+    local packed = require "luatrace.constants.packed"
+    for name in pairs(constants.index) do
+      local set = constants.flags[name]
+      local again = packed.open_set(packed.set(set))
+      assert.equal(set.kind, again.kind)
+      assert.equal(set.prefix, again.prefix)
+      assert.equal(#set, #again)
+      for i = 1, #set do
+        assert.equal(set[i][1], again[i][1])
+        assert.is_true(set[i][2] == again[i][2] and type(set[i][2]) == type(again[i][2]), set[i][1])
+      end
+    end
+    local requests = packed.open_map(packed.map(constants.ioctl.by_value))
+    for value, text in pairs(constants.ioctl.by_value) do assert.equal(text, requests[value]) end
+    assert.is_nil(requests[1234567])
+    assert.equal(0x5401, packed.open_map(packed.map(constants.ioctl.by_name)).TCGETS)
+  end)
+
   it("have no set twice and no empty one", function()
     for name in pairs(constants.index) do
       local set = constants.flags[name]

@@ -316,7 +316,7 @@ describe("rows", function()
     assert.is_nil(decode.find("x86_64", "getpid").classes.desc)
   end)
 
-  it("are checked at load, with the name of the call and what is wrong", function()
+  it("are checked, with the name of the call and what is wrong", function()
     local cases = {
       ['table of calls: bad: buf looks for "length"'] = { returns = types.count, { "fd", types.fd },
         { "buf", types.ptr_in(types.bytes "length") } },

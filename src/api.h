@@ -338,13 +338,17 @@ struct print_op {
   uint32_t limit; /* STRING, BYTES */
 };
 
-/* How a call of x86-64 is printed: `ops` from `late` on when it has returned. */
+/* How a call of x86-64 is printed: `ops` from `late` on when it has returned. A call of several meanings has a program
+ * for each value that one argument, `variant`, was seen with. */
 struct print_program {
   const char *name;
   const struct print_op *ops;
   uint32_t count;
   uint32_t late;
-  uint32_t result; /* enum print_kind: I32 to ADDRESS; failures are known texts of set 0 */
+  uint32_t result; /* enum print_kind: I32 to ADDRESS, or TEXT64 of `result_set`; failures are known texts of set 0 */
+  uint32_t result_set;
+  uint32_t variant; /* an argument, or PRINT_NO_ARGUMENT */
+  uint32_t value;   /* its lower half */
 };
 
 /* What has been printed. The caller takes `length` bytes: sets it to 0, and takes as much from `line`. */

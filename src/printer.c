@@ -12,11 +12,13 @@ enum { CALLS = 512, FULL = 65536, MAX_KEY = 64, MAX_TEXTS = 8192, MAX_SHOWN = 40
 
 /* A program, with all that it points to. */
 struct program {
+  struct program *next; /* of the same call, for another value of its variant argument */
   struct print_op *ops;
   char *strings;
   const char *name;
   uint32_t count, late;
-  uint32_t result;
+  uint32_t result, result_set;
+  uint32_t variant, value;
 };
 
 struct text {
@@ -30,7 +32,7 @@ struct printer {
   size_t room;
   bool show_tid;
   uint32_t column;
-  struct program programs[CALLS];
+  struct program *programs[CALLS];
   struct text *texts[1024];
   uint32_t text_count;
   char memory[DIRENTS_PIECE + 1];
@@ -315,8 +317,10 @@ static void begin_line(struct printer *printer, const struct tracee *tracee) {
 static const struct program *program_of(const struct tracer *tracer, const struct tracee *tracee) {
   const struct tracer_stop *stop = &tracee->stop;
   if (!tracer->printer || stop->arch != AUDIT_ARCH_X86_64 || stop->nr >= CALLS) return NULL;
-  const struct program *program = &tracer->printer->programs[stop->nr];
-  return program->name ? program : NULL;
+  const struct program *program = tracer->printer->programs[stop->nr];
+  while (program && program->variant != PRINT_NO_ARGUMENT && (uint32_t)stop->args[program->variant] != program->value)
+    program = program->next;
+  return program;
 }
 
 bool printer_entry(struct tracer *tracer, struct tracee *tracee) {
@@ -361,7 +365,11 @@ static bool print_exit(const struct printing *p, const struct program *program) 
     put(printer, " ", 1);
   put(printer, "= ", 2);
   if (p->failed && !put_number_text(printer, 0, (uint64_t)stop->result)) return false;
-  if (!p->failed) put_number(printer, program->result, (uint64_t)stop->result);
+  if (!p->failed && program->result == PRINT_TEXT64) {
+    if (!put_number_text(printer, program->result_set, (uint64_t)stop->result)) return false;
+  } else if (!p->failed) {
+    put_number(printer, program->result, (uint64_t)stop->result);
+  }
   if (!reserve(printer, 1)) return false;
   put(printer, "\n", 1);
   return true;
@@ -400,11 +408,13 @@ struct print_output *tracer_print_start(struct tracer *tracer, uint32_t show_tid
 static void program_free(struct program *program) {
   free(program->ops);
   free(program->strings);
-  *program = (struct program){0};
+  free(program);
 }
 
 static bool is_valid(const struct print_program *given) {
-  if (given->count > PRINT_MAX_OPS || given->late > given->count || given->result > PRINT_ADDRESS) return false;
+  if (given->count > PRINT_MAX_OPS || given->late > given->count) return false;
+  if (given->result > PRINT_ADDRESS && given->result != PRINT_TEXT64) return false;
+  if (given->variant > 5 && given->variant != PRINT_NO_ARGUMENT) return false;
   for (uint32_t i = 0; i < given->count; i++) {
     const struct print_op *op = &given->ops[i];
     if (op->kind > PRINT_DIRENTS || op->argument > 5 || (op->when > 5 && op->when != PRINT_NO_ARGUMENT)) return false;
@@ -417,11 +427,11 @@ static bool is_valid(const struct print_program *given) {
 
 int tracer_print_program(struct tracer *tracer, uint32_t nr, const struct print_program *given) {
   if (!tracer->printer || nr >= CALLS || !is_valid(given)) return -EINVAL;
-  struct program *program = &tracer->printer->programs[nr];
-  program_free(program);
   size_t size = strlen(given->name) + 1;
   for (uint32_t i = 0; i < given->count; i++)
     size += strlen(given->ops[i].before) + 1;
+  struct program *program = calloc(1, sizeof *program);
+  if (!program) return -ENOMEM;
   program->ops = malloc((given->count + 1) * sizeof *program->ops);
   char *string = program->strings = malloc(size);
   if (!program->ops || !string) {
@@ -438,13 +448,21 @@ int tracer_print_program(struct tracer *tracer, uint32_t nr, const struct print_
   program->count = given->count;
   program->late = given->late;
   program->result = given->result;
+  program->result_set = given->result_set;
+  program->variant = given->variant;
+  program->value = given->value;
+  program->next = tracer->printer->programs[nr];
+  tracer->printer->programs[nr] = program;
   return 0;
 }
 
 void printer_free(struct printer *printer) {
   if (!printer) return;
   for (uint32_t nr = 0; nr < CALLS; nr++)
-    program_free(&printer->programs[nr]);
+    for (struct program *program = printer->programs[nr], *next; program; program = next) {
+      next = program->next;
+      program_free(program);
+    }
   for (uint32_t i = 0; i < 1024; i++)
     for (struct text *text = printer->texts[i], *next; text; text = next) {
       next = text->next;

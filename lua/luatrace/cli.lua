@@ -297,7 +297,7 @@ end
 
 --- Runs luatrace.
 ---@param argv string[] the words; [0], where it is given, is the name that we were called by
----@return integer exit code
+---@return integer exit code, boolean|nil has_script it may have left something open that lua_close closes
 function M.main(argv)
   -- Most runs are short, and a stop leaves the compiled code anyway: compile only what is hot indeed (measured on
   -- python3, git and tar: a fifth faster than with LuaJIT's default of 56).
@@ -460,8 +460,9 @@ function M.main(argv)
   local failed = watcher and not session.error_message and
     require("luatrace.expect").conclude(registry, watcher, run)
   if not report(parsed, { command = table.concat(job.command, " "), time = run.time }) then return FAILED end
-  if failed and not session.exit_code and not run.timed_out then return EXPECTATION_FAILED end
-  return exit_code(session, run)
+  local has_script = job.file ~= nil or parsed.code ~= nil
+  if failed and not session.exit_code and not run.timed_out then return EXPECTATION_FAILED, has_script end
+  return exit_code(session, run), has_script
 end
 
 return M

@@ -400,6 +400,7 @@ function Tracer:print_program(nr, program)
   end
   box.name, box.ops, box.count, box.late, box.result = program.name, ops, #program, program.late,
     C["PRINT_" .. program.result]
+  box.result_set, box.variant, box.value = program.result_set or 0, program.variant or NO_ARGUMENT, program.value or 0
   return checked(C.tracer_print_program(self.pointer, nr, box))
 end
 

@@ -9,20 +9,22 @@ local now = style.now
 
 local M = {}
 
-local escapes, hex_escapes, hex = {}, {}, {}
-for byte = 0, 255 do
-  local char = string.char(byte)
-  hex[char] = ("\\x%02x"):format(byte)
-  if byte >= 32 and byte < 127 then
-    escapes[char], hex_escapes[char] = char, char
-  else
-    escapes[char], hex_escapes[char] = ("\\%o"):format(byte), hex[char]
-  end
+--- A table of what stands for each byte, filled as bytes come up.
+local function each_byte(escaped, named)
+  return setmetatable(named or {}, { __index = function(texts, char)
+    local byte = char:byte()
+    texts[char] = named and byte >= 32 and byte < 127 and char or escaped:format(byte)
+    return texts[char]
+  end })
 end
-for _, table_ in ipairs { escapes, hex_escapes } do
-  table_['"'], table_["\\"] = '\\"', "\\\\"
-  table_["\n"], table_["\t"], table_["\r"], table_["\v"], table_["\f"] = "\\n", "\\t", "\\r", "\\v", "\\f"
+
+local function c_names()
+  return { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\v"] = "\\v",
+    ["\f"] = "\\f" }
 end
+
+local hex = each_byte("\\x%02x")
+local escapes, hex_escapes = each_byte("\\%o", c_names()), each_byte("\\x%02x", c_names())
 
 --- An octal escape that an octal digit follows is written with all three digits.
 local function octal_escape(bytes)

@@ -13,6 +13,8 @@
 --     decided_by = "flags"  what `when` looks at, if that is one argument: then the core can print the call by itself
 --     label = "flags"   printed before it, as in clone(child_stack=NULL, flags=...)
 --   - `order`: names of the arguments in the order of the text, where that is not the registers'
+--   - `varies_by = "cmd"`: the argument that all types, conditions and comments of the row depend on, and on nothing
+--     else but their own value: then the core can print the call by itself
 --   - `comment = fn(call, result)`: what is printed behind the result in brackets, or nil
 --   - `classes = "network desc"`: strace's %network, ...; paths bring %file and descriptors %desc by themselves
 --   - `errors = "EACCES ENOSPC | EBADF"`: errors that can really happen, for fault injection, and behind the bar those
@@ -82,6 +84,9 @@ function M.check(name, row)
     end
     row[i] = { name = argument[1], type = argument_type, when = argument.when, label = argument.label,
       decided_by = argument.decided_by }
+  end
+  if row.varies_by and not index[row.varies_by] then
+    fail(name, ("varies_by: there is no argument %s"):format(row.varies_by))
   end
   if row.order then
     if #row.order ~= #row then fail(name, "`order` must name every argument") end

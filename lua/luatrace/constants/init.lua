@@ -16,7 +16,7 @@
 --
 -- Sets live in rooms, one file per subject, loaded when the first set of theirs is asked for. All but this file is
 -- written by scripts/generate-constants from the tables in scripts/constants; `constants.index` says which room
--- has which set.
+-- has which set. In the built program rooms are text (packed.lua).
 
 local index = require "luatrace.constants.index"
 
@@ -78,6 +78,10 @@ local function load_set(name)
   if not room then return nil end
   local sets = require("luatrace.constants." .. room)
   local set = sets[name]
+  if type(set) == "string" then
+    set = require("luatrace.constants.packed").open_set(set)
+    sets[name] = set
+  end
   if not getmetatable(set) then
     set.name = name
     setmetatable(set, set_meta)
@@ -97,7 +101,13 @@ local function lazy(load)
 end
 
 local function load_map(module)
-  return function() return setmetatable(require("luatrace.constants." .. module), map_meta) end
+  return function()
+    local map = require("luatrace.constants." .. module)
+    for direction, text in pairs(map) do
+      if type(text) == "string" then map[direction] = require("luatrace.constants.packed").open_map(text) end
+    end
+    return setmetatable(map, map_meta)
+  end
 end
 
 local arches = { x86_64 = "numbers_x86_64", i386 = "numbers_i386", x32 = "numbers_x32" }

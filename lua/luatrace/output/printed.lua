@@ -95,8 +95,7 @@ function Printed:pointer_op(row, argument_type)
   end
 end
 
-function Printed:op(row, argument)
-  local argument_type = argument.type
+function Printed:op(row, argument_type)
   local kind = number_kind(argument_type)
   if kind then return { kind = kind } end
   if is_own(argument_type, "named") or plain_texts[argument_type.text] then
@@ -106,25 +105,49 @@ function Printed:op(row, argument)
   return is_own(argument_type, "pointer") and self:pointer_op(row, argument_type) or nil
 end
 
---- The program of a row; nil for what is not simple.
-function Printed:compile(row)
+--- What a type that depends on the call is for this one.
+local function concrete(argument_type, call)
+  while argument_type.chosen do argument_type = argument_type.chosen(call) end
+  return argument_type
+end
+
+--- The program of a row, of a row with several meanings that of this call's; nil for what is not simple.
+function Printed:compile(row, call)
   local plan = decode.text_plan(row)
-  local result = number_kind(row.returns)
-  if not plan or plan.varies or row.remembers or row.comment or not result or #plan > 6 then return nil end
-  local program = { name = row.name, result = result, late = (plan.late or #plan + 1) - 1 }
+  if not plan or row.remembers or #plan > 6 or plan.varies and not row.varies_by then return nil end
+  local program = { name = row.name, late = nil }
+  if row.varies_by then
+    program.variant = row.index[row.varies_by] - 1
+    program.value = load.u32(nil, call.raw[program.variant + 1])
+  end
+  local returns = concrete(row.returns, call)
+  program.result = number_kind(returns)
+  if row.comment then
+    -- What is said about a result belongs to its text.
+    if not row.varies_by then return nil end
+    program.result, program.result_set = "TEXT64", self:set_of(("%s %d"):format(row.name, program.value))
+  end
+  if not program.result then return nil end
   for place = 1, #plan do
     local argument = row[plan[place].i]
-    local op = not argument.label and not plan[place].type.early and self:op(row, argument)
-    if not op then return nil end
-    op.argument = plan[place].i - 1
-    op.before = place > 1 and place ~= plan.late and ", " or ""
-    if argument.when then
-      if not argument.decided_by then return nil end
-      op.when, op.used = row.index[argument.decided_by] - 1, argument.when
-      op.when_set = self:set_of(argument.when)
+    local argument_type = concrete(argument.type, call)
+    local used = not row.varies_by or not argument.when or argument.when(call)
+    if used then
+      local op = not argument.label and not argument_type.early and self:op(row, argument_type)
+      if not op then return nil end
+      local late = argument_type.late
+      if late and not program.late then program.late = #program end
+      op.argument = plan[place].i - 1
+      op.before = #program > 0 and program.late ~= #program and ", " or ""
+      if argument.when and not row.varies_by then
+        if not argument.decided_by then return nil end
+        op.when, op.used = row.index[argument.decided_by] - 1, argument.when
+        op.when_set = self:set_of(argument.when)
+      end
+      program[#program + 1] = op
     end
-    program[place] = op
   end
+  program.late = program.late or #program
   return program
 end
 
@@ -172,24 +195,43 @@ function Printed:tell_op(call, op)
   self:tell(op.set, bytes, function(text) argument_type.text(text, call, argument_type.fetch(call, value)) end)
 end
 
+--- Signals come one after the other, each once: all are told at once.
+local SIGNALS = 64
+
+--- The program of a call, made if it is the first one like it; false when there can be none.
+function Printed:program_of(call)
+  local row = call.row
+  local nr = row.nr
+  if call.arch.bits ~= 64 or nr >= CALLS then return false end
+  local key = row.varies_by and nr + CALLS * load.u32(nil, call.raw[row.index[row.varies_by]]) or nr
+  local program = self.programs[key]
+  if program == nil then
+    program = self:compile(row, call) or false
+    self.programs[key] = program
+    if program then self.tracer:print_program(nr, program) end
+    for i = 1, program and #program or 0 do
+      if program[i].type == types.signal then
+        for signal = 1, SIGNALS do
+          self:tell(program[i].set, key_of(signal), function(text) types.signal.text(text, call, signal) end)
+        end
+      end
+    end
+  end
+  return program
+end
+
 --- After Lua has printed the entry or the exit of a call: the next one like it is the core's.
 ---@param call luatrace.Call
 function Printed:learn(call)
-  local row = call.row
-  local nr = row.nr
-  local program = self.programs[nr]
-  if program == false then return end
-  if not program then
-    program = call.arch.bits == 64 and nr < CALLS and self:compile(row) or false
-    self.programs[nr] = program
-    if not program then return end
-    self.tracer:print_program(nr, program)
-  end
+  local program = self:program_of(call)
+  if not program then return end
   local from, to = 1, program.late
   if call.phase == "exit" then
     from, to = program.late + 1, #program
     if call.failed then
       self:tell(ERRORS, key_of(call.raw_ret), function(text) decode.text_result(call, text) end)
+    elseif program.result_set then
+      self:tell(program.result_set, key_of(call.raw_ret), function(text) decode.text_result(call, text) end)
     end
   end
   for i = from, to do self:tell_op(call, program[i]) end

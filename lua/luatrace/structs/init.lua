@@ -14,6 +14,7 @@
 local style = require "luatrace.style"
 local t = require "luatrace.types"
 local constants = require "luatrace.constants"
+local f = require "luatrace.structs.fields"
 local sockaddr = require "luatrace.structs.sockaddr"
 
 local bit = require "bit"
@@ -126,13 +127,7 @@ M.timeval_utime = t.struct { { "tv_sec", t.long }, { "tv_usec", t.long }, text =
   out:put("}")
   t.put_date(out, value.tv_sec, value.tv_usec, 6)
 end }
-M.utimbuf = t.struct { { "actime", t.long }, { "modtime", t.long }, text = function(out, _, value)
-  out:put("{actime=", t.decimal(value.actime))
-  t.put_date(out, value.actime, 0, 9)
-  out:put(", modtime=", t.decimal(value.modtime))
-  t.put_date(out, value.modtime, 0, 9)
-  out:put("}")
-end }
+M.utimbuf = t.struct { { "actime", f.time }, { "modtime", f.time } }
 M.timezone = t.struct { { "tz_minuteswest", t.i32 }, { "tz_dsttime", t.i32 } }
 M.itimerval = t.struct { { "it_interval", M.timeval }, { "it_value", M.timeval } }
 M.itimerspec = t.struct { { "it_interval", M.timespec }, { "it_value", M.timespec } }
@@ -268,11 +263,13 @@ M.cap_header = t.struct { { "version", t.enum("cap_version", { of = t.u32 }) }, 
 M.linger = t.struct { { "l_onoff", t.i32 }, { "l_linger", t.i32 } }
 M.ucred = t.struct { { "pid", t.pid }, { "uid", t.uid }, { "gid", t.uid } }
 M.termios = t.struct {
+  plain = true,
   { "c_iflag", t.flags("termios_iflag") }, { "c_oflag", t.flags("termios_oflag") },
   { "c_cflag", t.flags("termios_cflag") }, { "c_lflag", t.flags("termios_lflag") }, { "c_line", t.u8 },
   { "c_cc", t.fixed_bytes(19) },
 }
-M.winsize = t.struct { { "ws_row", t.u16 }, { "ws_col", t.u16 }, { "ws_xpixel", t.u16 }, { "ws_ypixel", t.u16 } }
+M.winsize = t.struct { plain = true,
+  { "ws_row", t.u16 }, { "ws_col", t.u16 }, { "ws_xpixel", t.u16 }, { "ws_ypixel", t.u16 } }
 M.statfs = t.struct {
   { "f_type", t.enum("fs_magic", { of = t.long }) }, { "f_bsize", t.long }, { "f_blocks", t.ulong },
   { "f_bfree", t.ulong }, { "f_bavail", t.ulong }, { "f_files", t.ulong }, { "f_ffree", t.ulong },
@@ -280,14 +277,17 @@ M.statfs = t.struct {
   { "f_flags", t.flags("statfs_flags", { of = t.ulong }) },
 }
 
-M.sock_fprog = t.struct { { "len", t.u16 }, { "filter", t.address } }
-
 M.sockaddr = sockaddr
-
---- Further subjects, each in a file of its own.
-for _, subject in ipairs { "system", "ipc", "trace", "old", "ioctl" } do
-  require("luatrace.structs." .. subject)(M)
-end
 M.siginfo = require "luatrace.structs.siginfo"
 
-return M
+--- Further subjects, each in a file of its own: loaded, in this order, until one has the struct that is asked for.
+local subjects = { "system", "ipc", "trace", "old", "ioctl" }
+
+return setmetatable(M, { __index = function(_, name)
+  while subjects[1] do
+    local subject = table.remove(subjects, 1)
+    require("luatrace.structs." .. subject)(M)
+    local found = rawget(M, name)
+    if found ~= nil then return found end
+  end
+end })

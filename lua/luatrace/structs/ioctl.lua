@@ -55,7 +55,8 @@ return function(M)
       end
       return "[" .. table.concat(parts, ", ") .. "]"
     end)
-    local definition = { { "c_iflag", parted("termios_iflag", {}) }, { "c_oflag", oflag }, { "c_cflag", cflag },
+    local definition = { plain = true,
+      { "c_iflag", parted("termios_iflag", {}) }, { "c_oflag", oflag }, { "c_cflag", cflag },
       { "c_lflag", parted("termios_lflag", {}) }, { "c_line", t.enum("line_discipline", { of = t.u8 }) },
       { "c_cc", cc },
       brief = first_flags }

@@ -115,7 +115,6 @@ return function(M)
 
   M.ustat = t.struct { { "f_tfree", t.i32 }, { "f_tinode", t.ulong }, { "f_fname", t.fixed_string(6) },
     { "f_fpack", t.fixed_string(6) } }
-  M.utimbuf = t.struct { { "actime", f.time }, { "modtime", f.time } }
 
   M.statfs64 = t.struct { packed = true,
     { "f_type", t.enum("fs_magic", { of = t.u32 }) }, { "f_bsize", t.u32 }, { "f_blocks", t.u64 },

@@ -11,8 +11,6 @@ local function limit_of(call) return call.text_options and call.text_options.str
 
 ---@param M table structs so far, by name
 return function(M)
-  M.siginfo = require "luatrace.structs.siginfo"
-
   -- --- extended attributes -------------------------------------------------------------------------------------------
 
   --- An attribute's value; strace leaves out a NUL at its end.

@@ -52,7 +52,7 @@ end
 
 --- ioctl: requests by name; arguments of the common ones.
 -- Whose argument is what: structs/ioctl.lua.
-local ioctl_arguments = structs.ioctl
+local function ioctl_argument(request) return structs.ioctl[request] end
 
 local function ioctl_request(call) return t.load.u32(nil, call.raw[2]) end
 
@@ -89,13 +89,13 @@ return {
     { comment = "SEEK_???" }) } },
   fstat = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", stat } },
   fstatfs = { returns = zero, classes = "fstatfs %statfs", { "fd", fd }, { "buf", t.ptr_out(structs.statfs) } },
-  ioctl = { returns = t.i32, { "fd", fd }, { "request", request }, { "argp", t.by(function(call)
-    return ioctl_arguments[ioctl_request(call)] or t.xlong
-  end, true), when = function(call) return ioctl_arguments[ioctl_request(call)] ~= false end } },
+  ioctl = { returns = t.i32, varies_by = "request", { "fd", fd }, { "request", request }, { "argp", t.by(function(call)
+    return ioctl_argument(ioctl_request(call)) or t.xlong
+  end, true), when = function(call) return ioctl_argument(ioctl_request(call)) ~= false end } },
   fcntl = { returns = t.by(function(call)
     local cmd = fcntl_cmd(call)
     return has_meaning[cmd] and t.x32 or (cmd == F_DUPFD or cmd == F_DUPFD_CLOEXEC) and t.fd or t.i32
-  end), classes = "desc", comment = fcntl_meaning, { "fd", fd },
+  end), classes = "desc", comment = fcntl_meaning, varies_by = "cmd", { "fd", fd },
     { "cmd", t.enum("fcntl_cmd", { comment = "F_???" }) },
     { "arg", t.by(function(call) return fcntl_arguments[fcntl_cmd(call)] or t.xlong end, true),
       when = function(call) return not fcntl_bare[fcntl_cmd(call)] end } },

@@ -7,7 +7,7 @@ local schema = require "luatrace.schema"
 local M = {}
 
 --- In the order of how often they are needed: a room is loaded only when all rooms before it lack the call.
-local rooms = { "file", "fd", "memory", "network", "process", "signal", "time", "poll", "xattr", "ipc", "mount",
+local rooms = { "file", "fd", "memory", "process", "signal", "network", "time", "poll", "xattr", "ipc", "mount",
   "system", "sched", "trace", "messages" }
 local i386_rooms = { "i386", "i386_old" }
 

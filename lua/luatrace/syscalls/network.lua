@@ -75,7 +75,8 @@ local txrehash = t.enum("so_txrehash", { comment = "SOCK_TXREHASH_???" })
 local cells = { [4] = t.cell(t.i32), [2] = t.cell(t.i16), [1] = t.cell(t.u8) }
 
 --- What setsockopt is given.
-local set_types = { linger = t.ptr_in(structs.linger), fprog = t.ptr_in(structs.sock_fprog), int = t.ptr_in(cells[4]),
+local set_types = { linger = t.ptr_in(structs.linger),
+  fprog = t.ptr_in(t.later(function() return structs.sock_fprog end)), int = t.ptr_in(cells[4]),
   bytes = t.ptr_in(option_bytes), rehash = constants.flags.so_txrehash and t.ptr_in(t.cell(txrehash)) }
 local function set_value(call)
   local level, name, length = t.load.i32(nil, call.raw[2]), t.load.i32(nil, call.raw[3]), option_length(call)

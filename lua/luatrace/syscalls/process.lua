@@ -91,7 +91,7 @@ local unalign = t.flags("prctl_unalign", { comment = "PR_UNALIGN_???" })
 local seccomp_mode = pr("seccomp_mode", "SECCOMP_MODE_???")
 local SECCOMP_MODE_STRICT, SECCOMP_MODE_FILTER = 1, 2
 local seccomp_modes = { [SECCOMP_MODE_STRICT] = { seccomp_mode },
-  [SECCOMP_MODE_FILTER] = { seccomp_mode, t.ptr_in(structs.sock_fprog) } }
+  [SECCOMP_MODE_FILTER] = { seccomp_mode, t.ptr_in(t.later(function() return structs.sock_fprog end)) } }
 local seccomp_unknown = { seccomp_mode, x, x, x }
 local function seccomp_mode_arguments(call) return seccomp_modes[t.load.i32(nil, call.raw[2])] or seccomp_unknown end
 --- Any process, or one.

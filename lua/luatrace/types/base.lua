@@ -34,6 +34,10 @@ local Unmade = {
 local function lazily(make, a, b, c) return setmetatable({ make, a, b, c }, Unmade) end
 internal.lazily = lazily
 
+--- A type that is looked up when it is needed, not when the table that names it is loaded.
+---@param find fun(): table
+function M.later(find) return lazily(function() return find() end) end
+
 local EXACT = 9007199254740992 -- 2^53
 
 local function exact(value)

@@ -23,7 +23,7 @@ local PATH_MAX = internal.PATH_MAX
 ---@param otherwise fun(value: number): string
 ---@param number_named fun(name: string): number|nil
 function M.named(name_of, otherwise, number_named)
-  return setmetatable({
+  local self = {
     text = function(out, _, value)
       local text = name_of(value) or otherwise(value)
       out:put(style.now.constants == "abbrev" and text or style.described(hex(value), text))
@@ -34,7 +34,9 @@ function M.named(name_of, otherwise, number_named)
       if type(value) == "number" then return value end
       return number_named(value) or takes(what, "a name or a number", value)
     end,
-  }, { __index = M.u32 })
+  }
+  self.shape, self.own_text = "named", self.text
+  return setmetatable(self, { __index = M.u32 })
 end
 
 --- A futex operation: FUTEX_WAIT|FUTEX_PRIVATE_FLAG is written with the flags after the operation's name.
