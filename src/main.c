@@ -28,7 +28,6 @@ int main(int argc, char **argv) {
   lua_gc(L, LUA_GCSTOP, 0);
   luaL_openlibs(L);
   embedded_preload(L);
-  if (getenv("REQ") && luaL_dofile(L, getenv("REQ"))) return 1;
   lua_pushcfunction(L, traceback);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "luatrace.cli");
@@ -44,17 +43,15 @@ int main(int argc, char **argv) {
     failed = lua_pcall(L, 1, 2, 1);
   }
   int code = EXIT_FAILED;
-  bool nothing_to_close = !failed && !lua_toboolean(L, -1);
-  if (!failed) lua_pop(L, 1);
+  /* Giving back every object takes a millisecond. Only a script may have left something that must be closed. */
+  bool close = failed || lua_toboolean(L, -1);
   if (failed)
     fprintf(stderr, "luatrace: internal error: %s\n", lua_tostring(L, -1));
   else
-    code = (int)lua_tointeger(L, -1);
-    /* Giving back every object takes a millisecond. Only a script may have left something that must be closed. */
-#ifndef __SANITIZE_ADDRESS__
-  if (nothing_to_close) return code;
+    code = (int)lua_tointeger(L, -2);
+#ifdef __SANITIZE_ADDRESS__
+  close = true; /* so that no leak is hidden */
 #endif
-  (void)nothing_to_close;
-  lua_close(L);
+  if (close) lua_close(L);
   return code;
 }
