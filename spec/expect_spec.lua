@@ -200,6 +200,13 @@ describe("expectations", function()
     breaks("network sendmsg", function(t) t.no_network() end, "sendmsg%(")
   end)
 
+  it("are not kept by a program that had to be killed", function()
+    local run = luatrace.run { cmd = { "sleep", "1000" }, timeout = 0.1, check = false,
+      script = function(t) t.never "connect" end }
+    assert.matches("^spec/expect_spec.lua:%d+: luatrace.run: the program was killed: it took longer than 0.1 s$",
+      tostring(run.failures[1]))
+  end)
+
   it("traps only the calls that are named", function()
     local run = luatrace.run { cmd = { "cat", "/etc/hostname" }, script = function(t) t.never("connect") end }
     assert.equal(0, run.calls.openat.count)

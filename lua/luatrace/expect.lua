@@ -15,7 +15,7 @@ local M = {}
 
 --- Where luatrace was called from: file:line.
 M.caller = expectation_module.caller
-M.describe = expectation_module.describe
+M.describe, M.failure = expectation_module.describe, expectation_module.failure
 
 --- All verbs; a script has each of them as a global.
 M.verbs = { "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks", "no_bad_pointers",

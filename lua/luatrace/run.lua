@@ -205,7 +205,13 @@ local function over(self, session, run, failure)
   elseif session.error_message then
     self.error_message = session.error_message
   else
-    self.failures = expect.verdicts(self.registry.expectations or {}, self)
+    local expectations = self.registry.expectations or {}
+    self.failures = expect.verdicts(expectations, self)
+    -- What was promised of a program that never came to its end is not known.
+    if self.timed_out and #expectations > 0 then
+      table.insert(self.failures, 1, expect.failure { where = where, title = "luatrace.run", calls = {},
+        message = ("the program was killed: it took longer than %g s"):format(session.options.timeout) })
+    end
   end
 end
 

@@ -24,7 +24,8 @@ function M:start(event, options)
       if key ~= 1 then where[key] = value end
     end
   end
-  if calls == "exit" then calls = "exit_group,exit" end
+  self.is_end = calls == "exit"
+  if self.is_end then calls = "exit_group,exit" end
   self.event = self:hear(calls)
   self.matches = self:matcher(calls, where, "entry")
   self.counts = options.path and self:globs(options.path)
@@ -34,6 +35,7 @@ end
 
 function M:entered(record)
   if self.violation or not self.event[record.name] or not self.matches(record) then return end
+  if self.is_end and record.process.parent then return end
   self.happened = true
   for path, file in pairs(self.files.files) do
     local unsynced = file.unsynced

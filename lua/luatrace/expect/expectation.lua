@@ -159,7 +159,7 @@ end
 ---@param calls table[]|nil recorded calls, or { call, note = "..." }
 ---@return luatrace.ExpectationFailure
 function Expectation:failed(message, calls)
-  return { where = self.where, title = self.title, message = message, calls = calls or {}, expectation = self }
+  return M.failure { where = self.where, title = self.title, message = message, calls = calls or {}, expectation = self }
 end
 
 --- Keeps the first calls of a kind, and how many there were.
@@ -191,6 +191,13 @@ function M.describe(failure)
   end
   return table.concat(lines, "\n")
 end
+
+local failure_meta = { __tostring = M.describe }
+
+--- Failures tell themselves: tostring(failure).
+---@param fields table where, title, message, calls
+---@return luatrace.ExpectationFailure
+function M.failure(fields) return setmetatable(fields, failure_meta) end
 
 --- Makes an expectation of a property.
 ---@param property table

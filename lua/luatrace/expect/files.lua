@@ -107,6 +107,12 @@ function M.directory_of(path) return path:match("^(.*)/[^/]*$") or "" end
 
 local function fd_key(record, num) return record.process.number .. ":" .. tostring(num) end
 
+--- Devices and the kernel's own trees keep nothing.
+local function on_disk(path)
+  return path:sub(1, 1) == "/" and not (path:find("^/dev/") and not path:find("^/dev/shm/") or path:find("^/proc/") or
+    path:find("^/sys/"))
+end
+
 --- The file behind a descriptor of a call; nil for what is no file on a disk.
 ---@param record luatrace.RecordedCall
 ---@param argument string
@@ -115,7 +121,7 @@ function Files:of_fd(record, argument)
   if type(fd) ~= "table" or not fd.path then return nil end
   local kind = rawget(fd, "kind")
   if kind and kind ~= "file" then return nil end
-  if fd.path:sub(1, 1) ~= "/" or fd.path:find("^/dev/") or fd.path:find("^/proc/") then return nil end
+  if not on_disk(fd.path) then return nil end
   return self:file(fd.path), fd
 end
 
@@ -125,7 +131,7 @@ end
 
 local function opened(self, record)
   local path = record.path and self:canonical(record.path)
-  if not path then return end
+  if not path or not on_disk(path) then return end
   local flags = M.open_flags(record)
   self.fds[fd_key(record, record.ret)] = { path = path, durable = bit.band(flags, O_DSYNC) ~= 0 }
   if bit.band(flags, O_TRUNC) ~= 0 and bit.band(flags, O_ACCMODE) ~= 0 then

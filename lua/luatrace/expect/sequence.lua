@@ -179,6 +179,8 @@ function M:returned(record)
       if not self.known[key] and #partial < MAX_PARTIAL then
         self.known[key] = true
         partial[#partial + 1] = next_one
+      elseif not self.known[key] then
+        self.too_many = true
       end
       if next_one.step >= self.best.step then self.best = next_one end
     end
@@ -198,6 +200,9 @@ end
 function M:verdict()
   if self.complete then return end
   local missing = self.steps[self.best.step]
+  if self.too_many then
+    return self:failed(("it cannot be decided: more than %d files begin it; narrow its first steps"):format(MAX_PARTIAL))
+  end
   if self.best.step == 1 then
     return self:failed(("it never began: there was no %s"):format(missing.label))
   end
