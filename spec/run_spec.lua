@@ -201,6 +201,17 @@ describe("luatrace.run", function()
     end }))
   end)
 
+  it("lives with a program's own declarations of libc's functions", function()
+    support.write(directory .. "/program.lua", ([[
+local ffi = require "ffi"
+ffi.cdef "struct timespec { long sec, nsec; }; int clock_gettime(int clock, struct timespec *now);"
+local luatrace = assert(package.loadlib(%q, "luaopen_luatrace"))("luatrace")
+print(luatrace.run({ cmd = { "echo", "hello" } }).stdout)
+]]):format(os.getenv("LUATRACE_SO") or support.root .. "/build/luatrace.so"))
+    local result = support.native { cmd = { "luajit", "program.lua" }, cwd = directory }
+    assert.equal("hello\n\n", result.stdout .. result.stderr)
+  end)
+
   it("works as an ordinary user, and under plain ptrace", function()
     local run = luatrace.run { cmd = "echo hello", trap = "ptrace", record = "write" }
     assert.equal("hello\n", run.calls:first().buf)

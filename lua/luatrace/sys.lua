@@ -8,6 +8,8 @@ local ffi = require "ffi"
 local bit = require "bit"
 local constants = require "luatrace.constants"
 
+-- What takes structs goes by a name of ours: a program that requires luatrace may have declared the function, too, with
+-- structs of its own.
 ffi.cdef [[
 typedef struct luatrace_DIR luatrace_DIR;
 struct luatrace_dirent { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[256]; };
@@ -15,10 +17,10 @@ struct luatrace_timespec { int64_t sec; int64_t nsec; };
 struct luatrace_regex { char opaque[64]; };
 char *realpath(const char *path, char *resolved);
 long readlink(const char *path, char *buffer, size_t size);
-luatrace_DIR *opendir(const char *path);
-struct luatrace_dirent *readdir(luatrace_DIR *dir);
-int closedir(luatrace_DIR *dir);
-int clock_gettime(int clock, struct luatrace_timespec *now);
+luatrace_DIR *luatrace_opendir(const char *path) __asm__("opendir");
+struct luatrace_dirent *luatrace_readdir(luatrace_DIR *dir) __asm__("readdir");
+int luatrace_closedir(luatrace_DIR *dir) __asm__("closedir");
+int luatrace_clock_gettime(int clock, struct luatrace_timespec *now) __asm__("clock_gettime");
 int access(const char *path, int mode);
 int getpid(void);
 int kill(int pid, int signal);
@@ -31,15 +33,17 @@ long read(int fd, void *buffer, size_t size);
 long write(int fd, const void *buffer, size_t size);
 int pipe2(int fds[2], int flags);
 char *realpath(const char *path, char *resolved);
-int sigtimedwait(const void *set, void *info, const struct luatrace_timespec *limit);
+int luatrace_sigtimedwait(const void *set, void *info, const struct luatrace_timespec *limit) __asm__("sigtimedwait");
 long getrandom(void *buffer, size_t size, unsigned flags);
 char *strerror(int number);
 void (*signal(int number, void (*handler)(int)))(int);
-int sigprocmask(int how, const void *set, void *old);
-int regcomp(struct luatrace_regex *compiled, const char *pattern, int flags);
-int regexec(const struct luatrace_regex *compiled, const char *text, size_t count, void *matches, int flags);
-size_t regerror(int code, const struct luatrace_regex *compiled, char *buffer, size_t size);
-void regfree(struct luatrace_regex *compiled);
+int luatrace_sigprocmask(int how, const void *set, void *old) __asm__("sigprocmask");
+int luatrace_regcomp(struct luatrace_regex *compiled, const char *pattern, int flags) __asm__("regcomp");
+int luatrace_regexec(const struct luatrace_regex *compiled, const char *text, size_t count, void *matches, int flags)
+  __asm__("regexec");
+size_t luatrace_regerror(int code, const struct luatrace_regex *compiled, char *buffer, size_t size)
+  __asm__("regerror");
+void luatrace_regfree(struct luatrace_regex *compiled) __asm__("regfree");
 extern char **environ;
 ]]
 
@@ -95,16 +99,16 @@ end
 --- Names in a directory, "." and ".." left out, in no order.
 ---@return string[]|nil names, string? message, string? errno
 function M.list_dir(path)
-  local dir = C.opendir(path)
+  local dir = C.luatrace_opendir(path)
   if dir == nil then return failed() end
   local names = {}
   while true do
-    local entry = C.readdir(dir)
+    local entry = C.luatrace_readdir(dir)
     if entry == nil then break end
     local name = ffi.string(entry.name)
     if name ~= "." and name ~= ".." then names[#names + 1] = name end
   end
-  C.closedir(dir)
+  C.luatrace_closedir(dir)
   return names
 end
 
@@ -159,13 +163,13 @@ pipe_signal[0] = bit.lshift(1, SIGPIPE - 1)
 ---@param from integer position of the first byte to write
 ---@return integer|nil written, string? message, string? errno
 function M.write(fd, bytes, from)
-  C.sigprocmask(SIG_BLOCK, pipe_signal, mask_before)
+  C.luatrace_sigprocmask(SIG_BLOCK, pipe_signal, mask_before)
   local data = ffi.cast("const char *", bytes)
   local put = tonumber(C.write(fd, data + (from - 1), #bytes - from + 1))
   local failure, message, name
   if put < 0 then failure, message, name = failed() end
-  if name == "EPIPE" then C.sigtimedwait(pipe_signal, nil, no_time) end
-  C.sigprocmask(SIG_SETMASK, mask_before, nil)
+  if name == "EPIPE" then C.luatrace_sigtimedwait(pipe_signal, nil, no_time) end
+  C.luatrace_sigprocmask(SIG_SETMASK, mask_before, nil)
   if put < 0 then return failure, message, name end
   return put
 end
@@ -181,7 +185,7 @@ local time_box = ffi.new("struct luatrace_timespec")
 local CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 
 local function clock(which)
-  C.clock_gettime(which, time_box)
+  C.luatrace_clock_gettime(which, time_box)
   return tonumber(time_box.sec) * 1e9 + tonumber(time_box.nsec)
 end
 
@@ -197,7 +201,7 @@ function M.realtime() return clock(CLOCK_REALTIME) end
 ---@param which integer CLOCK_*
 ---@return integer|nil seconds, integer|string nanoseconds, string? errno
 function M.clock_gettime(which)
-  if C.clock_gettime(which, time_box) ~= 0 then return failed() end
+  if C.luatrace_clock_gettime(which, time_box) ~= 0 then return failed() end
   return tonumber(time_box.sec), tonumber(time_box.nsec)
 end
 
@@ -273,7 +277,7 @@ end
 function M.die_by_signal(number)
   C.signal(number, nil)
   local none = ffi.new("uint8_t[128]")
-  C.sigprocmask(2, none, nil)
+  C.luatrace_sigprocmask(2, none, nil)
   C.kill(C.getpid(), number)
 end
 
@@ -284,14 +288,14 @@ local REG_EXTENDED, REG_NOSUB = 1, 8
 ---@return fun(text: string): boolean|nil, string? message
 function M.regex(pattern)
   local compiled = ffi.new("struct luatrace_regex")
-  local code = C.regcomp(compiled, pattern, REG_EXTENDED + REG_NOSUB)
+  local code = C.luatrace_regcomp(compiled, pattern, REG_EXTENDED + REG_NOSUB)
   if code ~= 0 then
     local text = ffi.new("char[256]")
-    C.regerror(code, compiled, text, 256)
+    C.luatrace_regerror(code, compiled, text, 256)
     return nil, ffi.string(text)
   end
-  ffi.gc(compiled, C.regfree)
-  return function(text) return C.regexec(compiled, text, 0, nil, 0) == 0 end
+  ffi.gc(compiled, C.luatrace_regfree)
+  return function(text) return C.luatrace_regexec(compiled, text, 0, nil, 0) == 0 end
 end
 
 return M

@@ -159,7 +159,8 @@ end
 ---@param calls table[]|nil recorded calls, or { call, note = "..." }
 ---@return luatrace.ExpectationFailure
 function Expectation:failed(message, calls)
-  return M.failure { where = self.where, title = self.title, message = message, calls = calls or {}, expectation = self }
+  return M.failure { where = self.where, title = self.title, message = message, calls = calls or {},
+    expectation = self }
 end
 
 --- Keeps the first calls of a kind, and how many there were.

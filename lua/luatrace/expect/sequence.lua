@@ -201,7 +201,7 @@ function M:verdict()
   if self.complete then return end
   local missing = self.steps[self.best.step]
   if self.too_many then
-    return self:failed(("it cannot be decided: more than %d files begin it; narrow its first steps"):format(MAX_PARTIAL))
+    return self:failed(("it cannot be decided: over %d files begin it; narrow its first steps"):format(MAX_PARTIAL))
   end
   if self.best.step == 1 then
     return self:failed(("it never began: there was no %s"):format(missing.label))

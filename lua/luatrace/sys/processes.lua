@@ -200,7 +200,7 @@ end
 
 --- SIGINT, SIGTERM and SIGHUP no longer end us.
 ---@return boolean
-function M.block_signals() return C.sigprocmask(0, ending_signals(), nil) == 0 end
+function M.block_signals() return C.luatrace_sigprocmask(0, ending_signals(), nil) == 0 end
 
 --- SIGINT, SIGTERM and SIGHUP no longer end us: they are read from the descriptor that this returns.
 ---@return integer|nil fd
@@ -219,7 +219,7 @@ end
 
 function M.unblock_signals()
   local none = ffi.new("uint64_t[16]", 0)
-  C.sigprocmask(2, none, nil)
+  C.luatrace_sigprocmask(2, none, nil)
 end
 
 --- Processors that we may use.

@@ -32,7 +32,7 @@ int posix_spawnattr_setpgroup(struct luatrace_spawn_opaque *attributes, int grou
 int posix_spawnattr_setsigmask(struct luatrace_spawn_opaque *attributes, const void *set);
 int posix_spawnattr_setsigdefault(struct luatrace_spawn_opaque *attributes, const void *set);
 int waitpid(int pid, int *status, int options);
-int poll(struct luatrace_pollfd *fds, unsigned long count, int milliseconds);
+int luatrace_spawn_poll(struct luatrace_pollfd *fds, unsigned long count, int milliseconds) __asm__("poll");
 long syscall(long number, ...);
 ]]
 
@@ -128,7 +128,7 @@ function M.wait(children, seconds)
     local left = deadline and math.ceil((deadline - sys.monotonic()) / 1e6) or 1000
     if left <= 0 then return nil end
     -- Kernels before 5.3 have no pidfd: look every millisecond.
-    C.poll(fds, count, blind and 1 or math.min(left, 1000))
+    C.luatrace_spawn_poll(fds, count, blind and 1 or math.min(left, 1000))
   end
 end
 
