@@ -148,6 +148,12 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
       'cat /srv/luatrace-mock/conf; cat /etc/luatrace-mock 2>/dev/null || echo no']]))
   end)
 
+  it("gives files to a program that has a seccomp filter of its own, and harms it not", function()
+    local program = support.tracee "mocked_files"
+    assert.are.equal("12345", run('files { ["/srv/luatrace-mock/conf"] = "12345" }',
+      { program, "/srv/luatrace-mock", "sandboxed" }))
+  end)
+
   it("shows a script's handlers the name, not what is behind it", function()
     assert.are.equal("/etc/passwd file 1\n", run(passwd .. [[on.read(function(call)
         if call.fd.path == "/etc/passwd" then print(call.fd.path, call.fd.kind, call.nth > 0 and 1) end

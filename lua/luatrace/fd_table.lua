@@ -181,6 +181,10 @@ function Table:new_stop()
   self.directory = nil
 end
 
+--- What this number is open on has been changed behind the program's back.
+---@param num integer
+function Table:forget(num) self.entries[num] = nil end
+
 --- A new program image: descriptors with CLOEXEC are gone.
 function Table:exec()
   self.entries = {}

@@ -9,6 +9,7 @@
 
 local ffi = require "ffi"
 local descriptors = require "luatrace.sys.descriptors"
+local scratch = require "luatrace.scratch"
 
 local M = {}
 
@@ -63,6 +64,11 @@ end
 ---@param options { cloexec: boolean?, at: integer? }
 ---@return integer|nil fd its number in the process, string? errno
 function M.give(call, our_fd, options)
+  if not scratch.may_inject(call) then
+    call.session:notice("hand-over", ("%s (pid %d) has a seccomp filter of its own: nothing can be handed over to it")
+      :format(call.process.comm or "a program", call.process.pid))
+    return nil, "EPERM"
+  end
   local room = call.memory:alloc(8)
   if not room then return nil, "ENOMEM" end
   local made, failure = call:inject("socketpair", AF_UNIX, SOCK_DGRAM_CLOEXEC, 0, room)

@@ -21,13 +21,19 @@ local PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS = 3, 0x22
 function M.new() return setmetatable({}, Scratch) end
 
 local function own_filters(pid)
-  local status = sys.read_file(("/proc/%d/status"):format(pid)) or ""
+  local status = sys.read_file(("/proc/%s/status"):format(pid)) or ""
   return tonumber(status:match("Seccomp_filters:%s*(%d+)") or 0)
 end
 
---- Is it safe to inject an mmap? Not when the program has installed a filter beside ours.
-local function may_map(call)
-  return own_filters(call.thread.tid) <= call.session.filters
+local inherited
+
+--- Is it safe to inject calls? Not when the program has installed a filter beside ours, and beside those (a
+-- container's) that luatrace itself runs under.
+---@param call luatrace.Call
+---@return boolean
+function M.may_inject(call)
+  inherited = inherited or own_filters "self"
+  return own_filters(call.thread.tid) <= inherited + call.session.filters
 end
 
 local function from_stack(call, length)
@@ -66,7 +72,7 @@ function Scratch.alloc(_, call, length)
     local address = take(areas[i], call, length)
     if address then return address end
   end
-  if may_map(call) then
+  if M.may_inject(call) then
     local size = math.max(PAGES, math.ceil(length / 4096) * 4096)
     local base = map(call, size)
     if base then

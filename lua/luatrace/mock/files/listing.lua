@@ -4,6 +4,7 @@
 -- been told. In a real one the mocked names come with the first that the kernel tells, and are left out of the others.
 
 local ffi = require "ffi"
+local scratch = require "luatrace.scratch"
 local stat = require "luatrace.mock.files.stat"
 
 local M = {}
@@ -45,6 +46,7 @@ local function list_mocked(tree, call, node)
     if position < #names then return call:fail "EINVAL" end
     return call:returns(0)
   end
+  if not scratch.may_inject(call) then return call:fail "EPERM" end
   local put = call.memory:write(address, table.concat(parts))
   if put ~= size then return call:fail "EFAULT" end
   call:inject("lseek", fd, position + #parts, SEEK_SET)

@@ -3,9 +3,11 @@
 --
 --   dns.connect(peers, call, where, original, fd)          -- from a handler of connect
 
+local ffi = require "ffi"
 local address = require "luatrace.mock.peer.address"
 local dns_message = require "luatrace.mock.peer.dns_message"
 local descriptors = require "luatrace.sys.descriptors"
+local engine = require "luatrace.engine"
 local place = require "luatrace.mock.files.place"
 local sockets = require "luatrace.mock.peer.sockets"
 local swap = require "luatrace.mock.peer.swap"
@@ -15,6 +17,7 @@ local M = {}
 
 local word32 = place.word32
 local DNS_PORT = 53
+local SOL_SOCKET, SO_TYPE, SOCK_DGRAM = 1, 3, "\2"
 --- Is this where names are asked for, with names of ours to be found?
 ---@param peers luatrace.Peers
 function M.is_for(peers, where)
@@ -91,29 +94,72 @@ function M.connect(peers, call, where, original, fd)
   if known then call:returns(0) else call:fail(errno) end
 end
 
-local SOL_SOCKET, SO_TYPE, SOCK_DGRAM = 1, 3, "\2"
+--- The socket that a query of a resolver goes to which does not connect, but says with each where it goes; nil when
+-- it is none of ours, or the call has been failed.
+local function queried(peers, call, where)
+  local fd = word32(call.args[1])
+  local known = peers:known(call, fd)
+  if not known then
+    if not where or not M.is_for(peers, where) then return nil end
+    local original = descriptors.take(call.process.pid, fd)
+    local kind = original and descriptors.get_option(original, SOL_SOCKET, SO_TYPE, 4)
+    if not kind or kind:sub(1, 1) ~= SOCK_DGRAM then
+      if original then descriptors.close(original) end
+      return nil
+    end
+    local errno
+    known, errno = take_over(peers, call, where, original, fd)
+    if not known then
+      call:fail(errno)
+      return nil
+    end
+  end
+  if where then known.peer = where.bytes end
+  return known
+end
 
---- Resolvers that do not connect say with each query where it goes.
+local function read_address(call, at, length)
+  if at == 0 or length < 16 then return nil end
+  return address.parse(call.memory:read(at, math.min(length, 128)))
+end
+
 local function on_sendto(peers)
   return function(call)
-    local fd, length = word32(call.args[1]), word32(call.args[6])
-    if call.args[5] == 0 or length < 16 then return end
-    local where = address.parse(call.memory:read(call.args[5], math.min(length, 128)))
-    local known = peers:known(call, fd)
-    if not known then
-      if not where or not M.is_for(peers, where) then return end
-      local original = descriptors.take(call.process.pid, fd)
-      local kind = original and descriptors.get_option(original, SOL_SOCKET, SO_TYPE, 4)
-      if not kind or kind:sub(1, 1) ~= SOCK_DGRAM then
-        if original then descriptors.close(original) end
-        return
-      end
-      local errno
-      known, errno = take_over(peers, call, where, original, fd)
-      if not known then return call:fail(errno) end
-    end
-    if where then known.peer = where.bytes end
-    call.args[5], call.args[6] = 0, 0
+    local where = read_address(call, call.args[5], word32(call.args[6]))
+    if where and queried(peers, call, where) then call.args[5], call.args[6] = 0, 0 end
+  end
+end
+
+--- struct msghdr begins with the address and its length.
+local function message_of(call)
+  local word = call.arch.pointer_size
+  local size = word * 7
+  local bytes = call.memory:read(call.args[2], size)
+  if not bytes or #bytes < size then return nil end
+  local name = ffi.cast(word == 8 and "const uint64_t *" or "const uint32_t *", bytes)[0]
+  return { bytes = bytes, word = word, name = engine.exact(ffi.cast("uint64_t", name)),
+    length = ffi.cast("const int32_t *", bytes)[word / 4], length_at = call.args[2] + word }
+end
+
+local function on_sendmsg(peers)
+  return function(call)
+    local message = message_of(call)
+    local where = message and read_address(call, message.name, message.length)
+    if not where or not queried(peers, call, where) then return end
+    local room = call.memory:alloc(#message.bytes)
+    if not room then return end
+    call.memory:write(room, ("\0"):rep(message.word + 4) .. message.bytes:sub(message.word + 5))
+    call.args[2] = room
+  end
+end
+
+local function on_recvmsg(peers)
+  return function(call)
+    local known = peers:known(call, word32(call.args[1]))
+    local message = known and known.kind == "datagram" and message_of(call)
+    if not message or message.name == 0 or not call:run() then return end
+    call.memory:write(message.name, known.peer:sub(1, math.max(message.length, 0)))
+    call.memory:write(message.length_at, ffi.string(ffi.new("uint32_t[1]", #known.peer), 4))
   end
 end
 
@@ -137,6 +183,8 @@ end
 function M.install(context, peers)
   context.on({ "sendto" }, on_sendto(peers))
   context.on({ "recvfrom" }, on_recvfrom(peers))
+  context.on({ "sendmsg" }, on_sendmsg(peers))
+  context.on({ "recvmsg" }, on_recvmsg(peers))
   context.clean_up(function()
     for _, known in pairs(peers.by_inode) do
       if known.stop then known.stop() end

@@ -89,7 +89,7 @@ function M.socket(call, fd, original, kind)
     return nil, errno
   end
   register(call, fd, registered)
-  call.process.fds:new_stop()
+  call.process.fds:forget(fd)
   return { fd = ours, inode = inode, is_nonblocking = is_nonblocking }
 end
 
