@@ -184,6 +184,12 @@ describe("--inject", function()
         result.stderr)
     end)
 
+    it("-P takes patterns as well", function()
+      local result = support.run { options = { "-P", "/x*", "-e", "quiet=exit" }, cmd = command { "unlink:/xy",
+        "unlink:/y" } }
+      assert.equal('unlink("/xy")                           = -1 ENOENT (No such file or directory)\n', result.stderr)
+    end)
+
     it("works for JSON, too", function()
       local result = support.run { options = { "-e", "unlink(errno=ENOENT)", "--format=json" },
         cmd = command { "unlink:/x", "unlink:" .. directory .. "/data" } }

@@ -129,7 +129,7 @@ row { long = "normalize", field = "normalize", kind = "flag",
   help = "stable names for pids, descriptors, addresses, times and temporary names, each thread's lines together: " ..
     "two runs can be compared" }
 row { short = "P", long = "trace-path", value = "PATH", field = "paths", kind = "list",
-  help = "only calls that have to do with PATH (may be repeated)" }
+  help = "only calls that have to do with PATH, or with a pattern such as *.conf (may be repeated)" }
 row { short = "z", long = "successful-only", field = "expressions", kind = "list", as = "status=successful",
   help = "only calls that succeed" }
 row { short = "Z", long = "failed-only", field = "expressions", kind = "list", as = "status=failed",

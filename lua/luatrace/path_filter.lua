@@ -1,9 +1,11 @@
 --- -P and -e trace-fds=: only calls that have to do with these paths or descriptors.
 --
---   local filter = path_filter.new({ "/etc/passwd" }, nil)
+--   local filter = path_filter.new({ "/etc/passwd", "*.conf" }, nil)       -- patterns as luatrace.glob has them
 --   filter:wants(call)       -- has the call named that path, or does it use a descriptor that is open on it?
 
+local glob = require "luatrace.glob"
 local qualifiers = require "luatrace.qualifiers"
+local subjects = require "luatrace.subjects"
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
 
@@ -21,6 +23,12 @@ local AT_FDCWD = -100
 function M.new(paths, fds)
   local self = setmetatable({ set = {}, fds = fds, resolved = {} }, Filter)
   for _, path in ipairs(paths or {}) do
+    -- A name with a star in it is a pattern unless there is such a file.
+    local matches = glob.is_pattern(path) and not sys.file_kind(path) and glob.compile(path)
+    if matches then
+      self.patterns = self.patterns or {}
+      table.insert(self.patterns, matches)
+    end
     self.set[path] = true
     local real = sys.realpath(path)
     if real and real ~= path then
@@ -46,10 +54,21 @@ function Filter:wants_fd(call, argument)
   return next(self.set) ~= nil and self.set[fd.path or ""] or false
 end
 
+function Filter:matches(call)
+  local paths = subjects.paths(call)
+  for _, matches in ipairs(self.patterns) do
+    for i = 1, #paths do
+      if matches(paths[i]) then return true end
+    end
+  end
+  return false
+end
+
 ---@param call luatrace.Call
 ---@return boolean
 function Filter:wants(call)
   local row = call.row
+  if self.patterns and self:matches(call) then return true end
   for i = 1, #row do
     local role = row[i].type.role
     if role == "path" and self:wants_path(call, row[i]) or role == "fd" and self:wants_fd(call, row[i]) then
