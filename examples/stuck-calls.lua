@@ -1,5 +1,5 @@
 --- Says what a stuck program is blocked in: every call that has not returned when the run ends, whose it is, and for
--- how long.
+-- how long (without a script: luatrace --stuck, which also says who could end the wait).
 --
 -- Usage: luatrace --timeout=SECONDS examples/stuck-calls.lua [stack] -- COMMAND
 --        luatrace -p PID examples/stuck-calls.lua, and Ctrl-C when you have seen enough

@@ -29,7 +29,8 @@ enum stop_kind {
   STOP_EXIT,       /* notification: the tracee is gone; `status` is its wait status */
   STOP_SUPERSEDED, /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
   STOP_READY,      /* one of the descriptors given to tracer_watch is ready */
-  STOP_PRINTED     /* much has been printed (tracer_print_start): take it */
+  STOP_PRINTED,    /* much has been printed (tracer_print_start): take it */
+  STOP_PAUSED      /* held: where tracer_pause found it */
 };
 
 enum stop_flag {
@@ -249,6 +250,10 @@ int tracer_inject(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint6
 
 /* Sends a signal to the thread (whole_process = 0) or its process. Works on held and running tracees. */
 int tracer_signal(struct tracer *tracer, uint32_t tracee, int32_t signal, uint32_t whole_process);
+/* Stops a running thread where it is, in a call or outside; it comes as STOP_PAUSED (not at all from a sleep that no
+ * signal ends). A call that it waits in goes on when it is resumed, as after SIGSTOP and SIGCONT (signal(7) names the
+ * few that fail with EINTR). -EBUSY: it is held already, or stopped by a signal. */
+int tracer_pause(struct tracer *tracer, uint32_t tracee);
 /* Lets a process (0: all of them) be: really detached where no filter holds it, otherwise kept by a minimal tracer (its
  * stops are no longer reported; the one it is held at must still be resumed). Returns 1 in the second case. */
 int tracer_detach(struct tracer *tracer, uint32_t tracee);

@@ -412,6 +412,28 @@ static const struct tracer_stop *group_stopped(struct tracer *tracer, struct tra
   return tracee->muted ? NULL : &tracee->stop;
 }
 
+int backend_pause(struct tracee *tracee) {
+  if (tracee->state != TRACEE_RUNNING || tracee->muted) return -EBUSY;
+  if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL)) return -errno;
+  tracee->pausing = true;
+  return 0;
+}
+
+/* After PTRACE_INTERRUPT, when somebody asked for it. */
+static const struct tracer_stop *paused(struct tracer *tracer, struct tracee *tracee) {
+  if (!tracee->pausing || tracee->muted) return go_on(tracee, 0);
+  tracee->pausing = false;
+  call_look_at_pause(tracer, tracee);
+  report(tracer, tracee, STOP_PAUSED);
+  struct user_regs_struct regs;
+  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
+    tracee->stop.ip = regs.rip;
+    tracee->stop.sp = regs.rsp;
+    tracee->stop.arch = regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+  }
+  return &tracee->stop;
+}
+
 static const struct tracer_stop *first_stop(struct tracer *tracer, struct tracee *tracee) {
   restore_call(tracee);
   tracee->phase = PHASE_OUTSIDE;
@@ -463,6 +485,8 @@ static const struct tracer_stop *dispatch_stop(struct tracer *tracer, struct tra
     return signalled(tracer, tracee, meaning.detail);
   case WAIT_GROUP_STOP:
     return group_stopped(tracer, tracee, meaning.detail);
+  case WAIT_EVENT_STOP:
+    return paused(tracer, tracee);
   default:
     return go_on(tracee, 0);
   }

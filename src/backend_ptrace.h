@@ -16,6 +16,8 @@ bool backend_is_the_programs(struct tracee *tracee, uint64_t nr);
 const struct tracer_stop *backend_birth(struct tracer *tracer, struct tracee *tracee);
 /* Lets a held tracee go on; applies what was rewritten. */
 int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal);
+/* Stops a running tracee: reported as STOP_PAUSED. */
+int backend_pause(struct tracee *tracee);
 int backend_inject(struct tracee *tracee, uint64_t nr, const uint64_t args[6]);
 /* Lets go of a tracee: at once when it is stopped, else at its next stop. */
 void backend_detach(struct tracer *tracer, struct tracee *tracee);

@@ -94,6 +94,15 @@ static void deliver_put_off(struct tracee *tracee) {
   tracee->put_off = NULL;
 }
 
+void call_look_at_pause(const struct tracer *tracer, struct tracee *tracee) {
+  struct syscall_info info;
+  if (tracee->phase != PHASE_ENTERED) return;
+  if (syscall_info_get_broken_off(tracee->tid, tracer->options.no_get_syscall_info, &info)) return;
+  if (!call_is_restart(info.result) || info.nr != tracee->original_nr) return;
+  tracee->stop.sp = info.sp;
+  call_note_interruption(tracee);
+}
+
 bool call_look_at_signal(const struct tracer *tracer, struct tracee *tracee, int signal) {
   bool is_back = tracee->put_off && tracee->put_off_sent && tracee->put_off->si_signo == signal;
   if (is_back) deliver_put_off(tracee);

@@ -64,6 +64,7 @@ struct tracee {
   bool born;      /* its birth has been reported */
   bool muted;     /* detached in all but name: stops are no longer reported */
   bool detaching; /* let go at the next stop */
+  bool pausing;   /* tracer_pause: the next PTRACE_EVENT_STOP is reported */
   bool launching; /* between spawn and the execve of the program itself */
   bool parked;    /* first stop seen before the birth event: held back */
   int parked_status;

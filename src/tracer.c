@@ -301,6 +301,12 @@ int tracer_signal(struct tracer *tracer, uint32_t number, int32_t signal, uint32
   return failed ? -errno : 0;
 }
 
+int tracer_pause(struct tracer *tracer, uint32_t number) {
+  struct tracee *tracee = tracer_find_tracee(tracer, number);
+  if (!tracee || tracee->state == TRACEE_DEAD) return -ESRCH;
+  return backend_pause(tracee);
+}
+
 int tracer_count(struct tracer *tracer, uint32_t number) {
   if (number == 0) return (int)tracer->alive;
   const struct tree *tree = tracer_tree(tracer, number);

@@ -5,6 +5,7 @@
 
 local ffi = require "ffi"
 local detaching = require "luatrace.detaching"
+local colour = require "luatrace.output.colour"
 local engine = require "luatrace.engine"
 local options = require "luatrace.options"
 local outputs = require "luatrace.outputs"
@@ -286,6 +287,34 @@ local function daemonize_of(parsed)
   return level
 end
 
+--- --stuck: from now on somebody looks whether the program gets on.
+local function watch_stuck(session, parsed)
+  local DEFAULT = 5
+  require("luatrace.stuck").watch(session, { seconds = parsed.stuck == true and DEFAULT or parsed.stuck,
+    palette = colour.choose(parsed.color, nil),
+    -- Who was attached to is let go when all has been said.
+    reported = parsed.attach and function() session.finished = true end or nil })
+end
+
+--- --stuck -p PID: at once.
+local function look_once(parsed, has_more)
+  if has_more then
+    complain "--stuck -p looks once and lets go: give it SECONDS to have a script or output besides"
+    return FAILED
+  end
+  local pids, message = pids_of(parsed.attach)
+  if not pids then
+    complain(message)
+    return FAILED
+  end
+  local ok, why, name, pid = require("luatrace.stuck").once(pids, { palette = colour.choose(parsed.color, nil) })
+  if not ok then
+    complain(attach_failure(pid, why, name))
+    return FAILED
+  end
+  return 0
+end
+
 --- Called through a link named strace, strace's defaults hold: children are not followed, no word is a script.
 local function as_strace(parsed)
   parsed.called_as = "strace"
@@ -361,6 +390,7 @@ function M.main(argv)
     complain(output_message)
     return FAILED
   end
+  if parsed.stuck == true and parsed.attach then return look_once(parsed, is_scripted or #observers > 0) end
 
   if #job.command == 0 and not parsed.attach and not parsed.explain then
     -- Tests that run their programs themselves, and have done so.
@@ -405,6 +435,7 @@ function M.main(argv)
   local how = parsed.interruptible or daemonize and "never_tstp"
   session.tracer:catch_signals(signal_dispositions[how])
   if how == "waiting" then session.on_interrupt = detaching.on_interrupt end
+  if parsed.stuck then watch_stuck(session, parsed) end
 
   if parsed.attach then
     local pids, bad = pids_of(parsed.attach)

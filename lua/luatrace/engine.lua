@@ -56,6 +56,7 @@ M.kind = {
   SUPERSEDED = C.STOP_SUPERSEDED,
   READY = C.STOP_READY,
   PRINTED = C.STOP_PRINTED,
+  PAUSED = C.STOP_PAUSED,
 }
 
 M.flag = {
@@ -294,6 +295,9 @@ function Tracer:inject(stop, nr, args) return checked(C.tracer_inject(self.point
 function Tracer:signal(tracee, signal, whole)
   return checked(C.tracer_signal(self.pointer, tracee, signal, whole and 1 or 0))
 end
+--- Stops a running thread where it is: PAUSED comes, or "EBUSY" when it is held or stopped already.
+---@return integer|nil, string? message, string? errno
+function Tracer:pause(tracee) return checked(C.tracer_pause(self.pointer, tracee)) end
 function Tracer:detach(tracee) return checked(C.tracer_detach(self.pointer, tracee)) end
 function Tracer:count(tree) return C.tracer_count(self.pointer, tree or 0) end
 function Tracer:kill(tree, signal) return C.tracer_kill(self.pointer, tree or 0, signal) end

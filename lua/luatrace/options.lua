@@ -128,6 +128,9 @@ row { long = "color", value = "WHEN", field = "color", kind = "value", check = o
 row { long = "normalize", field = "normalize", kind = "flag",
   help = "stable names for pids, descriptors, addresses, times and temporary names, each thread's lines together: " ..
     "two runs can be compared" }
+row { long = "stuck", value = "[SECONDS]", field = "stuck", kind = "value", check = seconds,
+  help = "when nothing has run for so long (default 5 s): what every thread is blocked in, on what file or peer, " ..
+    "with its stack; with -p and no SECONDS at once. No call is trapped for it" }
 row { short = "P", long = "trace-path", value = "PATH", field = "paths", kind = "list",
   help = "only calls that have to do with PATH, or with a pattern such as *.conf (may be repeated)" }
 row { short = "z", long = "successful-only", field = "expressions", kind = "list", as = "status=successful",

@@ -55,7 +55,7 @@ end
 function M.choose(parsed, has_script, has_trace_rules)
   local q, message = qualifiers.parse(parsed.expressions or {})
   if not q then return nil, message end
-  local wanted = not has_script or has_trace_rules
+  local wanted = not has_script and not parsed.stuck or has_trace_rules
   for _, field in ipairs(asks_for_output) do wanted = wanted or parsed[field] ~= nil end
   for key in pairs(q) do wanted = wanted or key ~= "injections" end
   if not wanted then return {} end

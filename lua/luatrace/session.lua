@@ -604,6 +604,12 @@ end
 
 stops[kind.NONE] = function() end
 
+--- Somebody wanted to look at a thread where it is: see stuck.lua.
+stops[kind.PAUSED] = function(self, stop)
+  if self.on_paused then self.on_paused(stop) end
+  self.tracer:resume(tonumber(stop.id), false)
+end
+
 stops[kind.READY] = function(self) watched_fds.serve(self.tracer) end
 
 --- Signals everybody in this run.
