@@ -36,8 +36,8 @@ end
 --- Attaches until the report says what is wanted: the program may not be there yet.
 local attacher = [=[
 import re, subprocess, sys
-wanted, luatrace, options, words = re.compile(sys.argv[1].encode(), re.S), sys.argv[2], sys.argv[3].split(),
-  sys.argv[4:]
+wanted, luatrace = re.compile(sys.argv[1].encode(), re.S), sys.argv[2]
+options, words = sys.argv[3].split(), sys.argv[4:]
 program = subprocess.Popen(words, stdout=subprocess.PIPE)
 program.stdout.readline()
 for i in range(200):
