@@ -174,6 +174,8 @@ function jobs.trace(self, job)
 end
 
 local function serve(setting, number, input, output)
+  -- A run leaves little that stays: collecting rarely costs nothing but memory.
+  collectgarbage("setpause", 400)
   local self = { setting = setting }
   self.fixed = processes.fixed_addresses()
   self.room = room_module.open(setting.base, number, { bytes = setting.image.bytes, as_root = setting.as_root,
