@@ -57,8 +57,18 @@ describe("a sweep's verdict", function()
     local report, result = sweep("silent", "disk")
     assert.are.equal(123, result.status)
     assert.are.equal("SILENT-LOSS", verdicts(report, "write"))
-    assert.are.equal("data.new", report.findings[1].details[1].path)
-    assert.are.equal("3/3", report.findings[1].confirmed)
+    local finding = report.findings[1]
+    assert.are.equal("data.new", finding.details[1].path)
+    assert.are.equal("3/3", finding.confirmed)
+    -- The same with strace, and without any tracer.
+    support.execute { words = { "cp", "-a", directory .. "/fix", directory .. "/copy" } }
+    local traced = support.execute { words = { "sh", "-c", finding.strace .. " " .. program .. " silent" },
+      cwd = directory .. "/copy" }
+    assert.are.equal(0, traced.status)
+    assert.are.equal("", support.read(directory .. "/copy/data.new"))
+    if not support.is_root then return end
+    local full = support.execute { words = { "unshare", "-m", "sh", "-c", finding.recipe .. "; wc -c </mnt/data.new" } }
+    assert.are.equal("0\n", full.stdout, full.stderr)
   end)
 
   it("is DESTROYED for a file that is emptied before it is written, by a child too", function()

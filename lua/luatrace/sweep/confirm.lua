@@ -95,6 +95,40 @@ local function rerun(sweep, candidates)
   end)
 end
 
+--- What was seen once and never again is no finding: a machine that was busy, a race.
+local function seen_again(sweep, candidates)
+  local list = {}
+  for _, candidate in ipairs(candidates) do
+    if candidate.tried and not candidate.same then
+      sweep.warnings[#sweep.warnings + 1] = ("seen once and not again: %s, %s"):format(candidate.verdict,
+        candidate.item.id)
+    else
+      list[#list + 1] = candidate
+    end
+  end
+  return list
+end
+
+--- Which of them a disk that is really full brings about, too: only that is told.
+local function try_recipes(sweep, candidates)
+  local jobs = {}
+  for i, candidate in ipairs(candidates) do
+    local tried = {}
+    for _, run in ipairs(candidate.runs) do
+      local size = reproduce.full_size(run)
+      if size and not tried[size] then
+        tried[size] = true
+        jobs[#jobs + 1] = { candidate = i, size = size, job = { kind = "recipe", id = run.id, size = size,
+          points = { run.item.point } } }
+      end
+    end
+  end
+  sweep:serve(jobs, function(job, answer)
+    local candidate = candidates[job.candidate]
+    if answer.verdict == candidate.verdict then candidate.size = job.size end
+  end)
+end
+
 local ordinals = { [1] = "st", [2] = "nd", [3] = "rd" }
 
 local function ordinal(n)
@@ -201,7 +235,11 @@ function M.findings(sweep)
   end
   if not stop then minimise(sweep, candidates) end
   for _, candidate in ipairs(candidates) do candidate.code = reproduce.script(candidate.points, alone) end
-  if not stop then rerun(sweep, candidates) end
+  if not stop then
+    rerun(sweep, candidates)
+    candidates = seen_again(sweep, candidates)
+    try_recipes(sweep, candidates)
+  end
   local findings = {}
   for number, candidate in ipairs(candidates) do
     local run = candidate.last or candidate.run
@@ -219,7 +257,7 @@ function M.findings(sweep)
     finding.strace = reproduce.strace(candidate.points, hits)
     finding.ids = {}
     for i, each in ipairs(candidate.runs) do finding.ids[i] = each.id end
-    finding.recipe = reproduce.recipe(candidate.points, run.used, setting.fixture, setting.command)
+    finding.recipe = candidate.size and reproduce.recipe(candidate.size, setting.fixture, setting.command)
     findings[number] = finding
     M.write(sweep, finding)
   end

@@ -293,7 +293,7 @@ function Sweep:note(item, answer)
     return
   end
   local run = { id = item.id, verdict = answer.verdict, status = answer.status, signal = answer.signal,
-    seconds = answer.seconds, details = answer.details, stderr = answer.stderr }
+    seconds = answer.seconds, details = answer.details, stderr = answer.stderr, used = answer.used }
   self:keep(item, run)
   if self.journal then self.journal:put(run) end
 end

@@ -75,6 +75,17 @@ end
 
 -- --- faults that stay -----------------------------------------------------------------------------------------------
 
+--- Bytes that the files below a directory take, in whole pages, as on a tmpfs.
+---@param directory string
+---@return number
+function M.usage(directory)
+  local pages = 0
+  files.walk(directory, function(_, stat)
+    if stat.kind == "file" then pages = pages + math.ceil(stat.blocks * 512 / 4096) end
+  end)
+  return pages * 4096
+end
+
 --- The disk is full: what would take more of it fails, until something on it is removed or cut short.
 local function full_disk(state)
   local device
@@ -92,7 +103,10 @@ local function full_disk(state)
       local name = call.name
       local stat, itself = stat_of(call)
       if not stat then return is_point end
-      if is_point then device = stat.device end
+      if is_point then
+        device = stat.device
+        if state.work then state.used = M.usage(state.work) end
+      end
       if stat.device ~= device or state.over then return false end
       if is_point or makes_names[name] then return true end
       if faults.writes[name] or name == "fallocate" then return stat.kind == "file" and grows(call, stat) end
@@ -208,7 +222,8 @@ local actions = {
 ---@param script table environment of a script
 ---@param point { process: string, thread: integer, call: string, hit: integer, fault: table }
 ---@param note table|nil gets reached (the call was met), injected (how often something failed), diverged;
---  note.verify(call, point) may say that this is not the call
+--  note.verify(call, point) may say that this is not the call; with note.work, a directory, note.used tells how much
+--  its files took when the disk was full
 ---@return table note
 function M.arm(script, point, note)
   note = note or {}

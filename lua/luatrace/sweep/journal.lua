@@ -75,7 +75,7 @@ end
 
 function Journal:put(run)
   processes.write(self.fd, json.encode { id = run.id, verdict = run.verdict, status = run.status, signal = run.signal,
-    seconds = run.seconds, details = run.details, stderr = run.stderr } .. "\n")
+    seconds = run.seconds, details = run.details, stderr = run.stderr, used = run.used } .. "\n")
 end
 
 --- `useless`: nothing is to go on with and nothing was found; then no file stays behind.

@@ -47,7 +47,8 @@ local function finding_of(sweep, model, found)
   local details = { { path = "<check>", what = "check", now = item } }
   if not sweep.setting.check then details[1] = { what = "rule", now = item } end
   return { verdict = "DESTROYED", call = "powerloss", family = "powerloss=" .. model, fault = model,
-    title = found.title, frames = found.lines, details = details, ending = ("state %s under %s"):format(found.state.name, model),
+    title = found.title, frames = found.lines, details = details,
+    ending = ("state %s under %s"):format(found.state.name, model),
     runs = found.count, confirmed = found.runs, stderr = found.output, ids = { "powerloss:" .. found.state.name },
     code = code_of(sweep, model, found) }
 end

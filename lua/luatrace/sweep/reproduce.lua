@@ -98,15 +98,24 @@ function M.command_line(command)
   return table.concat(words, " ")
 end
 
---- The same without a tracer: a tmpfs that is as full as the disk was. Only where it is a write that fills it.
----@param points table[]
----@param used number|nil bytes that the files took when it was full
-function M.recipe(points, used, fixture, command)
-  local point = points[1]
-  if #points ~= 1 or point.fault.sticky ~= "disk" or not used or not faults.writes[point.call] then return nil end
-  local pages = math.max(1, math.ceil(used / 4096))
-  return ("mount -t tmpfs -o size=%dk tmpfs /mnt && cp -a %s/. /mnt && cd /mnt && %s"):format(pages * 4,
-    fixture and M.quote(fixture) or "FIXTURE", M.command_line(command))
+--- How large a disk would be full where this run's was; nil when that was no write.
+---@param run table
+---@return number|nil bytes
+function M.full_size(run)
+  local point = run.item.point
+  if run.item.points or point.fault.sticky ~= "disk" or not run.used or not faults.writes[point.call] then
+    return nil
+  end
+  return math.max(4096, run.used)
+end
+
+--- The same without a tracer: a tmpfs that is as full as the disk was.
+---@param size number bytes
+---@return string
+function M.recipe(size, fixture, command)
+  local pages = math.ceil(size / 4096)
+  return ("mount -t tmpfs -o size=%dk tmpfs /mnt%s && cd /mnt && %s"):format(pages * 4,
+    fixture and (" && cp -a %s/. /mnt"):format(M.quote(fixture)) or "", M.command_line(command))
 end
 
 return M

@@ -115,7 +115,7 @@ local function finish(self, job, result, notes)
   end
   local word, details = verdict.judge(self.clean, result, fault)
   local answer = { verdict = word, details = #details > 0 and details or nil, status = result.status,
-    signal = result.signal, seconds = result.seconds, injected = result.injected }
+    signal = result.signal, seconds = result.seconds, injected = result.injected, used = notes[#notes].used }
   if verdict.finding[word] then answer.stderr = self.room:said() end
   return answer
 end
@@ -127,7 +127,7 @@ function jobs.run(self, job)
   local notes = {}
   local result, failure = runner.execute(self.room, setting.program, function(script)
     for i, point in ipairs(job.points) do
-      notes[i] = inject.arm(script, point, { verify = verifier(self) })
+      notes[i] = inject.arm(script, point, { verify = verifier(self), work = self.room.private and self.room.work })
     end
   end, { timeout = self.timeout })
   if not result then return { error = failure } end
@@ -144,6 +144,22 @@ function jobs.script(self, job)
   end, { timeout = self.timeout })
   if not result then return { error = failure } end
   return finish(self, job, result, { { reached = true, injected = 1 } })
+end
+
+--- The same on a disk that is really full: does it end as it did with the fault injected?
+function jobs.recipe(self, job)
+  local room, setting = self.room, self.setting
+  if not room.private then return {} end
+  room:prepare({ entries = {} })
+  if not processes.mount_small(room.work, job.size) then return {} end
+  local answer = {}
+  -- What does not fit in the beginning is no recipe.
+  if fixture.build(setting.image, room.work, room.as_root) then
+    local result = runner.execute(room, setting.program, function() end, { timeout = self.timeout })
+    if result then answer = finish(self, job, result, { { reached = true, injected = 1 } }) end
+  end
+  processes.unmount(room.work)
+  return answer
 end
 
 --- Which calls does the program make when it meets these faults?

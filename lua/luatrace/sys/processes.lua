@@ -23,6 +23,7 @@ unsigned getgid(void);
 int luatrace_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) __asm__("prctl");
 int personality(unsigned long persona);
 int unshare(int flags);
+int umount2(const char *target, int flags);
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
 int signalfd(int fd, const void *mask, int flags);
 int chdir(const char *path);
@@ -197,6 +198,14 @@ local function ending_signals()
   mask[0] = bit.bor(bit.lshift(1ULL, 0), bit.lshift(1ULL, 1), bit.lshift(1ULL, 14))
   return mask
 end
+
+--- A small disk of its own on a directory of a private room.
+---@return boolean
+function M.mount_small(path, size)
+  return C.mount("tmpfs", path, "tmpfs", MS_NOSUID + MS_NODEV, ("mode=0700,size=%d"):format(size)) == 0
+end
+
+function M.unmount(path) return C.umount2(path, 2) == 0 end -- MNT_DETACH: whoever is still there does not matter
 
 --- SIGINT, SIGTERM and SIGHUP no longer end us.
 ---@return boolean
