@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "embedded.h" /* embedded_preload */
+#include "lua_memory.h"
 
 enum { EXIT_FAILED = 125 };
 
@@ -19,7 +20,10 @@ static int traceback(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
-  lua_State *L = luaL_newstate();
+  struct lua_memory *memory = lua_memory_open();
+  /* A LuaJIT with 32-bit references takes no memory but its own. */
+  lua_State *L = memory ? lua_newstate(lua_memory_alloc, memory) : NULL;
+  if (!L) L = luaL_newstate();
   if (!L) {
     fputs("luatrace: out of memory\n", stderr);
     return EXIT_FAILED;
@@ -52,6 +56,9 @@ int main(int argc, char **argv) {
 #ifdef __SANITIZE_ADDRESS__
   close = true; /* so that no leak is hidden */
 #endif
-  if (close) lua_close(L);
+  if (close) {
+    lua_close(L);
+    lua_memory_close(memory);
+  }
   return code;
 }

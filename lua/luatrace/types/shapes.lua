@@ -66,6 +66,8 @@ function M.futex_op(names)
 end
 
 local MAX_STRINGS = 1024
+--- Divides the size of a page.
+local POINTERS_AHEAD = 512
 
 --- A NULL-terminated array of strings (argv). With `how` "count" only how many there are is printed (envp).
 ---@param how "count"|nil
@@ -73,14 +75,20 @@ function M.strings(how)
   local function pointers(call, address)
     local size, list = call.arch.pointer_size, {}
     while #list < MAX_STRINGS do
-      local bytes = call.memory:read(address + #list * size, size)
+      -- Many at a time, but never past the page: there the memory may end.
+      local at = address + #list * size
+      local room = math.max(size, POINTERS_AHEAD - tonumber(at % POINTERS_AHEAD))
+      local bytes = call.memory:read(at, room)
       if not bytes or #bytes < size then
         list.at_fault = true
         return #list > 0 and list or nil
       end
-      local value = size == 8 and exact(cast("const uint64_t *", bytes)[0]) or cast("const uint32_t *", bytes)[0]
-      if value == 0 then return list end
-      list[#list + 1] = value
+      local words = cast(size == 8 and "const uint64_t *" or "const uint32_t *", bytes)
+      for i = 0, math.min(math.floor(#bytes / size), MAX_STRINGS - #list) - 1 do
+        local value = size == 8 and exact(words[i]) or words[i]
+        if value == 0 then return list end
+        list[#list + 1] = value
+      end
     end
     return list
   end
