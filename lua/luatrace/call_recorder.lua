@@ -72,7 +72,8 @@ Recorder.__index = Recorder
 M.default_max, M.default_bytes = 10000, 4096
 
 --- An observer of a session that writes calls down, and tells listeners of each.
----@param options table recorded: set of names that are kept; told: set of names that listeners hear of; calls: what is
+---@param options table recorded: set of names that are kept; told: names that listeners hear of, "stack" where
+-- they want the stack of each; calls: what is
 -- trapped; processes: recorded_processes; max, bytes, stack; listeners
 ---@return luatrace.CallRecorder
 function M.new(options)
@@ -159,7 +160,11 @@ end
 local function tell(self, what, record, call)
   for i = 1, #self.listeners do
     local listener = self.listeners[i]
-    if listener[what] and listener.names[record.name] then listener[what](listener, record, call) end
+    if listener[what] and listener.names[record.name] then
+      listener.current = call
+      listener[what](listener, record, call)
+      listener.current = nil
+    end
   end
 end
 
@@ -182,10 +187,9 @@ function Recorder:entry(call, want_exit)
   take_arguments(self, call, record, "entry")
   record.path = main_path(record)
   record.text = draft(self, call, "entry")
-  if self.stack or told then
-    local stack_of = self.stack == true or told and self.stack ~= false
-    -- Before its first exec the program is still luatrace.
-    if stack_of and rawget(record.process, "exe") then record.frames = call:stack() end
+  -- Before its first exec the program is still luatrace.
+  if (self.stack or told == "stack" and self.stack ~= false) and rawget(record.process, "exe") then
+    record.frames = call:stack()
   end
   rawset(call, "record", record)
   if recorded then keep(self, record) end

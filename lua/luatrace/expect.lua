@@ -71,7 +71,9 @@ function M.listen(recorder, expectations)
   recorder.told = {}
   recorder.listeners = expectations
   for _, expectation in ipairs(expectations) do
-    for name in pairs(expectation.names) do recorder.told[name] = true end
+    for name in pairs(expectation.names) do
+      recorder.told[name] = (recorder.told[name] == "stack" or expectation.stacks == "all") and "stack" or true
+    end
   end
 end
 

@@ -56,14 +56,16 @@ function M.start(session, program, over)
   return true
 end
 
+local function with_traceback(problem)
+  if type(problem) == "table" then return problem end
+  return tostring(problem) .. debug.traceback("", 2)
+end
+
 --- Calls of the runs' own code: an error in it ends its run, and is that run's alone.
 local function guarded(entry, fn, ...)
   local session = entry.session
   serving = true
-  local ok, result = xpcall(fn, function(problem)
-    if type(problem) == "table" then return problem end
-    return tostring(problem) .. debug.traceback("", 2)
-  end, ...)
+  local ok, result = xpcall(fn, with_traceback, ...)
   serving = false
   if ok then return result end
   entry.failure = entry.failure or result

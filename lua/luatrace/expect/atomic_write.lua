@@ -13,7 +13,7 @@
 local bit = require "bit"
 local files_module = require "luatrace.expect.files"
 
-local M = {}
+local M = { stacks = "all" }
 
 local levels = { rename = 1, fsync = 2, directory = 3 }
 

@@ -194,8 +194,8 @@ end
 function M:returned(record)
   local at_entry = began(self, record)
   if is(self.before_what, record) then
-    self.before_seen = self.before_seen or record
-    if at_entry.ours == 0 then self.too_early = self.too_early or record end
+    self.before_seen = true
+    if at_entry.ours == 0 and not self.too_early then self.too_early = self:keep(record) end
   end
   local between = self.between_what
   if between then
@@ -209,23 +209,23 @@ function M:returned(record)
     end
     if is(between.from, record) then
       self.from_seen = true
-      self.open_from = record
+      self.open_from = self:keep(record)
     end
   end
   if is(self.what, record) then
     self.count = self.count + 1
     self:note(self.seen, record)
-    if self.after_what and not at_entry.after then self.too_early = self.too_early or record end
+    if self.after_what and not at_entry.after and not self.too_early then self.too_early = self:keep(record) end
     for _, check in ipairs(self.checks) do
       if not check.test(record) then self:note(check.bad, record) end
     end
     if not self.first_ours then
-      self.first_ours = record
+      self.first_ours = self:keep(record)
       self.first_reference = self.after_seen
     end
     self.open_from = nil
   end
-  if is(self.after_what, record) then self.after_seen = self.after_seen or record end
+  if is(self.after_what, record) and not self.after_seen then self.after_seen = self:keep(record) end
 end
 
 local function times(n) return n == 1 and "once" or n == 2 and "twice" or ("%d times"):format(n) end

@@ -6,7 +6,7 @@
 
 local bit = require "bit"
 
-local M = {}
+local M = { stacks = "all" }
 
 local O_CLOEXEC, MFD_CLOEXEC, PERF_FLAG_FD_CLOEXEC = 0x80000, 1, 8
 

@@ -9,7 +9,7 @@
 
 local files_module = require "luatrace.expect.files"
 
-local M = {}
+local M = { stacks = "all" }
 
 ---@param event string|table
 ---@param options { path: string|nil, names: boolean|nil }|nil

@@ -7,6 +7,7 @@
 --   returned(e, record, call)   it has returned, or will never
 --   birth, exec, exit_process   life of processes: (e, stop, thread), (e, stop, process, node), (the same)
 --   verdict(e, run)             at the end: nothing, or e:failed(message, { record, ... })
+--   stacks = "all"              it wants the stack of each call that it hears of, not only of those that it notes
 --   live = true                 it looks at the program while it runs: not to be had of a recorded run
 
 local event = require "luatrace.event"
@@ -163,10 +164,26 @@ function Expectation:failed(message, calls)
     expectation = self }
 end
 
+--- Takes down the stack of the call that is being told of: it will be evidence.
+---@param record luatrace.RecordedCall
+---@return luatrace.RecordedCall record
+function Expectation:keep(record)
+  local call = self.current
+  if call and call.phase ~= "over" and not record.frames and rawget(record.process, "exe") then
+    record.frames = call:stack()
+  end
+  return record
+end
+
 --- Keeps the first calls of a kind, and how many there were.
-function Expectation.note(_, list, record)
+---@param list table
+---@param record table a recorded call, or { call, note = }
+function Expectation:note(list, record)
   list.count = (list.count or 0) + 1
-  if #list < SHOWN then list[#list + 1] = record end
+  if #list < SHOWN then
+    list[#list + 1] = record
+    self:keep(record[1] or record)
+  end
 end
 
 local function who(call)

@@ -5,7 +5,7 @@
 
 local sys = require "luatrace.sys"
 
-local M = { live = true }
+local M = { live = true, stacks = "all" }
 
 local opening = "?open,?openat,?openat2,?creat,?dup,?dup2,?dup3,?fcntl,?socket,?socketpair,?accept,?accept4,?pipe," ..
   "?pipe2,?epoll_create,?epoll_create1,?eventfd,?eventfd2,?timerfd_create,?signalfd,?signalfd4,?memfd_create," ..

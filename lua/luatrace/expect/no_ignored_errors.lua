@@ -47,7 +47,7 @@ function M:returned(record)
   if ways and ways[record.errno] then return end
   of_process = of_process or {}
   self.failures[node.number] = of_process
-  of_process[key(record)] = of_process[key(record)] or record
+  of_process[key(record)] = of_process[key(record)] or self:keep(record)
 end
 
 --- A process has ended.

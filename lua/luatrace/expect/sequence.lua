@@ -11,7 +11,7 @@
 -- may lie between the steps; all threads and processes count, in the order in which the calls return.
 
 
-local M = {}
+local M = { stacks = "all" }
 
 --- So many beginnings are followed at the same time.
 local MAX_PARTIAL = 2000
