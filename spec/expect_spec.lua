@@ -200,6 +200,17 @@ describe("expectations", function()
     breaks("network sendmsg", function(t) t.no_network() end, "sendmsg%(")
   end)
 
+  it("no_network: in 32-bit programs' socketcall, too", function()
+    local run = luatrace.run { cmd = { support.tracee("promises", { m32 = true }), "network", "socketcall" },
+      check = false, script = function(t) t.no_network() end }
+    assert.matches("the network was used", tostring(run.failures[1]))
+  end)
+
+  it("take stacks where a where-table asks for them", function()
+    holds("save s", function(t) t.expect("write", { stack = "save" }) end)
+    holds("save s", function(t) t.never("write", { stack = "no_such_function" }) end)
+  end)
+
   it("are not kept by a program that had to be killed", function()
     local run = luatrace.run { cmd = { "sleep", "1000" }, timeout = 0.1, check = false,
       script = function(t) t.never "connect" end }

@@ -78,6 +78,12 @@ static int network(const char *where) {
     struct msghdr message = {.msg_name = &in, .msg_namelen = sizeof in};
     return sendmsg(fd, &message, 0) < 0 ? 0 : 0;
   }
+#ifdef SYS_socketcall
+  if (!strcmp(where, "socketcall")) {
+    long arguments[] = {fd, (long)&in, sizeof in};
+    return syscall(SYS_socketcall, 3, arguments) == 99;
+  }
+#endif
   if (is_unix)
     (void)!connect(fd, (struct sockaddr *)&un, sizeof un);
   else if (strcmp(where, "none"))

@@ -101,6 +101,7 @@ end
 function Expectation:matcher(calls, where, at)
   local matches, message, needs_exit = recorded_calls.matcher(calls, where)
   if not matches then self:misuse(("%s: %s"):format(self.verb, message)) end
+  if where and where.stack then self.stacks = "all" end
   if at == "entry" and needs_exit then
     self:misuse(("%s: the call must be told at its entry: not by what it returns"):format(self.verb))
   end

@@ -3,7 +3,7 @@
 -- A path means itself and all below it; it may be a glob; a relative one starts in the test's directory. "%libraries":
 -- what the loader and the C library look at (libraries, locales, time zones). write: of these allowed paths only such
 -- may be opened for writing, made, renamed, removed or changed. Attempts count, also failed ones; the exec that starts
--- the program does not.
+-- the program does not. Names are judged as they are: links are not followed.
 
 local fd_table = require "luatrace.fd_table"
 local files_module = require "luatrace.expect.files"
