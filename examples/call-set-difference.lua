@@ -27,7 +27,7 @@ if not file or (action ~= "save" and action ~= "compare") then
 end
 
 -- Registered so that every call is counted; the counts are luatrace's own.
-on["%all"](function() end)
+watch["%all"](function() end)
 
 local function sorted_names(set)
   local names = {}

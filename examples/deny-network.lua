@@ -20,13 +20,13 @@ local function deny(call, what)
   call:fail "EACCES"
 end
 
-on.socket(function(call)
+watch.socket(function(call)
   local domain = tostring(call.domain)
   if denied[domain] then deny(call, ("socket(%s)"):format(domain)) end
 end)
 
 -- For sockets that were inherited.
-on["connect,sendto,bind"](function(call)
+watch["connect,sendto,bind"](function(call)
   local addr = call.addr or call.dest_addr
   if type(addr) ~= "table" or not addr.ip then return end
   deny(call, ("%s(%s:%d)"):format(call.name, addr.ip, addr.port))

@@ -16,7 +16,7 @@
 
 local pattern = arg[1] or "/cc%w+%."
 
-on["unlink,unlinkat"](function(call)
+watch["unlink,unlinkat"](function(call)
   -- tostring: a bad pointer is a number, and the kernel's business.
   if not tostring(call.pathname):find(pattern) then return end
   io.stderr:write(("kept %s for %s\n"):format(call.pathname, call.process.comm))

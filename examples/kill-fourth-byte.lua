@@ -20,7 +20,7 @@
 local nth = tonumber(arg[1] or 4)
 local writes = 0
 
-on.write(function(call)
+watch.write(function(call)
   if call.args[3] ~= 1 then return end
   writes = writes + 1
   if writes == nth then call:kill() end

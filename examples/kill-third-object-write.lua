@@ -35,7 +35,7 @@ local nth = tonumber(arg[1] or 3)
 local pattern = arg[2] or "%.o$"
 local writes = 0
 
-on["write,pwrite64,writev"](function(call)
+watch["write,pwrite64,writev"](function(call)
   local path = call.fd.path
   if not path or not path:find(pattern) then return end
   writes = writes + 1

@@ -444,7 +444,9 @@ end
 ---@param thread table of luatrace.process_tree
 ---@return luatrace.Call
 function M.new(session, stop, row, thread)
+  -- The fields of a whole life, so that the table never grows.
   return setmetatable({
+    handlers = false, observers = false, nth = false, stats = false, task = false, watching = false, raw = nil,
     session = session,
     stop = stop,
     id = tonumber(stop.id),

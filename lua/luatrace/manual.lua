@@ -79,9 +79,12 @@ is a script, which goes up to
 anything else is the command.
 Children are followed; processes that outlive the program are waited for.
 .Pp
-Calls that nobody asked about are let pass by a seccomp filter and run at full speed.
+Calls that nobody asked about are let pass by a seccomp filter and run at full speed; each of the others is served by
+the cheapest mechanism that can: an answer of the filter's, a seccomp notification
+.Pq Xr seccomp_unotify 2 ,
+a stop.
 .Fl \-explain
-prints what would be trapped and why.
+prints which, and why; the program sees the same under all of them.
 .Sh SCRIPTS
 A handler is one call from entry to return:
 .Bd -literal -offset indent
@@ -95,6 +98,9 @@ end)
 .It Ic on Ns . Ns Ar name , Ic on Ns ["%file"] , Ic on Ns ["/regex"]
 Registers a handler for calls, with the grammar of
 .Fl e Cm trace= .
+.It Ic watch Ns . Ns Ar name , No and so on
+The same for handlers that see a call at its entry only: they look, write memory, answer, wait, kill.
+Notifications serve them, at half the price of a stop.
 .It Ic at Ns . Ns Ar start , exec , fork , thread , signal , exit , finish
 Registers a handler for what happens in the life of a run.
 .It Ic call : Ns Ar run , returns , fail , kill , signal , sleep , hold , release , inject , detach , stack , footprint

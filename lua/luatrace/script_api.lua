@@ -8,7 +8,8 @@
 ---@type table<string, fun(handler: luatrace.Handler)>
 on = {}
 
---- The same for handlers that only look on, answer, fail, delay or kill: they see a call at its entry.
+--- The same for handlers that see a call at its entry only: they look, read and write memory, answer, fail, wait, kill.
+--- Seccomp notifications serve them, at half the price of a stop; the result, new arguments, inject and stack are `on`'s.
 ---@type table<string, fun(handler: luatrace.Handler)>
 watch = {}
 
