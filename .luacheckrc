@@ -5,7 +5,7 @@ files["examples"] = {
 }
 stds.luatrace = {
   globals = {},
-  read_globals = { "on", "at", "watch", "random", "script", "luatrace", "clock", "files", "peer",
+  read_globals = { "sweep", "on", "at", "watch", "random", "script", "luatrace", "clock", "files", "peer",
     "getrandom", "getpid", "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks",
     "no_bad_pointers", "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network",
     "golden", "run", "start", "together" },

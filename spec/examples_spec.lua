@@ -80,6 +80,16 @@ describe("the examples", function()
     end)
   end)
 
+  it("sweep-saves finds what a writer in place loses, and nothing in an atomic one", function()
+    compile(root .. "/examples/kill-fourth-byte/writer.c", "writer")
+    sh("mkdir data; echo old >data/target")
+    local example = luatrace "sweep-saves" .. " data target ./writer "
+    local found = sh(example .. "in-place target")
+    assert.matches("^%d+ runs, 2 findings\nDESTROYED: the 1st write on target fails with EIO: target is \"\" %(3/3%)\n",
+      found.out)
+    assert.matches("^%d+ runs, 0 findings\n$", sh(example .. "atomic target").out)
+  end)
+
   it("non-atomic-writes reports a file written in place, and not one that was renamed into its place", function()
     compile(root .. "/examples/kill-fourth-byte/writer.c", "writer")
     local found = sh(luatrace "non-atomic-writes" .. " -- sh -c './writer in-place one; ./writer atomic two'")
