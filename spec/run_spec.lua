@@ -212,6 +212,15 @@ print(luatrace.run({ cmd = { "echo", "hello" } }).stdout)
     assert.equal("hello\n\n", result.stdout .. result.stderr)
   end)
 
+  it("is refused in handlers of the command, too, and allowed when its program has ended", function()
+    local refused = support.run { lua = 'on.openat(function() run { cmd = { "true" } } end)', cmd = { "true" } }
+    assert.equal(125, refused.status)
+    assert.matches("%(%-%-lua%):1: a handler cannot start a run", refused.stderr)
+    local allowed = support.run { lua = 'at.finish(function() print(run { cmd = "echo later" }.stdout) end)',
+      cmd = { "echo", "first" } }
+    assert.equal("first\nlater\n\n", allowed.stdout)
+  end)
+
   it("works as an ordinary user, and under plain ptrace", function()
     local run = luatrace.run { cmd = "echo hello", trap = "ptrace", record = "write" }
     assert.equal("hello\n", run.calls:first().buf)

@@ -646,11 +646,13 @@ end
 ---@return { status: integer?, signal: integer?, calls: table, time: number }
 function Session:loop()
   local tracer, DONE = self.tracer, kind.DONE
+  M.busy = true -- wait4 is ours: no other run in this process (run.lua)
   while not self.finished do
     local stop = tracer:next(self:turn())
     if stop.kind == DONE then break end
     self:serve(stop)
   end
+  M.busy = nil
   return self:finish()
 end
 
