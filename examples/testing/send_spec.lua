@@ -6,13 +6,13 @@
 --   export LUA_CPATH="$PWD/build/?.so;;"
 --   SEND=examples/testing/send.py busted --lua=luajit examples/testing/send_spec.lua
 --
--- Captured output (of the faulty one; send_fixed.py has 2 successes):
+-- Captured output (of the faulty one; send_fixed.py has 3 successes):
 --
---   1 success / 1 failure / 0 errors / 0 pending : 0.232217 seconds
+--   1 success / 2 failures / 0 errors / 0 pending : 1.203852 seconds
 --
---   Failure -> examples/testing/send_spec.lua @ 56
+--   Failure -> examples/testing/send_spec.lua @ 68
 --   sending has each record once when the first reply is lost
---   examples/testing/send_spec.lua:69: Expected objects to be equal.
+--   examples/testing/send_spec.lua:81: Expected objects to be equal.
 --   Passed in:
 --   (string) 'one
 --   one
@@ -22,6 +22,18 @@
 --   (string) 'one
 --   two
 --   '
+--
+--   Failure -> examples/testing/send_spec.lua @ 84
+--   sending keeps a record's number when the connection breaks, as a server that is made up here sees it
+--   examples/testing/send_spec.lua:93: Expected objects to be the same.
+--   Passed in:
+--   (table: 0x7fe42b042ef0) {
+--     [1] = '1 one'
+--    *[2] = '2 one' }
+--   Expected:
+--   (table: 0x7fe42af87cf8) {
+--     [1] = '1 one'
+--    *[2] = '1 one' }
 
 local luatrace = require "luatrace"
 
@@ -67,5 +79,17 @@ describe("sending", function()
     assert.equal(1, lost)
     assert.equal(0, run.status)
     assert.equal("one\ntwo\n", received)
+  end)
+
+  it("keeps a record's number when the connection breaks, as a server that is made up here sees it", function()
+    local seen = {}
+    local run = luatrace.run { cmd = { python, client, "9092", "one" }, timeout = 60, script = function(t)
+      t.peer.tcp("127.0.0.1:9092", function(connection)
+        table.insert(seen, connection:read_line():match "^%d+ (%d+ %w+)$")
+        if #seen == 1 then connection:reset() else connection:write "ok\n" end
+      end)
+    end }
+    assert.equal(0, run.status)
+    assert.same({ "1 one", "1 one" }, seen)
   end)
 end)
