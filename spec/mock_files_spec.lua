@@ -95,6 +95,43 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
     assert.is_nil(support.read("/srv/luatrace-mock/c"))
   end)
 
+  --- The model is a real directory: the same commands must print the same there.
+  it("behaves as a directory on the disk does", function()
+    local real = support.tempdir()
+    local commands = [==[cd "$1" || exit; exec 2>&1; umask 027
+      look() {
+        echo "== $1"
+        find . -mindepth 1 -printf '%p %y %m %l %n\n' | sed '/ d /s/ [0-9]*$//' | sort
+      }
+      echo one >a; ln a hard; ln -s a soft; mkdir -p d/e; echo two >d/e/f; ln -s d/e way; ln -s nowhere lost; look made
+      cat soft way/f lost; echo three >>soft; cat hard; readlink soft way; readlink a; echo new >lost; cat nowhere
+      ls way/; ls -A d; (cd way && pwd -P && cat f ../../a); cat d/../a d/./e/../e/f; cat a/; cat a/b; cat "" none
+      ln -s loop loop; cat loop; rm loop; mkdir a; mkdir d; rmdir d; rm d; mkdir none/x; echo x >none/x; look tried
+      mv a b; mv d moved; cat moved/e/f way/f; mv b moved; mv moved/b moved/e; look moved
+      mv -T moved/e/b soft; cat soft; mv moved moved/e; mkdir empty full; touch full/x; mv -T empty full
+      mv -T full empty; look replaced
+      chmod 600 hard; chmod 755 empty; touch -d @1000000000 hard; stat -c '%a %Y %s %h' hard; stat -c %a empty/x
+      truncate -s 100 hard; stat -L -c '%s' hard; cp -a empty copy; cp -a hard copy; diff -r empty copy
+      tar cf t.tar empty hard; tar tf t.tar; mkdir out; tar xf t.tar -C out; look packed
+      set -C; echo x >hard; set +C; test -w hard && test -r hard && test ! -x hard && test -x empty && echo access
+      rm -r out copy empty t.tar; exec 3>gone; rm gone; echo still >&3; cat /proc/self/fd/3; exec 3>&-; look removed
+      unlink nowhere; rm -rf ./*; rmdir "$1/none"; ls -A; echo $?]==]
+    local function outcome(text)
+      return (text:gsub(real:gsub("%p", "%%%0"), "DIR"):gsub("/srv/luatrace%-mock", "DIR"))
+    end
+    local expected = support.execute { words = { "sh", "-c", commands, "sh", real }, timeout = 60 }
+    assert.are.equal(outcome(expected.stdout), outcome(run(directory, { "sh", "-c", commands, "sh",
+      "/srv/luatrace-mock" })))
+  end)
+
+  it("follows mocked symbolic links, also to what is real", function()
+    local lua = [[files { ["/srv/luatrace-mock/real"] = { link = "/etc" },
+      ["/srv/luatrace-mock/made"] = { link = "x/" }, ["/srv/luatrace-mock/x/y"] = "made\n",
+      ["/etc/localtime"] = { link = "/usr/share/zoneinfo/Etc/GMT-9" } }]]
+    assert.are.equal("made\n1\n09:00\n/etc\n", sh(lua, [[cd /srv/luatrace-mock; cat made/y
+      ls real/ | grep -cx passwd; TZ=:/etc/localtime date -d @0 +%R; readlink real]]))
+  end)
+
   it("takes over a real file that is moved to a mocked name", function()
     local real = support.tempdir()
     support.write(real .. "/settings", "old")
@@ -171,8 +208,11 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
     refuses("files { ['/a'] = 5 }",
       "files: /a takes a string, a function, false, or a table with content, not a number")
     refuses("files { ['/a'] = { contents = 'x' } }",
-      "files: /a has no field contents (did you mean content?): it takes content, gid, mode, mtime, uid")
+      "files: /a has no field contents (did you mean content?): it takes content, gid, " ..
+      "link, mode, mtime, uid")
     refuses("files { ['/a'] = {} }", "files: /a has no content (a directory's name ends with a slash)")
+    refuses("files { ['/a'] = { link = 'b', content = 'x' } }",
+      'files: /a: link = "b": a symbolic link is nothing else, and leads somewhere')
     refuses("files { ['/a/'] = 'x' }", "files: /a/ ends with a slash: a directory takes a table")
     refuses("files { ['/a'] = { content = '', mode = 9999 } }",
       'files: /a: mode = 9999: write it as tonumber("644", 8)')

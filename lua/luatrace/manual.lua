@@ -115,6 +115,23 @@ it rewrites the call, after it what the program sees.
 Chance, from
 .Fl \-seed .
 .El
+.Sh MOCKS
+Parts of the world that a program sees, made up by the script.
+.Bl -tag -width Ds
+.It Ic files Ns { Ns ["/path"] = Ar "content" , ["/other"] = false , ["/directory/"] = { Ns } Ns }
+Files and directories over the real ones, as real descriptors; nothing that the program writes there reaches the disk.
+.It Ic peer.tcp Ns Pq Ar \(dqhost:port\(dq , Ar function(conn)
+A server: a coroutine (or the name of an error instead) that talks on the other end of the program's socket with
+.Ic conn : Ns Ar read , read_line , read_until , write , stall , shutdown , close , reset .
+.Ic peer.unix
+is the same on a Unix socket.
+.It Ic clock Ns { Ns at = Ar date , speed = Ar number Ns }
+The time of day, and how fast time passes for clocks, sleeps, timeouts and timers.
+.It Ic getrandom Ns { Ns seed = Ar number Ns }
+The same random bytes in every run.
+.It Ic getpid Ns Pq Ar number
+The same process ids in every run.
+.El
 .Sh RULES
 A rule is
 .Ic verb Ns Pq Ar calls , Op outcome , Op where .

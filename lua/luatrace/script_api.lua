@@ -142,6 +142,7 @@ inject = {}
 
 ---@class luatrace.FileDefinition
 ---@field content string|nil what is in it; none for a directory, whose name ends with a slash
+---@field link string|nil a symbolic link, and where it leads to
 ---@field mode integer|nil permissions; default the real file's, else 0644, 0755
 ---@field uid integer|nil
 ---@field gid integer|nil

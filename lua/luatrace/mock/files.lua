@@ -5,6 +5,7 @@
 --     ["/etc/app/main.conf"] = { content = "debug = yes\n", mode = tonumber("600", 8), uid = 0, gid = 0, mtime = 0 },
 --     ["/run/now"] = function(path) return os.date() .. "\n" end,          -- made anew at each open
 --     ["/var/lib/app/"] = {},                                               -- an empty directory, whatever is there
+--     ["/etc/localtime"] = { link = "/usr/share/zoneinfo/Asia/Tokyo" },
 --     ["/etc/hostname"] = false,                                            -- there is no such file
 --   }
 --   tree:read "/etc/app/main.conf"                                          -- what the program has made of it
@@ -33,7 +34,8 @@ local band, word32 = bit.band, place.word32
 
 local O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_PATH, O_CLOEXEC = 3, 0x40, 0x80, 0x200, 0x10000, 0x200000,
   0x80000
-local O_TMPFILE = 0x400000
+local O_TMPFILE, O_NOFOLLOW = 0x400000, 0x20000
+local AT_SYMLINK_NOFOLLOW = 0x100
 --- What a file is opened once more with: the rest is about names.
 local KEPT_FLAGS = bit.bor(O_ACCMODE, O_TRUNC, 0x400, 0x800, 0x1000, 0x4000, 0x101000, O_PATH, 0x8000)
 local X32_BIT = 0x40000000
@@ -59,12 +61,11 @@ local function node_to_open(tree, call, at, flags, mode)
       { kind = "file", mode = stat.without_umask(call, mode), uid = uid, gid = gid })
   end
   if band(flags, O_CREAT + O_EXCL) == O_CREAT + O_EXCL then return nil, "EEXIST" end
+  if node.kind == "symlink" then return node, band(flags, O_PATH) == 0 and "ELOOP" or nil end
   if node.kind ~= "dir" then return node, band(flags, O_DIRECTORY) ~= 0 and "ENOTDIR" or nil end
   local is_written = band(flags, O_ACCMODE) ~= 0 or band(flags, O_CREAT) ~= 0
   return node, is_written and band(flags, O_PATH) == 0 and "EISDIR" or nil
 end
-
-local O_NOFOLLOW = 0x20000
 
 --- A process with a seccomp filter of its own may be killed for a call of ours, but not for the one that it makes: it
 -- opens luatrace's descriptor by its name in /proc.
@@ -88,7 +89,11 @@ local function open_node(tree, call, at, flags, mode, how)
   -- Who makes a file may write into it whatever its permissions are.
   if is_there and not stat.may(call, node, fd, wanted_access(flags)) then return call:fail "EACCES" end
   local opened
-  opened, _, name = descriptors.reopen(fd, band(flags, KEPT_FLAGS))
+  if node.kind == "symlink" then
+    opened, _, name = descriptors.duplicate(fd)
+  else
+    opened, _, name = descriptors.reopen(fd, band(flags, KEPT_FLAGS))
+  end
   if not opened then return call:fail(name) end
   if not scratch.may_inject(call) then
     open_by_name(call, opened, how, flags)
@@ -112,10 +117,11 @@ end
 local function install_open(context, tree)
   local function on(name, how, flags_of)
     context.on({ name }, function(call)
-      local at = place.of(tree, call, how.directory, how.path)
-      if not at then return end
       local flags, mode = flags_of(call)
-      if flags then open_node(tree, call, at, flags, mode, how) end
+      if not flags then return end
+      local follow = band(flags, O_NOFOLLOW) == 0 and band(flags, O_CREAT + O_EXCL) ~= O_CREAT + O_EXCL
+      local at = place.of(tree, call, how.directory, how.path, follow)
+      if at then open_node(tree, call, at, flags, mode, how) end
     end)
   end
   on("open", { path = 1, flags = 2 }, function(call) return word32(call.args[2]), word32(call.args[3]) end)
@@ -138,19 +144,25 @@ end
 
 local function layout_of(call) return call.arch.bits == 32 and "i386" or "x86_64" end
 
+--- Is a symbolic link followed? Some calls say so by a flag.
+local function follows(call, flags)
+  return not flags or band(word32(call.args[flags]), AT_SYMLINK_NOFOLLOW) == 0
+end
+
 local function install_stat(context, tree)
-  local function by_name(calls, directory, path, buffer, layout)
+  local function by_name(calls, directory, path, buffer, flags, layout)
     context.on(calls, function(call)
-      local at = place.of(tree, call, directory, path)
+      local at = place.of(tree, call, directory, path, flags ~= false and follows(call, flags))
       if not at then return end
       if not at.node then return call:fail(at.errno) end
       answer_stat(tree, call, at, call.args[buffer], layout or layout_of(call))
     end)
   end
   -- The calls named stat, lstat and fstat of 32-bit programs are of another age: nobody makes them.
-  by_name({ "stat@64", "lstat@64", "stat64", "lstat64" }, nil, 1, 2)
-  by_name({ "newfstatat", "fstatat64" }, 1, 2, 3)
-  by_name({ "statx" }, 1, 2, 5, "statx")
+  by_name({ "stat@64", "stat64" }, nil, 1, 2)
+  by_name({ "lstat@64", "lstat64" }, nil, 1, 2, false)
+  by_name({ "newfstatat", "fstatat64" }, 1, 2, 3, 4)
+  by_name({ "statx" }, 1, 2, 5, 3, "statx")
   context.on({ "fstat@64", "fstat64" }, function(call)
     local fd = call.process.fds:get(word32(call.args[1]))
     if fd and fd.mock and fd.mock.fd then answer_stat(tree, call, fd.mock, call.args[2], layout_of(call)) end
@@ -158,7 +170,7 @@ local function install_stat(context, tree)
   local AT_EACCESS = 0x200
   local function access(name, directory, path, mode, flags)
     context.on({ name }, function(call)
-      local at = place.of(tree, call, directory, path)
+      local at = place.of(tree, call, directory, path, follows(call, flags))
       if not at then return end
       if not at.node then return call:fail(at.errno) end
       local wanted = word32(call.args[mode])
@@ -187,7 +199,8 @@ local function install_links(context, tree)
   local function readlink(name, directory, path)
     context.on({ name }, function(call)
       local address, size = call.args[path + 1], tonumber(call.args[path + 2])
-      local at = place.of(tree, call, directory, path)
+      local at = place.of(tree, call, directory, path, false)
+      if at and at.node and at.node.kind == "symlink" then return answer_link(call, at.node.content, address, size) end
       if at then return call:fail(at.node and "EINVAL" or at.errno) end
       -- /proc/self/fd/3 of a mocked file shows its name, not ours for it.
       local absolute = place.path(call, directory, path)
@@ -227,20 +240,21 @@ end
 
 -- --- everything else that goes by a name ----------------------------------------------------------------------------
 
-local AT_SYMLINK_NOFOLLOW = 0x100
-
---- Calls that the kernel can do on /proc/self/fd/N as well; `name`: under this name, since that is a link.
+--- Calls that the kernel can do on /proc/self/fd/N as well; `name`: under this name, since that is a link. `itself`:
+-- what they do on a symbolic link.
 local by_descriptor = {
-  chmod = { path = 1 }, fchmodat = { directory = 1, path = 2 }, fchmodat2 = { directory = 1, path = 2, flags = 4 },
-  chown = { path = 1 }, lchown = { path = 1, name = "chown" }, chown32 = { path = 1 },
-  lchown32 = { path = 1, name = "chown32" }, fchownat = { directory = 1, path = 2, flags = 5 },
+  chmod = { path = 1 }, fchmodat = { directory = 1, path = 2 }, fchmodat2 = { directory = 1, path = 2, flags = 4,
+    itself = "EOPNOTSUPP" },
+  chown = { path = 1 }, lchown = { path = 1, itself = 0, name = "chown" }, chown32 = { path = 1 },
+  lchown32 = { path = 1, itself = 0, name = "chown32" }, fchownat = { directory = 1, path = 2, flags = 5, itself = 0 },
   truncate = { path = 1 }, truncate64 = { path = 1 }, utime = { path = 1 }, utimes = { path = 1 },
-  futimesat = { directory = 1, path = 2 }, utimensat = { directory = 1, path = 2, flags = 4 },
-  utimensat_time64 = { directory = 1, path = 2, flags = 4 }, statfs = { path = 1 }, statfs64 = { path = 1 },
-  getxattr = { path = 1 }, lgetxattr = { path = 1, name = "getxattr" }, setxattr = { path = 1 },
-  lsetxattr = { path = 1, name = "setxattr" }, listxattr = { path = 1 },
-  llistxattr = { path = 1, name = "listxattr" }, removexattr = { path = 1 },
-  lremovexattr = { path = 1, name = "removexattr" }, inotify_add_watch = { path = 2 },
+  futimesat = { directory = 1, path = 2 }, utimensat = { directory = 1, path = 2, flags = 4, itself = 0 },
+  utimensat_time64 = { directory = 1, path = 2, flags = 4, itself = 0 }, statfs = { path = 1 }, statfs64 = { path = 1 },
+  getxattr = { path = 1 }, lgetxattr = { path = 1, itself = "ENODATA", name = "getxattr" },
+  setxattr = { path = 1 },
+  lsetxattr = { path = 1, itself = "EPERM", name = "setxattr" }, listxattr = { path = 1 },
+  llistxattr = { path = 1, itself = 0, name = "listxattr" }, removexattr = { path = 1 },
+  lremovexattr = { path = 1, itself = "ENODATA", name = "removexattr" }, inotify_add_watch = { path = 2 },
   execve = { path = 1, executes = true }, execveat = { directory = 1, path = 2, executes = true },
 }
 
@@ -277,17 +291,20 @@ end
 local function install_by_descriptor(context, tree)
   for name, how in pairs(by_descriptor) do
     context.on({ name }, function(call)
-      local at = place.of(tree, call, how.directory, how.path)
+      local follow = not how.name and follows(call, how.flags)
+      local at = place.of(tree, call, how.directory, how.path, follow)
       if not at then return end
       if not at.node then return call:fail(at.errno) end
-      on_descriptor(tree, call, at, how)
+      if at.node.kind ~= "symlink" then return on_descriptor(tree, call, at, how) end
+      if type(how.itself) == "string" then call:fail(how.itself) else call:returns(how.itself) end
     end)
   end
 end
 
 -- --- for scripts ----------------------------------------------------------------------------------------------------
 
-local fields = { content = "string", mode = "number", uid = "number", gid = "number", mtime = "number" }
+local fields = { content = "string", link = "string", mode = "number", uid = "number", gid = "number",
+  mtime = "number" }
 
 --- What a script has written for one name, as a node.
 local function node_for(path, value)
@@ -303,14 +320,17 @@ local function node_for(path, value)
   end
   mock.check_fields("files: " .. path, value, fields)
   if is_directory and value.content then mock.misuse(("files: %s is a directory: it has no content"):format(path)) end
-  if not is_directory and not value.content then
+  if value.link and (is_directory or value.content or value.link == "") then
+    mock.misuse(("files: %s: link = %q: a symbolic link is nothing else, and leads somewhere"):format(path, value.link))
+  end
+  if not is_directory and not value.content and not value.link then
     mock.misuse(("files: %s has no content (a directory's name ends with a slash)"):format(path))
   end
   if value.mode and (value.mode % 1 ~= 0 or value.mode < 0 or value.mode > 4095) then
     mock.misuse(("files: %s: mode = %s: write it as tonumber(\"644\", 8)"):format(path, value.mode))
   end
-  return { content = value.content, mode = value.mode, uid = value.uid, gid = value.gid, mtime = value.mtime,
-    kind = is_directory and "dir" or "file" }
+  return { content = value.content or value.link, mode = value.mode, uid = value.uid, gid = value.gid,
+    mtime = value.mtime, kind = is_directory and "dir" or value.link and "symlink" or "file" }
 end
 
 --- What `files` returns.
@@ -324,6 +344,7 @@ Files.__index = Files
 function Files:read(path)
   local tree = self.tree
   local ours = tree:ours(fd_table.clean(path))
+  ours = ours and tree:resolve(ours, true)
   local node = ours and tree:find(ours)
   if not node or node.kind ~= "file" then return nil end
   return (tree:content(node))

@@ -64,6 +64,11 @@ function M.memfd(name) return done(C.memfd_create(name, MFD_CLOEXEC)) end
 ---@return integer|nil fd, string? message, string? errno
 function M.reopen(fd, flags) return files.open("/proc/self/fd/" .. fd, flags) end
 
+local F_DUPFD_CLOEXEC = 1030
+
+---@return integer|nil fd, string? message, string? errno
+function M.duplicate(fd) return done(C.fcntl(fd, F_DUPFD_CLOEXEC, ffi.cast("int", 0))) end
+
 function M.chmod(fd, mode) return done(C.fchmod(fd, mode)) end
 function M.chown(fd, uid, gid) return done(C.fchown(fd, uid, gid)) end
 

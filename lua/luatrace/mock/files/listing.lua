@@ -9,7 +9,8 @@ local stat = require "luatrace.mock.files.stat"
 
 local M = {}
 
-local DT_DIR, DT_REG = 4, 8
+local DT_DIR = 4
+local DT = { dir = DT_DIR, file = 8, symlink = 10 }
 local SEEK_SET = 0
 local HEAD = 19 -- inode, next position, length, kind
 
@@ -23,7 +24,7 @@ end
 
 local function entry_of(tree, child, next_position)
   local fd = tree:fd(child.node)
-  return entry(fd and stat.inode(fd) or 1, next_position, child.node.kind == "dir" and DT_DIR or DT_REG, child.name)
+  return entry(fd and stat.inode(fd) or 1, next_position, DT[child.node.kind], child.name)
 end
 
 --- A mocked directory: all there is, from the position on.

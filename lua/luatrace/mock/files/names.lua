@@ -7,10 +7,11 @@ local descriptors = require "luatrace.sys.descriptors"
 local files = require "luatrace.sys.files"
 local place = require "luatrace.mock.files.place"
 local stat = require "luatrace.mock.files.stat"
+local sys = require "luatrace.sys"
 
 local M = {}
 
-local AT_REMOVEDIR = 0x200
+local AT_REMOVEDIR, AT_SYMLINK_FOLLOW = 0x200, 0x400
 local RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 
 local function remove(tree, call, at, is_directory)
@@ -31,8 +32,23 @@ local function mkdir(tree, call, at, mode)
   call:returns(0)
 end
 
+local function symlink(tree, call, at)
+  if at.node then return call:fail "EEXIST" end
+  local target = call.memory:cstring(call.args[1])
+  if not target or target == "" then return call:fail(target and "ENOENT" or "EFAULT") end
+  local uid, gid = stat.owner(call)
+  local node, errno = tree:create(at.path, { kind = "symlink", content = target, mode = 511, uid = uid, gid = gid })
+  if not node then return call:fail(errno) end
+  call:returns(0)
+end
+
 --- The real file that a program moves over a mocked name: what is in it becomes the mock's.
 local function adopt(tree, call, path, to)
+  local link = sys.readlink(("/proc/%d/root%s"):format(call.process.pid, path))
+  if link then
+    tree:put(to, { kind = "symlink", content = link, mode = 511, links = 1 })
+    return true
+  end
   local fd = files.open(("/proc/%d/root%s"):format(call.process.pid, path), files.O_RDONLY)
   local known = fd and files.fstat(fd)
   if not known then return nil, "EXDEV" end
@@ -83,7 +99,7 @@ end
 local function rename(tree, at)
   return function(call)
     local flags = at.flags and place.word32(call.args[at.flags]) or 0
-    local from, to = place.of(tree, call, at.from_dir, at.from), place.of(tree, call, at.to_dir, at.to)
+    local from, to = place.of(tree, call, at.from_dir, at.from, false), place.of(tree, call, at.to_dir, at.to, false)
     if not from and not to then return end
     if to and to.node and bit.band(flags, RENAME_NOREPLACE) ~= 0 then return call:fail "EEXIST" end
     if from then
@@ -114,7 +130,9 @@ end
 
 local function link(tree, at)
   return function(call)
-    local from, to = place.of(tree, call, at.from_dir, at.from), place.of(tree, call, at.to_dir, at.to)
+    local follow = at.flags and bit.band(place.word32(call.args[at.flags]), AT_SYMLINK_FOLLOW) ~= 0 or false
+    local from = place.of(tree, call, at.from_dir, at.from, follow)
+    local to = place.of(tree, call, at.to_dir, at.to, false)
     if not from and not to then return end
     if not from then return call:fail(to.node and "EEXIST" or "EXDEV") end
     if not from.node then return call:fail(from.errno) end
@@ -135,7 +153,7 @@ function M.install(context, tree)
   --- For a call with one name: what is done when it is one of ours.
   local function on(names, directory, path, fn)
     context.on(names, function(call)
-      local at = place.of(tree, call, directory, path)
+      local at = place.of(tree, call, directory, path, false)
       if at then fn(call, at) end
     end)
   end
@@ -147,15 +165,15 @@ function M.install(context, tree)
   on({ "mkdir" }, nil, 1, function(call, at) mkdir(tree, call, at, place.word32(call.args[2])) end)
   on({ "mkdirat" }, 1, 2, function(call, at) mkdir(tree, call, at, place.word32(call.args[3])) end)
   local function refuse(call, at) call:fail(at.node and "EEXIST" or "EPERM") end
-  on({ "symlink" }, nil, 2, refuse)
-  on({ "symlinkat" }, 2, 3, refuse)
+  on({ "symlink" }, nil, 2, function(call, at) symlink(tree, call, at) end)
+  on({ "symlinkat" }, 2, 3, function(call, at) symlink(tree, call, at) end)
   on({ "mknod" }, nil, 1, refuse)
   on({ "mknodat" }, 1, 2, refuse)
   context.on({ "rename" }, rename(tree, { from = 1, to = 2 }))
   context.on({ "renameat" }, rename(tree, { from_dir = 1, from = 2, to_dir = 3, to = 4 }))
   context.on({ "renameat2" }, rename(tree, { from_dir = 1, from = 2, to_dir = 3, to = 4, flags = 5 }))
   context.on({ "link" }, link(tree, { from = 1, to = 2 }))
-  context.on({ "linkat" }, link(tree, { from_dir = 1, from = 2, to_dir = 3, to = 4 }))
+  context.on({ "linkat" }, link(tree, { from_dir = 1, from = 2, to_dir = 3, to = 4, flags = 5 }))
 end
 
 return M

@@ -48,10 +48,21 @@ local function leads_through(tree, call, directory, given)
   return false
 end
 
+--- The kernel goes another way to where the program wants to.
+local function rewrite(call, i, path)
+  local room = call.memory:alloc(#path + 1)
+  if not room then return end
+  call.memory:write(room, path .. "\0")
+  call.args[i] = room
+end
+
 --- Nil when it is none of ours: the kernel's business.
 ---@param tree luatrace.MockTree
+---@param directory integer|nil
+---@param path integer
+---@param follow boolean|nil false: a symbolic link is meant itself, not what it leads to
 ---@return luatrace.MockPlace|nil
-function M.of(tree, call, directory, path)
+function M.of(tree, call, directory, path, follow)
   local absolute, given = M.path(call, directory, path)
   if not absolute then
     -- AT_EMPTY_PATH: the descriptor itself.
@@ -59,17 +70,22 @@ function M.of(tree, call, directory, path)
     local mock = fd and fd.mock
     return mock and mock.fd and { path = mock.path, node = mock.node, fd = mock.fd } or nil
   end
+  local wants_dir = given:sub(-1) == "/" or given:sub(-2) == "/."
   local ours = tree:ours(absolute)
-  if not ours then
-    if leads_through(tree, call, directory, given) then
-      local room = call.memory:alloc(#absolute + 1)
-      call.memory:write(room, absolute .. "\0")
-      call.args[path] = room
+  local led, failure = tree:resolve(ours or absolute, follow ~= false or wants_dir)
+  if not led then return { path = absolute, errno = failure } end
+  if led ~= (ours or absolute) then
+    ours = tree:ours(led)
+    if not ours then
+      rewrite(call, path, led .. (wants_dir and "/" or ""))
+      return nil
     end
+  end
+  if not ours then
+    if leads_through(tree, call, directory, given) then rewrite(call, path, absolute) end
     return nil
   end
   local node, errno = tree:find(ours)
-  local wants_dir = given:sub(-1) == "/" or given:sub(-2) == "/."
   if node and wants_dir and node.kind ~= "dir" then return { path = ours, errno = "ENOTDIR" } end
   return { path = ours, node = node or nil, errno = errno, wants_dir = wants_dir }
 end

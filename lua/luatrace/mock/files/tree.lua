@@ -1,9 +1,9 @@
 --- The made-up part of a file system: nodes by absolute path, over the real one.
 --
--- A file node is a memfd of luatrace's, of which the program gets descriptors; a directory node is the descriptor of a
--- directory that has been removed, so that it has an inode and a position but nothing in it. `false` says that there
--- is nothing by that name. A directory that is mocked itself hides the real one; all other directories are real, with
--- the mocked names among the others.
+-- A file node is a memfd of luatrace's, of which the program gets descriptors; a directory or a symbolic link is a
+-- descriptor of one that has been removed: it has an inode, and a directory a position, but nothing in it. `false` says
+-- that there is nothing by that name. A directory that is mocked itself hides the real one; all other directories are
+-- real, with the mocked names among the others.
 --
 --   local tree = require("luatrace.mock.files.tree").new()
 --   tree:add("/etc/app/main.conf", { content = "x" })
@@ -16,16 +16,18 @@ local sys = require "luatrace.sys"
 
 local M = {}
 
-local O_DIRECTORY, O_RDONLY = 0x10000, 0
+local O_DIRECTORY, O_RDONLY, O_PATH, O_NOFOLLOW = 0x10000, 0, 0x200000, 0x20000
+--- The kernel follows so many links on one way (MAXSYMLINKS).
+local MAX_LINKS = 40
 
 ---@class luatrace.MockNode
----@field kind "file"|"dir"
+---@field kind "file"|"dir"|"symlink"
 ---@field path string the name that it has now, or had last
 ---@field mode integer permission bits
 ---@field uid integer|nil
 ---@field gid integer|nil
 ---@field mtime number|nil
----@field content string|nil what is in it at first
+---@field content string|nil what is in it at first; where a symbolic link leads to
 ---@field make (fun(path: string): string)|nil makes the content, anew for each open
 ---@field links integer how many names it has
 ---@field fd integer|nil ours
@@ -64,7 +66,10 @@ function Tree:put(path, node)
   local directory, name = split(path)
   self.names[name], self.parents[directory] = true, true
   self.has_directories = self.has_directories or (node and node.kind == "dir")
+  self.has_links = self.has_links or (node and node.kind == "symlink")
 end
+
+local usual_mode = { file = 420, dir = 493, symlink = 511 }
 
 --- A name that the script has given: with what the real file has where it says nothing else.
 ---@param path string
@@ -72,10 +77,11 @@ end
 function Tree:add(path, node)
   path = canonical(fd_table.clean(path))
   if not node then return self:put(path, false) end
-  local real = files.stat(path)
+  local real = files.lstat(path)
+  if real and real.kind == "symlink" then real = files.stat(path) end
   node.kind = node.kind or "file"
   local same_kind = real and real.kind == node.kind and real
-  node.mode = node.mode or same_kind and same_kind.mode or (node.kind == "dir" and 493 or 420)
+  node.mode = node.mode or same_kind and same_kind.mode or usual_mode[node.kind]
   node.uid, node.gid = node.uid or same_kind and same_kind.uid or nil, node.gid or same_kind and same_kind.gid or nil
   node.links = 1
   self:put(path, node)
@@ -138,6 +144,30 @@ function Tree:ours(path)
       if candidate and candidate ~= path and self:find(candidate) ~= nil then return candidate end
     end
   end
+end
+
+--- A path with the symbolic links on its way that are mocked followed.
+---@param path string
+---@param follow boolean also the last part
+---@return string|nil path, string? errno
+function Tree:resolve(path, follow)
+  if not self.has_links then return path end
+  for _ = 1, MAX_LINKS do
+    local led
+    for last in path:gmatch("[^/]+()") do
+      local prefix = path:sub(1, last - 1)
+      local node = self.nodes[prefix]
+      if node and node.kind == "symlink" and (last <= #path or follow) then
+        local target = node.content
+        if target:sub(1, 1) ~= "/" then target = split(prefix) .. "/" .. target end
+        led = fd_table.clean(target .. path:sub(last))
+        break
+      end
+    end
+    if not led then return path end
+    path = self:ours(led) or led
+  end
+  return nil, "ELOOP"
 end
 
 --- May something be made by this name, where there is nothing now?
@@ -269,6 +299,26 @@ local function forget_last(self, node)
   node.fd = nil
 end
 
+local function new_symlink(self, node)
+  local directory, message, errno = files.make_temporary(os.getenv "TMPDIR" or "/tmp", "luatrace-")
+  if not directory then return nil, message, errno end
+  directory = descriptors.realpath(directory) or directory
+  local path, fd = directory .. "/link", nil
+  local made
+  made, message, errno = files.symlink(node.content, path)
+  if made then fd, message, errno = files.open(path, O_PATH + O_NOFOLLOW) end
+  files.unlink(path)
+  files.rmdir(directory)
+  if not fd then return nil, message, errno end
+  set_owner(node, fd)
+  return fd, remember(self, node, fd, path)
+end
+
+local makers = {
+  dir = new_directory, symlink = new_symlink,
+  file = function(self, node) return new_file(self, node, first_content(self, node)) end,
+}
+
 --- The descriptor of luatrace's that a node is, made when it is first wanted.
 ---@param node luatrace.MockNode
 ---@param is_opened boolean|nil a node that has its content made gets a new one
@@ -276,10 +326,7 @@ end
 function Tree:fd(node, is_opened)
   if node.make and node.fd and is_opened then forget_last(self, node) end
   if not node.fd then
-    local fd, link, errno
-    if node.kind == "dir" then fd, link, errno = new_directory(self, node) else
-      fd, link, errno = new_file(self, node, first_content(self, node))
-    end
+    local fd, link, errno = makers[node.kind](self, node)
     if not fd then return nil, link, errno end
     node.fd, node.alias = fd, link
   end
