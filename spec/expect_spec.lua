@@ -222,7 +222,7 @@ describe("expectations", function()
     local run = luatrace.run { cmd = { "cat", "/etc/hostname" }, script = function(t) t.never("connect") end }
     assert.equal(0, run.calls.openat.count)
     local explained = support.run { options = { "--explain" }, lua = 'never("connect")', cmd = { "true" } }.stdout
-    assert.matches("connect +stop%-?%a* +.*expectations", explained)
+    assert.matches('connect +stop%-?%a* +never%("connect"%) at %(%-%-lua%):1', explained)
     assert.is_nil(explained:find("openat", 1, true))
   end)
 

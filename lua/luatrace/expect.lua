@@ -68,9 +68,14 @@ end
 ---@param recorder luatrace.CallRecorder
 ---@param expectations luatrace.Expectation[]
 function M.listen(recorder, expectations)
-  recorder.told = {}
+  recorder.told, recorder.reasons = {}, {}
   recorder.listeners = expectations
   for _, expectation in ipairs(expectations) do
+    local reason = ("%s at %s"):format(expectation.title, expectation.where)
+    for name in pairs(expectation.names) do
+      local before = recorder.reasons[name]
+      recorder.reasons[name] = before and before .. "; " .. reason or reason
+    end
     for name in pairs(expectation.names) do
       recorder.told[name] = (recorder.told[name] == "stack" or expectation.stacks == "all") and "stack" or true
     end

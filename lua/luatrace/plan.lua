@@ -201,7 +201,9 @@ local function add_pattern(wanted, pattern, handler, part, where, observer)
     local numbers = decode.names(arch)
     for name in pairs(names) do
       local nr = numbers[name]
-      if nr then want(entry_for(wanted, arch, nr), handler, part, observer) end
+      -- An observer may know for each call who asked for it.
+      local reason = observer and observer.reasons and observer.reasons[name]
+      if nr then want(entry_for(wanted, arch, nr), handler, reason and { reason = reason } or part, observer) end
     end
   end
 end
