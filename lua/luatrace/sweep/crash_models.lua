@@ -25,6 +25,8 @@
 --         with its names and their directories, and nothing of what came before it elsewhere. A rename over an
 --         existing file gives the old content or the new one; one that replaces nothing may give an empty file.
 
+local ffi = require "ffi"
+
 local M = {}
 
 local PAGE = 4096
@@ -179,8 +181,20 @@ function ops.create(self, op)
   self:of(op.node).last_shape = index
 end
 
+--- auto_da_alloc, and what btrfs documents: where a name replaces another, the new content is there when the name is.
+function Builder:with_content(index, node)
+  if not self.ordered then return end
+  local after = self.effects[index].after
+  for _, content in ipairs(self:of(node).content) do
+    local data = self.effects[content]
+    if data.kind == "data" and (data.grows or self.model == "btrfs") then after[#after + 1] = content end
+  end
+end
+
 function ops.link(self, op)
-  self:name({ kind = "entry", dir = op.dir, name = op.name, node = op.node }, op.node, op.dir)
+  local index = self:name({ kind = "entry", dir = op.dir, name = op.name, node = op.node }, op.node, op.dir)
+  -- Renamed to here from elsewhere.
+  if op.replaced then self:with_content(index, op.node) end
 end
 
 function ops.unlink(self, op)
@@ -193,16 +207,7 @@ function ops.rename(self, op)
   local index = self:name({ kind = "rename", from_dir = op.from_dir, from_name = op.from_name, dir = op.dir,
     name = op.name, node = op.node, replaced = op.replaced, exchange = op.exchange }, op.node, op.dir, other)
   if op.exchange and op.replaced then table.insert(self:of(op.replaced).names, index) end
-  if op.replaced and not op.exchange and self.ordered then
-    -- auto_da_alloc, and what btrfs documents: the new content is there when the name is.
-    local effect = self.effects[index]
-    for _, content in ipairs(self:of(op.node).content) do
-      local data = self.effects[content]
-      if data.kind == "data" and (data.grows or self.model == "btrfs") then
-        effect.after[#effect.after + 1] = content
-      end
-    end
-  end
+  if op.replaced and not op.exchange then self:with_content(index, op.node) end
 end
 
 --- The last writer of a file that was cut to nothing has closed it.
@@ -284,7 +289,42 @@ function M.effects(log, model)
       end
     end
   end
+  return M.flatten(effects)
+end
+
+--- The same in plain arrays, since every state is made of all effects: `effects.flat`.
+---@param effects luatrace.Effect[]
+---@return luatrace.Effect[] effects
+function M.flatten(effects)
+  local count, total = #effects, 0
+  for _, effect in ipairs(effects) do total = total + #effect.after end
+  local flat = { durable = ffi.new("double[?]", count + 1), first = ffi.new("int32_t[?]", count + 2),
+    after = ffi.new("int32_t[?]", total + 1), mark = ffi.new("uint8_t[?]", count + 2) }
+  local at = 0
+  for i, effect in ipairs(effects) do
+    flat.durable[i], flat.first[i] = effect.durable, at
+    for _, needed in ipairs(effect.after) do
+      flat.after[at] = needed
+      at = at + 1
+    end
+  end
+  flat.first[count + 1] = at
+  effects.flat = flat
   return effects
+end
+
+--- The marked ones of first..last, as a set and as a list; the marks are wiped.
+local function take_marks(mark, first, last, lost)
+  local list = {}
+  for i = first, last do
+    if mark[i] ~= 0 then
+      lost[i] = true
+      list[#list + 1] = i
+      -- One by one: LuaJIT's compiled ffi.fill has been seen to take a length of 0 for an enormous one.
+      mark[i] = 0
+    end
+  end
+  return lost, list
 end
 
 --- Makes a wish a state: adds to `lost` all that cannot be there without it, takes from it what cannot be missing at
@@ -293,41 +333,48 @@ end
 ---@param last integer effects 1..last have been issued
 ---@param point integer ops 1..point have returned
 ---@param lost table<integer, boolean>
+---@return table<integer, boolean> lost, integer[] list the same in order
 function M.close_over(effects, last, point, lost)
-  for i = 1, last do
-    local effect = effects[i]
-    if effect.durable <= point then
-      lost[i] = nil
-    elseif not lost[i] then
-      local after = effect.after
-      for k = 1, #after do
-        if lost[after[k]] then
-          lost[i] = true
+  local flat = effects.flat
+  local durable, first, after, mark = flat.durable, flat.first, flat.after, flat.mark
+  local start = last + 1
+  for i in pairs(lost) do
+    if i <= last then
+      mark[i] = 1
+      if i < start then start = i end
+    end
+    lost[i] = nil
+  end
+  for i = start, last do
+    if durable[i] <= point then
+      mark[i] = 0
+    elseif mark[i] == 0 then
+      for k = first[i], first[i + 1] - 1 do
+        if mark[after[k]] ~= 0 then
+          mark[i] = 1
           break
         end
       end
     end
   end
-  return lost
+  return take_marks(mark, start, last, lost)
 end
 
 --- The other way: of effects 1..last only the durable ones, those in `kept`, and what those need.
----@return table<integer, boolean> lost
+---@return table<integer, boolean> lost, integer[] list
 function M.only(effects, last, point, kept)
-  local present = {}
+  local flat = effects.flat
+  local durable, first, after, mark = flat.durable, flat.first, flat.after, flat.mark
+  for i = 1, last do mark[i] = 1 end
+  for i in pairs(kept) do mark[i] = 0 end
   for i = last, 1, -1 do
-    if effects[i].durable <= point then
-      present[i] = true
-    elseif kept[i] or present[i] then
-      present[i] = true
-      for _, needed in ipairs(effects[i].after) do present[needed] = true end
+    if durable[i] <= point then
+      mark[i] = 0
+    elseif mark[i] == 0 then
+      for k = first[i], first[i + 1] - 1 do mark[after[k]] = 0 end
     end
   end
-  local lost = {}
-  for i = 1, last do
-    if not present[i] then lost[i] = true end
-  end
-  return lost
+  return take_marks(mark, 1, last, {})
 end
 
 return M

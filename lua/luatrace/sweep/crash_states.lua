@@ -39,6 +39,7 @@ local SECTOR = 512
 ---@field model string
 ---@field subject integer|nil the op that is missing, alone there, or torn
 ---@field lost table<integer, boolean> effects that are not there
+---@field losses integer[] those, and the torn ones, in order
 ---@field torn table<integer, integer>|nil
 ---@field last integer effects 1..last had been issued
 ---@field tree luatrace.CrashTree
@@ -78,8 +79,10 @@ end
 ---@param point integer
 ---@return { stdout: string, stderr: string, socket: string, marks: string[], exit: integer|nil, signal: integer|nil }
 function Space:announced(point)
+  -- The same as just now, mostly.
+  if self.last_told and self.last_told.count == self.told[point] then return self.last_told end
   local parts = { stdout = {}, stderr = {}, socket = {} }
-  local told = { marks = {} }
+  local told = { marks = {}, count = self.told[point] }
   for p = 1, point do
     local op = self.ops[p]
     if op.kind == "announce" then
@@ -91,6 +94,7 @@ function Space:announced(point)
     end
   end
   for stream, list in pairs(parts) do told[stream] = table.concat(list) end
+  self.last_told = told
   return told
 end
 
@@ -127,9 +131,9 @@ end
 
 --- Offers a wish to whoever asks for states; what cannot be is turned into what can.
 local function offer(self, name, family, point, last, lost, extra)
-  crash_models.close_over(self.effects, last, point, lost)
   local state = extra or {}
-  state.name, state.family, state.point, state.last, state.lost = name, family, point, last, lost
+  state.name, state.family, state.point, state.last = name, family, point, last
+  state.lost, state.losses = crash_models.close_over(self.effects, last, point, lost)
   yield(state)
 end
 
@@ -197,9 +201,10 @@ local function tear(self, p, op)
     count = count + 1
     -- What needs all of the write is not there when only a part is.
     for i in pairs(torn or {}) do lost[i] = true end
-    crash_models.close_over(self.effects, last, p, lost)
+    local losses
+    lost, losses = crash_models.close_over(self.effects, last, p, lost)
     for i in pairs(torn or {}) do lost[i] = nil end
-    yield { name = ("%d-torn-%d.%d"):format(p, op, count), family = "torn", point = p, last = last, lost = lost,
+    yield { losses = losses, name = ("%d-torn-%d.%d"):format(p, op, count), family = "torn", point = p, last = last, lost = lost,
       torn = torn, subject = op }
   end
   local pages = #data
@@ -367,7 +372,7 @@ function State:announced() return self.space:announced(self.point) end
 
 local function finish(self, state)
   state.model, state.space = self.model, self
-  state.tree = self.disk:apply(state.last, state.lost, state.torn)
+  state.tree = self.disk:apply(state.last, state.lost, state.torn, state.losses)
   state.key = state.tree.key .. "\1" .. self.told[state.point]
   return setmetatable(state, State)
 end

@@ -1,7 +1,7 @@
 --- A directory tree as a crash leaves it: the fixture with the effects of some calls applied and of others not.
 --
 --   local disk = disk.new(log, effects, fixture)
---   local tree = disk:apply(41, lost, torn)     -- effects 1..41 but those in `lost`
+--   local tree = disk:apply(41, lost, torn, losses)     -- effects 1..41 but those in `lost`
 --   tree.key                                    -- equal keys: equal trees
 --   disk:each(tree, fn)                         -- fn(path, node, file): what differs from the fixture or might
 --
@@ -18,6 +18,7 @@ local files = require "luatrace.sys.files"
 
 local M = {}
 
+local floor = math.floor
 local PAGE = 4096
 local ZEROS = ("\0"):rep(PAGE)
 M.PAGE = PAGE
@@ -64,14 +65,27 @@ end
 ---@return luatrace.Disk
 function M.new(log, effects, fixture)
   local self = setmetatable({ root = log.nodes[1], effects = effects, fixture = fixture, watched = {}, seen = {},
-    places = {}, page_ids = {}, page_count = 0, base_fds = {} }, Disk)
+    places = {}, page_ids = {}, page_count = 0, base_fds = {}, by_node = {}, name_effects = {}, keys = {},
+    last_named = {}, kept_prefixes = { [0] = { files = {}, names = {}, own_names = {} } } }, Disk)
   for _, node in ipairs(log.nodes) do
     for name, child in pairs(node.base and node.names or {}) do
       self.places[child] = self.places[child] or {}
       table.insert(self.places[child], { dir = node, name = name })
     end
   end
-  for _, effect in ipairs(effects) do
+  for i, effect in ipairs(effects) do
+    local list = self.name_effects
+    self.keys[i] = "names"
+    if not effect.dir and (effect.kind ~= "mode" or effect.node.kind == "file") then
+      list = self.by_node[effect.node]
+      if not list then
+        list = {}
+        self.by_node[effect.node] = list
+      end
+    end
+    if list ~= self.name_effects then self.keys[i] = effect.node end
+    list[#list + 1] = i
+    if effect.dir and effect.node then self.last_named[effect.node] = i end
     if effect.dir then
       watch(self, effect.dir, effect.name)
       watch_up(self, effect.dir)
@@ -116,10 +130,16 @@ function Disk:page(node, file, index)
   return file.pages[index] or base_page(self, node, index, file.kept)
 end
 
+--- A file's contents, to be changed: trees share what they have in common, and copy what they change.
 local function file_of(tree, node)
   local file = tree.files[node]
   if not file then
-    file = { size = node.size, kept = node.base and node.size or 0, pages = {} }
+    file = { size = node.size, kept = node.base and node.size or 0, pages = {}, owner = tree }
+    tree.files[node] = file
+  elseif file.owner ~= tree then
+    local pages = {}
+    for index, page in pairs(file.pages) do pages[index] = page end
+    file = { size = file.size, kept = file.kept, pages = pages, mode = file.mode, owner = tree }
     tree.files[node] = file
   end
   return file
@@ -142,7 +162,7 @@ end
 
 local function cut(file, size)
   if size < file.size then
-    local last = math.floor(size / PAGE)
+    local last = floor(size / PAGE)
     for index in pairs(file.pages) do
       if index > last or index * PAGE >= size then file.pages[index] = nil end
     end
@@ -155,9 +175,11 @@ end
 
 local function set_name(tree, dir, name, node)
   local names = tree.names[dir]
-  if not names then
-    names = {}
-    tree.names[dir] = names
+  if not names or not tree.own_names[names] then
+    local copy = {}
+    for key, value in pairs(names or {}) do copy[key] = value end
+    names = copy
+    tree.names[dir], tree.own_names[names] = names, true
   end
   names[name] = node
 end
@@ -207,7 +229,7 @@ function apply.zero(self, tree, effect)
   local stop = math.min(effect.offset + effect.length, file.size)
   local at = effect.offset
   while at < stop do
-    local index = math.floor(at / PAGE)
+    local index = floor(at / PAGE)
     local from = at - index * PAGE
     local length = math.min(PAGE - from, stop - at)
     put(self, file, node, { made = {} }, index, from, ZEROS:sub(1, length))
@@ -228,8 +250,10 @@ function apply.mode(_, tree, effect)
   if effect.node.kind == "file" then
     file_of(tree, effect.node).mode = effect.mode
   else
-    tree.modes = tree.modes or {}
-    tree.modes[effect.node] = effect.mode
+    local modes = {}
+    for node, mode in pairs(tree.modes or {}) do modes[node] = mode end
+    modes[effect.node] = effect.mode
+    tree.modes = modes
   end
 end
 
@@ -288,18 +312,116 @@ function Disk:file_key(node, file)
   return file.key
 end
 
---- The tree after effects 1..last without the lost ones.
+-- --- states near each other --------------------------------------------------------------------------------------
+
+--- So many effects lie between two remembered prefixes.
+local STRIDE = 512
+
+local function shallow(map)
+  local copy = {}
+  for key, value in pairs(map) do copy[key] = value end
+  return copy
+end
+
+local function share(tree)
+  return { files = shallow(tree.files), names = shallow(tree.names), own_names = {}, modes = tree.modes }
+end
+
+local function run(self, tree, from, to)
+  local effects = self.effects
+  for i = from, to do
+    local effect = effects[i]
+    apply[effect.kind](self, tree, effect)
+  end
+end
+
+--- Contents that no name leads to any more, nor ever will, need no memory.
+local function forget_nameless(self, tree, at)
+  local named = {}
+  for _, names in pairs(tree.names) do
+    for _, node in pairs(names) do
+      if node then named[node] = true end
+    end
+  end
+  for node in pairs(tree.files) do
+    if not named[node] and not node.base and (self.last_named[node] or 0) <= at then tree.files[node] = nil end
+  end
+end
+
+--- The tree after effects 1..k*STRIDE.
+local function remembered(self, k)
+  local kept = self.kept_prefixes
+  if not kept[k] then
+    local before = remembered(self, k - 1)
+    local tree = share(before)
+    run(self, tree, (k - 1) * STRIDE + 1, k * STRIDE)
+    forget_nameless(self, tree, k * STRIDE)
+    kept[k] = tree
+  end
+  return kept[k]
+end
+
+--- The tree after effects 1..last.
+local function prefix(self, last)
+  if self.latest and self.latest.last == last then return self.latest.tree end
+  local k = floor(last / STRIDE)
+  local tree = remembered(self, k)
+  if last > k * STRIDE then
+    tree = share(tree)
+    run(self, tree, k * STRIDE + 1, last)
+  end
+  self.latest = { last = last, tree = tree }
+  return tree
+end
+
+--- Applies again, without what is lost, those effects of a list that come after the first loss.
+local function without(self, tree, list, first, last, lost, torn)
+  local effects = self.effects
+  -- The first of the list after the remembered prefix: by halving.
+  local start = floor((first - 1) / STRIDE) * STRIDE
+  local low, high = 1, #list + 1
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if list[middle] > start then high = middle else low = middle + 1 end
+  end
+  for at = low, #list do
+    local i = list[at]
+    if i > last then break end
+    if not lost[i] then
+      local effect = effects[i]
+      apply[effect.kind](self, tree, effect, torn and torn[i])
+    end
+  end
+end
+
+--- Where each loss makes itself felt: node (or "names") -> the first lost effect.
+local function felt(self, losses)
+  local first = {}
+  local keys = self.keys
+  for at = 1, #losses do
+    local key = keys[losses[at]]
+    if not first[key] then first[key] = losses[at] end
+  end
+  return first
+end
+
+--- The tree after effects 1..last without the lost ones. Only what a loss touches is worked out; the rest is shared
+-- with the tree that has it all.
 ---@param last integer
 ---@param lost table<integer, boolean>|nil
 ---@param torn table<integer, integer>|nil bytes of a data effect that are there: at its front, or (negative) its end
+---@param losses integer[]|nil keys of both, in order
 ---@return luatrace.CrashTree
-function Disk:apply(last, lost, torn)
-  local tree = { files = {}, names = {} }
-  local effects = self.effects
-  for i = 1, last do
-    if not lost or not lost[i] then
-      local effect = effects[i]
-      apply[effect.kind](self, tree, effect, torn and torn[i])
+function Disk:apply(last, lost, torn, losses)
+  local tree = share(prefix(self, last))
+  for key, first in pairs(losses and felt(self, losses) or {}) do
+    local before = remembered(self, floor((first - 1) / STRIDE))
+    if key == "names" then
+      tree.names, tree.modes = shallow(before.names), before.modes
+      without(self, tree, self.name_effects, first, last, lost, torn)
+    else
+      tree.files[key] = before.files[key]
+      without(self, tree, self.by_node[key], first, last, lost, torn)
     end
   end
   local parts = {}

@@ -86,6 +86,19 @@ local function makes(log, how)
   end
 end
 
+--- A file from elsewhere on the same file system (TMPDIR) has got a name here: it is new, and written just now.
+local function arrived(log, call, stat, where, replaced)
+  if stat.kind == "dir" then
+    return log:miss("directory " .. where.path, "a directory was renamed into this one: it is not in the states")
+  end
+  local node = made(log, stat, where.path, where)
+  if stat.kind == "file" and stat.size > 0 then
+    local bytes = log:read_back(node, where.path, 0, stat.size)
+    if bytes then log:add(call, { kind = "write", node = node, offset = 0, bytes = bytes }) end
+  end
+  log:add(call, { kind = "link", dir = where.dir, name = where.name, node = node, replaced = replaced })
+end
+
 local function links(log, how)
   return function(call)
     local where = place(log, call, how.dirfd and int(call, how.dirfd) or AT_FDCWD, string_at(call, how.path))
@@ -98,8 +111,8 @@ local function links(log, how)
         if not node.parent then node.parent, node.name = where.dir, where.name end
         log:add(call, { kind = "link", dir = where.dir, name = where.name, node = node,
           path = log:path_in(where.dir, where.name) })
-      else
-        log:miss("linked from outside", "a file from elsewhere was linked into the directory: it is not in the states")
+      elseif stat then
+        arrived(log, call, stat, where)
       end
     end
     log:leave()
@@ -134,9 +147,14 @@ local function renames(log, how)
     local exchange = how.flags and band(int(call, how.flags), RENAME_EXCHANGE) ~= 0 or nil
     if call:run() and source and not same then
       local node, replaced = log.by_id[source.id], target and log.by_id[target.id]
-      if not (from.dir and to.dir and node) then
-        log:miss("renamed across", "a file was renamed into or out of the directory: that is not in the states")
-      else
+      if not from.dir then
+        arrived(log, call, source, to, replaced)
+      elseif not to.dir then
+        if node then
+          log:add(call, { kind = "unlink", dir = from.dir, name = from.name, node = node,
+            path = log:path_in(from.dir, from.name) })
+        end
+      elseif node then
         local old = log:path_of(node)
         node.parent, node.name = to.dir, to.name
         if exchange and replaced then replaced.parent, replaced.name = from.dir, from.name end
