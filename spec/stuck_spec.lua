@@ -62,7 +62,7 @@ describe("--stuck", function()
   end)
 
   it("names the holders of mutexes, what joins, and the circle", function()
-    local text = stuck("deadlock", "luatrace: deadlock")
+    local text = stuck("deadlock", "pthread_join.*luatrace: deadlock")
     local main = text:match("^luatrace: nothing has run for %d%.%d s: 3 threads of 1 process\n" ..
       "stuck %(process (%d+)%): futex%(")
     local one, owner = text:match("\nstuck %(thread (%d+) of process " .. main ..
@@ -128,7 +128,7 @@ describe("--stuck", function()
   it("-p looks at a running process at once and lets it go", function()
     local scope = tonumber(support.read "/proc/sys/kernel/yama/ptrace_scope" or "0")
     if scope > 0 and not support.is_root then return pending("kernel.yama.ptrace_scope forbids attaching") end
-    local text = attached("deadlock", "luatrace: deadlock")
+    local text = attached("deadlock", "pthread_join.*luatrace: deadlock")
     assert.matches("^luatrace: process %d+: 3 threads of 1 process\nstuck %(process %d+%): futex%(", text)
     assert.matches(" > %S+%(one_way%+0x%x+%) ", text)
     assert.matches("\nTracerPid:%s+0 State:%s+S", text)
