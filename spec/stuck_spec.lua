@@ -131,11 +131,11 @@ describe("--stuck", function()
     local text = attached("deadlock", "pthread_join.*luatrace: deadlock")
     assert.matches("^luatrace: process %d+: 3 threads of 1 process\nstuck %(process %d+%): futex%(", text)
     assert.matches(" > %S+%(one_way%+0x%x+%) ", text)
-    assert.matches("\nTracerPid:%s+0 State:%s+S", text)
+    assert.matches("\nTracerPid:%s+0 State:%s+[SRD]", text)
     -- With SECONDS: when it has not run for so long.
     text = attached("own-pipe", "deadlock", "--stuck=0.2")
     assert.matches("^luatrace: nothing has run for 0", text)
-    assert.matches("\nTracerPid:%s+0 State:%s+S", text)
+    assert.matches("\nTracerPid:%s+0 State:%s+[SRD]", text)
   end)
 
   it("says what is wrong with its use", function()
