@@ -133,7 +133,7 @@ describe("--format=human", function()
 
   it("refuses what sentences have not", function()
     for _, options in ipairs { { "-i" }, { "-n" }, { "-e", "raw=all" }, { "--group-by=file", "-t" },
-      { "--group-by=file", "--normalize" } } do
+      { "--group-by=file", "--normalize" }, { "-y" }, { "-v" }, { "-N" }, { "-e", "decode-fds=all" } } do
       local result = support.run { options = { "--format=human", unpack(options) }, cmd = { "true" } }
       assert.equal(125, result.status)
       assert.matches("^luatrace: [^\n]+\n$", result.stderr)

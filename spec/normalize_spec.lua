@@ -88,7 +88,7 @@ describe("--normalize", function()
   end)
 
   it("is refused with times and with tables", function()
-    for _, option in ipairs { "-t", "-r", "-T", "-c", "--tree" } do
+    for _, option in ipairs { "-t", "-r", "-T", "-c", "-C", "--tree" } do
       local result = support.run { options = { "--normalize", option }, cmd = { "true" } }
       assert.equal(125, result.status)
       assert.matches("^luatrace: %-%-normalize ", result.stderr)

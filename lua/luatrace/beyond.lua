@@ -11,34 +11,44 @@ local M = {}
 
 --- Options of lines of calls, which sentences have not.
 local for_text = { { "footprint", "--footprint" }, { "pointer", "-i" }, { "number_shown", "-n" }, { "column", "-a" },
-  { "argument_names", "-N" },
-  { "strings_hex", "-x" } }
+  { "argument_names", "-N" }, { "strings_hex", "-x" }, { "strings_hex_long", "--strings-in-hex" }, { "verbose", "-v" },
+  { "decode_fds", "-y" }, { "decode_fds_long", "--decode-fds" }, { "decode_pids", "-Y" } }
 
 local function refuse_human(parsed, q)
   for _, pair in ipairs(for_text) do
     if parsed[pair[1]] then return pair[2] .. " is for --format=text or json: sentences have no such thing" end
   end
-  for _, keyword in ipairs { "raw", "read", "write" } do
-    if q[keyword] then return ("-e %s= is for --format=text"):format(keyword) end
+  for _, keyword in ipairs { "raw", "read", "write", "abbrev", "verbose", "decode_fds" } do
+    if q[keyword] then return ("-e %s= is for --format=text"):format(keyword:gsub("_", "-")) end
   end
   if parsed.group_by and (parsed.stack or parsed.stamps or parsed.relative or parsed.duration or parsed.separate) then
     return "--group-by says equal things once: -k, -t, -r, -T and -ff cannot be used with it"
   end
 end
 
+--- Options of lines, where there are none.
+local for_lines = { { "normalize", "--normalize" }, { "footprint", "--footprint" }, { "mark", "--mark" },
+  { "group_by", "--group-by" } }
+
 --- Options that mean nothing together; a message that says what to leave out.
 ---@param parsed table luatrace.options
 ---@param q table luatrace.qualifiers
 ---@return string|nil message
 function M.refuse(parsed, q)
+  if parsed.summary_only or parsed.tree then
+    for _, pair in ipairs(for_lines) do
+      if parsed[pair[1]] then
+        return ("%s is for lines: it cannot be used with %s"):format(pair[2], parsed.tree and "--tree" or "-c")
+      end
+    end
+  end
+  if parsed.format == "json" and parsed.color == "always" then return "--color: JSON has no colours" end
   if parsed.normalize then
     if parsed.stamps or parsed.stamps_long or parsed.relative or parsed.relative_long or parsed.duration or
       parsed.duration_long then
       return "--normalize leaves times out: it cannot be used with -t, -r or -T"
     end
-    if parsed.summary_only or parsed.summary or parsed.tree then
-      return "--normalize is for lines: it cannot be used with -c, -C or --tree"
-    end
+    if parsed.summary then return "--normalize leaves times out: it cannot be used with -C" end
     if parsed.group_by then
       return "--normalize keeps each thread's lines in their order: it cannot be used with --group-by"
     end

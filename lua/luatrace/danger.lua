@@ -105,7 +105,7 @@ local changed = { unlink = "pathname", unlinkat = "pathname", rmdir = "pathname"
   setxattr = "path", lsetxattr = "path", removexattr = "path", lremovexattr = "path" }
 
 local function changes(call)
-  for name in changed[call.row.name]:gmatch("%S+") do
+  for name in changed[formats.canonical(call.row.name)]:gmatch("%S+") do
     local why = match(guarded, path_of(call, name))
     if why then return why end
   end
@@ -199,7 +199,7 @@ for name in pairs(changed) do checks[name] = changes end
 ---@param call luatrace.Call at its entry
 ---@return string|nil
 function M.of(call)
-  local name = call.row.name
+  local name = formats.canonical(call.row.name)
   local why = by_name[name]
   if why then return why end
   local check = checks[name]

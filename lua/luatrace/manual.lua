@@ -269,6 +269,18 @@ A disk that fails.
 As strace does it.
 .It luatrace \-p 1234 \-c
 What is a process doing?
+.It luatrace \-c \-\-by=file \-U calls,errors,bytes,name make
+How often each file is used, and how much goes through it.
+.It luatrace \-\-format=human \-\-mark=danger \-e %file,%network ./install.sh
+What an installer does to files and on the network, in sentences, with a mark on what touches security.
+.It luatrace \-\-format=human \-\-group\-by=file \-o report make
+What happened to each file.
+.It luatrace \-\-stuck \-p 1234
+Why does it hang: what each thread waits for, who could end that, its stack.
+.It luatrace \-\-stuck=30 make test
+The same for a command, when nothing has run for 30 seconds.
+.It luatrace \-\-normalize \-o before ./prog ; luatrace \-\-normalize \-o after ./prog ; diff before after
+What is different between two runs.
 .El
 .Sh SEE ALSO
 .Xr strace 1 ,

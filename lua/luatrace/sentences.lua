@@ -102,6 +102,15 @@ local function compile(row, category)
   return compiled
 end
 
+--- Is every argument that a sentence names there?
+local function fits(known, row)
+  for _, node in ipairs(known.values) do
+    local name = node.value:match("^[^.]+")
+    if name ~= "ret" and name ~= "error" and not row.index[name] then return false end
+  end
+  return true
+end
+
 local loaded -- name -> { row, category }, then compiled
 local function find(name)
   if not loaded then
@@ -117,6 +126,15 @@ local function find(name)
     loaded[name] = known
   end
   return known
+end
+
+--- The sentence of a call, or of its like.
+local function sentence_of(row)
+  local known = find(row.name)
+  if known then return known end
+  local name = formats.canonical(row.name)
+  known = name ~= row.name and find(name)
+  return known and fits(known, row) and known or nil
 end
 
 --- All calls that have sentences of their own, for the spec that checks them.
@@ -150,7 +168,7 @@ end
 --- At entry: takes down what the call's arguments say before it runs.
 ---@param call luatrace.Call
 function M.begin(call)
-  local known = find(call.row.name)
+  local known = sentence_of(call.row)
   local said = {}
   if known then
     for _, node in ipairs(known.values) do
@@ -236,7 +254,7 @@ local interrupted = { ERESTARTSYS = true, ERESTARTNOINTR = true, ERESTARTNOHAND 
 ---@param unfinished boolean|nil
 ---@return luatrace.Said
 function M.of(call, unfinished)
-  local known = find(call.row.name)
+  local known = sentence_of(call.row)
   local said = { category = known and known.category or formats.category(call) }
   local failed = unfinished or call.failed
   local broken_off = call.failed and interrupted[call.errno]

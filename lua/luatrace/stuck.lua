@@ -25,6 +25,7 @@ local event = require "luatrace.event"
 local formats = require "luatrace.sentences.formats"
 local look = require "luatrace.stuck.look"
 local peers = require "luatrace.stuck.peers"
+local quote = require "luatrace.quote"
 local process_tree = require "luatrace.process_tree"
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
@@ -101,7 +102,7 @@ end
 
 local function put_stack(put, stack)
   for _, frame in ipairs(stack or {}) do
-    put((" > %s(%s) [%s]"):format(frame.module or "", frame.symbol and frame.symbol .. "+" ..
+    put((" > %s(%s) [%s]"):format(quote.path(frame.module or ""), frame.symbol and frame.symbol .. "+" ..
       (frame.offset == 0 and "0x0" or types.hex(frame.offset)) or "", types.hex(frame.module_offset or frame.ip)))
   end
 end
@@ -202,6 +203,9 @@ local function look_at_all(session, head, options, done)
   local numbers = {}
   for number, thread in pairs(session.tree.threads) do numbers[thread.tid] = number end
   for _, pid in ipairs(processes_of(session)) do
+    -- Where no call is seen, nothing tells that a descriptor has become another one.
+    local process = session.tree:find(pid)
+    if process then process.fds:new_stop() end
     for _, thread in ipairs(look.threads(pid)) do
       threads[#threads + 1] = thread
       local number = numbers[thread.tid]

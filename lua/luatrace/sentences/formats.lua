@@ -464,6 +464,14 @@ function M.learn(call)
   end
 end
 
+local others = { mmap2 = "mmap", _newselect = "select", _llseek = "lseek", ugetrlimit = "getrlimit", fstatat64 =
+  "newfstatat", oldstat = "stat", oldlstat = "lstat", oldfstat = "fstat", umount = "umount2" }
+
+--- The name under which a call's like is known: i386 has several of many ("fcntl64", "setuid32").
+---@param name string
+---@return string
+function M.canonical(name) return others[name] or (name:gsub("^(%a[%a_]+)64$", "%1"):gsub("^(%a[%a_]+)32$", "%1")) end
+
 --- The category of a call that has no sentence: by the classes of its row.
 local classes = { { "network", "network" }, { "file", "file" }, { "memory", "memory" }, { "signal", "signal" },
   { "process", "process" }, { "ipc", "ipc" }, { "desc", "file" }, { "clock", "time" }, { "creds", "process" } }

@@ -81,15 +81,13 @@ function M.threads(pid)
 end
 
 local ELF_CLASS_32 = 1
-local architectures = {}
 
 --- The kernel's number of a process's architecture, from the class of its program file.
 function M.architecture(pid)
   local file = io.open(("/proc/%d/exe"):format(pid), "rb")
   local class = file and file:read(5)
   if file then file:close() end
-  architectures[pid] = class and #class == 5 and class:byte(5) == ELF_CLASS_32 and 0x40000003 or 0xC000003E
-  return architectures[pid]
+  return class and #class == 5 and class:byte(5) == ELF_CLASS_32 and 0x40000003 or 0xC000003E
 end
 
 return M

@@ -6,6 +6,7 @@
 --   peers:writers("pipe:[4711]")        -- { { pid = 12, fd = 1, comm = "cat" } }
 --   peers:socket_peer(fd)               -- "TCP:[127.0.0.1:5000->127.0.0.1:4000]", holders of the other end
 
+local formats = require "luatrace.sentences.formats"
 local sys = require "luatrace.sys"
 
 local M = {}
@@ -39,7 +40,7 @@ local function open_files(self)
 end
 
 local function comm_of(pid)
-  return ((sys.read_file(("/proc/%d/comm"):format(pid)) or "?"):gsub("\n$", ""))
+  return formats.show_path(((sys.read_file(("/proc/%d/comm"):format(pid)) or "?"):gsub("\n$", "")))
 end
 
 --- "4711 (cat)".

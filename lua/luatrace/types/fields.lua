@@ -108,7 +108,11 @@ local function sigset_names(bytes)
 end
 
 M.inline_sigset = inline(8, { align = 4, text = function(out, _, bytes) out:put((sigset_text(bytes))) end,
-  value = function(_, bytes) return sigset_names(bytes) end })
+  value = function(_, bytes) return sigset_names(bytes) end,
+  plain = function(_, bytes)
+    local names = sigset_names(bytes)
+    return #names > 0 and names or M.empty_list
+  end })
 
 --- A pointee: a set of signals of so many bytes.
 ---@param length string name of the argument
