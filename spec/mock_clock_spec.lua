@@ -65,6 +65,27 @@ print(*[int(value) // 100 for value in seen])]])
     end)
   end
 
+  it("goes on with waits that a stop has broken off", function()
+    assert.are.equal("0\n", python("clock { speed = 500 }", [[
+import os, select, signal, time
+waiter = os.fork()
+if waiter == 0:
+    def passes(wait, *given):
+        before = time.monotonic()
+        wait(*given)
+        return time.monotonic() - before
+    poll = select.poll()
+    lasted = [passes(time.sleep, 100), passes(select.select, [], [], [], 100), passes(poll.poll, 100000)]
+    os._exit(0 if all(99.9 <= each for each in lasted) else 1)
+while True:
+    os.kill(waiter, signal.SIGSTOP)
+    status = os.waitpid(waiter, os.WUNTRACED)[1]
+    if os.WIFEXITED(status): break
+    os.kill(waiter, signal.SIGCONT)
+    time.sleep(10)
+print(status)]]).stdout)
+  end)
+
   it("lets counting clocks and uptime run at its speed, and processor time at the real one", function()
     local result = python("clock { speed = 1000 }", [[
 import time, os

@@ -217,7 +217,8 @@ local function collect(registry, observers)
     else
       local name = (handler.is_mock and "%s%.0s at %s" or '%s["%s"] at %s'):format(handler.verb or "on", pattern,
         handler.where)
-      add_pattern(wanted, pattern, handler.fn, { reason = name, notify = handler.verb == "watch" }, handler.where)
+      add_pattern(wanted, pattern, handler.fn, { reason = name, notify = handler.verb == "watch" or handler.notify,
+        tests = handler.tests }, handler.where)
     end
   end
   for _, observer in ipairs(observers) do

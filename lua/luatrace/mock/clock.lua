@@ -115,8 +115,9 @@ end
 
 local function gettimeofday(time)
   return function(call)
-    local address = call.args[1]
-    if call.args[2] ~= 0 and not call:run() then return end -- the time zone is the kernel's
+    local address, zone = call.args[1], call.args[2]
+    -- The kernel's time zone is nobody's business any more (gettimeofday(2)): it is UTC's.
+    if zone ~= 0 and call.memory:write(zone, ("\0"):rep(8)) ~= 8 then return call:fail "EFAULT" end
     if address == 0 then return call:returns(0) end
     mock.answer(call, address, layout.of(call, "timeval"):pack { time:read(CLOCK_REALTIME) })
   end
@@ -215,11 +216,12 @@ function M.new(context)
     context.registry.clock = time
     context.registry.hide_vdso = true
     context.at("start", function() time:begin() end)
-    context.on({ "clock_gettime", "clock_gettime64" }, clock_gettime(time))
-    context.on({ "gettimeofday" }, gettimeofday(time))
-    context.on({ "time" }, time_call(time))
-    context.on({ "clock_settime", "clock_settime64" }, set_clock(time, "timespec", 2))
-    context.on({ "settimeofday" }, set_clock(time, "timeval", 1))
+    local at_once = { notify = true }
+    context.on({ "clock_gettime", "clock_gettime64" }, clock_gettime(time), at_once)
+    context.on({ "gettimeofday" }, gettimeofday(time), at_once)
+    context.on({ "time" }, time_call(time), at_once)
+    context.on({ "clock_settime", "clock_settime64" }, set_clock(time, "timespec", 2), at_once)
+    context.on({ "settimeofday" }, set_clock(time, "timeval", 1), at_once)
     context.on({ "adjtimex" }, adjtimex(time, 1))
     context.on({ "clock_adjtime" }, adjtimex(time, 2))
     context.on({ "times" }, times(time))

@@ -46,7 +46,7 @@ end
 
 --- Calls whose arguments and results are ids.
 local calls = {
-  getpid = { result = true }, gettid = { result = true }, getppid = { result = true }, getpgrp = { result = true },
+  getppid = { result = true }, getpgrp = { result = true },
   setsid = { result = true }, fork = { result = true }, vfork = { result = true }, clone = { result = true },
   clone3 = { result = true }, wait4 = { 1, result = true }, waitpid = { 1, result = true },
   getpgid = { 1, result = true }, getsid = { 1, result = true }, setpgid = { 1, 2 }, kill = { 1 }, tkill = { 1 },
@@ -139,7 +139,14 @@ function M.new(context)
       if name ~= "waitid" then context.on({ name }, translate_by_kind(ids, kinds)) end
     end
     context.on({ "waitid" }, waitid(ids))
-    context.on({ "ioctl" }, ioctl(ids))
+    -- These two luatrace knows without the kernel.
+    context.on({ "getpid" }, function(call) call:returns(ids:show(call.process.pid)) end, { notify = true })
+    context.on({ "gettid" }, function(call) call:returns(ids:show(call.thread.tid)) end, { notify = true })
+    local tests = {}
+    for i, request in ipairs { TIOCGPGRP, TIOCSPGRP, TIOCGSID } do
+      tests[i] = { { arg = 1, op = "eq", value = request, bits = 32 } }
+    end
+    context.on({ "ioctl" }, ioctl(ids), { tests = tests })
   end
 end
 

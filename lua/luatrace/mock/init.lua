@@ -44,7 +44,8 @@ end
 ---@field name string the mock's
 ---@field registry table see luatrace.script
 ---@field seed integer
----@field on fun(calls: string[], handler: fun(call: luatrace.Call)) names that an architecture lacks are no error
+---@field on fun(calls: string[], handler: fun(call: luatrace.Call), part: table?) names that an architecture lacks are
+-- no error; part: { notify = it only looks and answers, tests = which calls it is about: see luatrace.mechanism }
 ---@field at fun(event: string, handler: function)
 ---@field on_image fun(fn: fun(session: table, stop: any, thread: luatrace.Thread)) a program is in place, not yet begun
 ---@field on_birth fun(fn: fun(thread: luatrace.Thread)) before anybody can know of it
@@ -70,9 +71,11 @@ function M.finder(registry, options)
       return nil
     end
     local context = { name = name, registry = registry, seed = options.seed, use = find }
-    function context.on(calls, handler)
+    function context.on(calls, handler, part)
+      part = part or {}
       local pattern = "?" .. table.concat(calls, ",?")
-      table.insert(registry.on, { pattern = pattern, fn = handler, where = caller(), verb = name, is_mock = true })
+      table.insert(registry.on, { pattern = pattern, fn = handler, where = caller(), verb = name, is_mock = true,
+        notify = part.notify, tests = part.tests })
     end
     function context.at(what, handler) table.insert(registry.at[what], handler) end
     for _, hook in ipairs { "on_image", "on_birth" } do

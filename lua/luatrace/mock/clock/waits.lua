@@ -249,37 +249,50 @@ end
 
 -- --------------------------------------------------------------------------------------------------------------------
 
+--- The filter passes what has no timeout: the tests of a call whose argument `i` is one.
+local function given(i) return { tests = { { { arg = i - 1, op = "ne", value = 0 } } } } end
+local function positive(i)
+  return { tests = { { { arg = i - 1, op = "gt", value = 0, signed = true, bits = 32 } } } }
+end
+local function first_is(value) return { tests = { { { arg = 0, op = "eq", value = value, bits = 32 } } } } end
+
+--- Options of sockets that are timeouts.
+local function timeout_options()
+  local tests = {}
+  for name in pairs(SOCKET_TIMEOUTS) do
+    tests[#tests + 1] = { { arg = 1, op = "eq", value = SOL_SOCKET, bits = 32 },
+      { arg = 2, op = "eq", value = name, bits = 32 } }
+  end
+  return { tests = tests }
+end
+
 ---@param context luatrace.MockContext
 ---@param time luatrace.MockTime
 function M.install(context, time)
   context.on({ "clock_nanosleep", "clock_nanosleep_time64" }, clock_nanosleep(time))
-  context.on({ "futex", "futex_time64" }, futex(time))
-  context.on({ "futex_waitv" }, function(call) place(time, call, 4, word32(call.args[5])) end)
-  context.on({ "futex_wait" }, function(call) place(time, call, 5, word32(call.args[6])) end)
+  context.on({ "futex", "futex_time64" }, futex(time), given(4))
+  context.on({ "futex_waitv" }, function(call) place(time, call, 4, word32(call.args[5])) end, given(4))
+  context.on({ "futex_wait" }, function(call) place(time, call, 5, word32(call.args[6])) end, given(5))
   context.on({ "mq_timedsend", "mq_timedreceive", "mq_timedsend_time64", "mq_timedreceive_time64" }, function(call)
     place(time, call, 5, CLOCK_REALTIME)
-  end)
+  end, given(5))
   context.on({ "timer_create" }, timer_create)
   timer_calls(context, time, "timerfd", timerfd_clock, 3, 2)
   timer_calls(context, time, "timer", posix_clock, 3, 2)
   if time.speed == 1 then return end
-  local names = {}
-  for name in pairs(relative) do
-    names[#names + 1] = name
-    names[#names + 1] = name .. "_time64"
+  for name, how in pairs(relative) do
+    context.on({ name, name .. "_time64" }, shorten(time), how.kind == "ms" and positive(how.at) or given(how.at))
   end
-  table.sort(names)
-  context.on(names, shorten(time))
   context.on({ "restart_syscall" }, restarted(time))
   context.on({ "setitimer" }, function(call)
     if word32(call.args[1]) == 0 then set_timer(time, call, 2, "timeval") end
-  end)
+  end, first_is(0))
   context.on({ "getitimer" }, function(call)
     if word32(call.args[1]) == 0 then get_timer(time, call, 2, "timeval") end
-  end)
+  end, first_is(0))
   context.on({ "alarm" }, alarm(time))
-  context.on({ "setsockopt" }, setsockopt(time))
-  context.on({ "getsockopt" }, getsockopt(time))
+  context.on({ "setsockopt" }, setsockopt(time), timeout_options())
+  context.on({ "getsockopt" }, getsockopt(time), timeout_options())
 end
 
 return M
