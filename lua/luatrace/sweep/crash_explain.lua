@@ -2,11 +2,11 @@
 --
 --   explain.title(state)      -- "power lost after rename f.tmp -> f: without write f.tmp, 12 bytes at 0"
 --   explain.lines(state)      -- the same at length, with stacks
---   explain.cause(state)      -- equal for states that differ only in where in a loop they are
+--   explain.group(failures)   -- findings: one for all that fail for like reasons
 
 local M = {}
 
---- More lost calls than this are counted, not listed.
+--- More lost calls than this are listed by file, not each.
 local MOST = 8
 
 local function count(n, what) return ("%d %s%s"):format(n, what, n == 1 and "" or "s") end
@@ -120,6 +120,28 @@ local function stack_text(stack)
   return table.concat(parts, " < ")
 end
 
+--- Many lost calls: by kind and file.
+local function summarize(lost, lines)
+  local by_what, list = {}, {}
+  for _, entry in ipairs(lost) do
+    local op = entry.op
+    local what = ("%s %s"):format(op.kind, op.path or "")
+    local group = by_what[what]
+    if not group then
+      group = { first = op, count = 0 }
+      by_what[what] = group
+      list[#list + 1] = group
+    end
+    group.count, group.last = group.count + 1, op
+  end
+  for i = 1, math.min(#list, MOST) do
+    local first, last = list[i].first, list[i].last
+    lines[#lines + 1] = list[i].count == 1 and ("  #%d %s"):format(first.index, M.op(first)) or
+      ("  #%d to #%d: %d times %s %s"):format(first.index, last.index, list[i].count, first.kind, first.path or "")
+  end
+  if #list > MOST then lines[#lines + 1] = ("  and %d kinds more"):format(#list - MOST) end
+end
+
 --- At length: when, what is there, what is not and who did it.
 ---@param state luatrace.CrashState
 ---@return string[]
@@ -137,13 +159,16 @@ function M.lines(state)
       if space.of_op[op] and not gone[op] then there = there + 1 end
     end
     lines[2] = ("on the disk: the effects of %s; not there, or not all:"):format(count(there, "call"))
-    for i = 1, math.min(#lost, MOST) do
-      local op = lost[i].op
-      lines[#lines + 1] = ("  #%d %s%s"):format(op.index, M.op(op), lost[i].part and ": " .. lost[i].part or "")
-      local stack = op.stack and stack_text(op.stack)
-      if stack and stack ~= "" then lines[#lines + 1] = "      at " .. stack end
+    if #lost > MOST then
+      summarize(lost, lines)
+    else
+      for _, entry in ipairs(lost) do
+        local op = entry.op
+        lines[#lines + 1] = ("  #%d %s%s"):format(op.index, M.op(op), entry.part and ": " .. entry.part or "")
+        local stack = op.stack and stack_text(op.stack)
+        if stack and stack ~= "" then lines[#lines + 1] = "      at " .. stack end
+      end
     end
-    if #lost > MOST then lines[#lines + 1] = ("  and %d more"):format(#lost - MOST) end
   end
   local told = state:announced()
   if told.exit then
@@ -156,23 +181,73 @@ end
 
 --- What is lost in general: files and kinds of calls, numbers left out.
 ---@param state luatrace.CrashState
----@return string
-function M.cause(state)
-  local seen, list = {}, {}
+---@return table<string, boolean> causes empty when all is there
+local function causes(state)
+  local set = {}
   for _, entry in ipairs(lost_ops(state)) do
     local path = (entry.op.path or ""):gsub("%f[%w]%x%x%x%x+%f[%W]", "#"):gsub("%d+", "#")
-    local text = ("%s %s%s"):format(entry.op.kind, path, entry.part and " in part" or "")
-    if not seen[text] then
-      seen[text] = true
-      list[#list + 1] = text
+    set[("%s %s%s"):format(entry.op.kind, path, entry.part and " in part" or "")] = true
+  end
+  return set
+end
+
+local function is_subset(small, large)
+  for item in pairs(small) do
+    -- Who cannot bear a part missing cannot bear all of it missing.
+    if not large[item] and not large[item:gsub(" in part$", "")] then return false end
+  end
+  return true
+end
+
+--- A checker's words without what differs from state to state.
+local function neutral(message) return (message:gsub("%f[%w]%x%x%x%x+%f[%W]", "#"):gsub("%d+", "#")) end
+
+--- Failed states by what they lack. Those that lack least come first, and whoever lacks the same and more is counted
+-- with them; so is a state that is just what an earlier, failed moment had left whole.
+---@param failures table[] state, message, output, status, signal
+---@return table[] findings state, title, lines, message, output, status, signal, count
+function M.group(failures)
+  for order, failure in ipairs(failures) do failure.order, failure.size = order, #failure.state.losses end
+  table.sort(failures, function(x, y)
+    if x.size ~= y.size then return x.size < y.size end
+    return x.order < y.order
+  end)
+  local findings, whole, by_words = {}, {}, {}
+  for _, failure in ipairs(failures) do
+    local set = causes(failure.state)
+    local finding
+    if next(set) == nil then
+      local words = neutral(failure.message)
+      finding = by_words[words]
+      whole[failure.state.tree.key] = finding or true
+      if finding then finding.last = failure.state end
+    else
+      finding = whole[failure.state.tree.key]
+      for i = 1, finding and 0 or #findings do
+        if next(findings[i].causes) and is_subset(findings[i].causes, set) then
+          finding = findings[i]
+          break
+        end
+      end
+    end
+    if not finding then
+      finding = { causes = set, count = 0, state = failure.state, message = failure.message, output = failure.output,
+        status = failure.status, signal = failure.signal }
+      findings[#findings + 1] = finding
+      if next(set) == nil then
+        by_words[neutral(failure.message)] = finding
+        whole[failure.state.tree.key] = finding
+      end
+    end
+    finding.count = finding.count + 1
+  end
+  for _, finding in ipairs(findings) do
+    finding.title, finding.lines = M.title(finding.state), M.lines(finding.state)
+    if finding.last then
+      table.insert(finding.lines, 3, ("so at other moments too, the last of them: %s"):format(when(finding.last)))
     end
   end
-  table.sort(list)
-  if #list == 0 then
-    local op = state.space.ops[state.point]
-    return op and ("all there after %s %s"):format(op.kind, (op.path or ""):gsub("%d+", "#")) or "the start"
-  end
-  return table.concat(list, ", ")
+  return findings
 end
 
 return M

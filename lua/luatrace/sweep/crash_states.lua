@@ -204,8 +204,8 @@ local function tear(self, p, op)
     local losses
     lost, losses = crash_models.close_over(self.effects, last, p, lost)
     for i in pairs(torn or {}) do lost[i] = nil end
-    yield { losses = losses, name = ("%d-torn-%d.%d"):format(p, op, count), family = "torn", point = p, last = last, lost = lost,
-      torn = torn, subject = op }
+    yield { name = ("%d-torn-%d.%d"):format(p, op, count), family = "torn", point = p, last = last, lost = lost,
+      losses = losses, torn = torn, subject = op }
   end
   local pages = #data
   if pages > 1 then

@@ -248,41 +248,6 @@ local function cpus()
   return math.max(1, count)
 end
 
-local function number_lost(state)
-  local n = 0
-  for _ in pairs(state.lost) do n = n + 1 end
-  return n
-end
-
---- Failed states by cause; the one that lacks least stands for each.
-local function group(failures)
-  local by_cause, list = {}, {}
-  for _, failure in ipairs(failures) do
-    local cause = crash_explain.cause(failure.state)
-    local finding = by_cause[cause]
-    local size = number_lost(failure.state)
-    if not finding then
-      finding = { cause = cause, count = 0, size = math.huge, order = #list }
-      by_cause[cause] = finding
-      list[#list + 1] = finding
-    end
-    finding.count = finding.count + 1
-    if size < finding.size then
-      finding.size, finding.state, finding.message = size, failure.state, failure.message
-      finding.output, finding.status, finding.signal = failure.output, failure.status, failure.signal
-    end
-  end
-  table.sort(list, function(a, b)
-    if a.size ~= b.size then return a.size < b.size end
-    return a.order < b.order
-  end)
-  for _, finding in ipairs(list) do
-    finding.title = crash_explain.title(finding.state)
-    finding.lines = crash_explain.lines(finding.state)
-  end
-  return list
-end
-
 --- Runs a command checker over states, as many at a time as there are slots.
 local function run_all(source, slots, options, tally)
   local failures = {}
@@ -421,7 +386,7 @@ function M.check(record, options)
   end, tally)
   if not failures then return leave(nil, ("cannot run the checker: %s"):format(message), name) end
   report.states, report.candidates, report.exhausted = done, space.candidates, space.exhausted
-  report.failed, report.findings = #failures, group(failures)
+  report.failed, report.findings = #failures, crash_explain.group(failures)
   options.on_failure = false
   for _, finding in ipairs(report.findings) do
     local again = 1
