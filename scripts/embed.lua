@@ -30,6 +30,9 @@ local function module_name(path)
   return name
 end
 
+--- What ffi.cdef has to read: declarations without comments, which are most of the text.
+local function declarations(text) return (text:gsub("/%*.-%*/", ""):gsub("[ \n]+", " ")) end
+
 local packed = assert(loadfile("lua/luatrace/constants/packed.lua"))()
 
 --- Rooms of constants are embedded as text: see packed.lua. Anything else stays as it is.
@@ -72,7 +75,7 @@ for i, module in ipairs(modules) do
   out[#out + 1] = ('    {"%s", module_%d, sizeof module_%d},'):format(module.name, i, i)
 end
 out[#out + 1] = "    {0, 0, 0},\n};"
-out[#out + 1] = ("const char embedded_api[] = {\n%s,0};"):format(bytes(read(api)))
+out[#out + 1] = ("const char embedded_api[] = {\n%s,0};"):format(bytes(declarations(read(api))))
 
 local file = assert(io.open(output .. ".new", "w"))
 assert(file:write(table.concat(out, "\n"), "\n"))

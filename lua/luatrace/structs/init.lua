@@ -15,7 +15,6 @@ local style = require "luatrace.style"
 local t = require "luatrace.types"
 local constants = require "luatrace.constants"
 local f = require "luatrace.structs.fields"
-local sockaddr = require "luatrace.structs.sockaddr"
 
 local bit = require "bit"
 
@@ -277,17 +276,27 @@ M.statfs = t.struct {
   { "f_flags", t.flags("statfs_flags", { of = t.ulong }) },
 }
 
-M.sockaddr = sockaddr
-M.siginfo = require "luatrace.structs.siginfo"
-
---- Further subjects, each in a file of its own: loaded, in this order, until one has the struct that is asked for.
+--- Further subjects, each in a file of its own: one that is a single struct, and those that add many. The latter are
+-- loaded, in this order, until one has the struct that is asked for.
+local single = { sockaddr = true, siginfo = true }
 local subjects = { "system", "ipc", "trace", "old", "ioctl" }
+local loaded = {}
+
+local function load_subject(subject)
+  loaded[subject] = true
+  require("luatrace.structs." .. subject)(M)
+end
 
 return setmetatable(M, { __index = function(_, name)
-  while subjects[1] do
-    local subject = table.remove(subjects, 1)
-    require("luatrace.structs." .. subject)(M)
-    local found = rawget(M, name)
-    if found ~= nil then return found end
+  if single[name] then
+    M[name] = require("luatrace.structs." .. name)
+  elseif name == "ioctl" then
+    load_subject "ioctl"
+  else
+    for _, subject in ipairs(subjects) do
+      if not loaded[subject] then load_subject(subject) end
+      if rawget(M, name) ~= nil then break end
+    end
   end
+  return rawget(M, name)
 end })

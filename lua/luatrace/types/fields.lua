@@ -85,6 +85,7 @@ end
 
 --- A set of signals: 64 bits; printed as strace does, "~" before the missing ones when most are there.
 local function sigset_text(bytes)
+  if not bytes:find("[^%z]") then return "[]" end
   local present, missing = {}, {}
   for signal = 1, #bytes * 8 do
     local byte = bytes:byte(math.floor((signal - 1) / 8) + 1)
