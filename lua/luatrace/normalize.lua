@@ -280,6 +280,9 @@ function Normal:entry(call)
       rawset(call, "closing_fd", { num = call.raw[1], name = entry.name })
       release(stream, call.raw[1])
     end
+  elseif name == "read" then
+    local fd = call.fd
+    stream.reads_random = fd and fd.kind == "char" and (fd.path or ""):find("random$") ~= nil
   elseif makers[name] then
     note_temporary(self, stream, call)
   elseif heap_calls[name] and is_heap_making(stream, name, call.raw) then
@@ -458,6 +461,8 @@ function Normal:text(stream, text)
   text = text:gsub("(TIOC[GS]PGRP, %[)(%d+)", function(head, number) return head .. self:pid(tonumber(number)) end)
   if call_name == "getrandom" then
     text = text:gsub('getrandom%(".-"%.*, ', "getrandom(RANDOM, "):gsub('"buf":(.-),"', '"buf":"RANDOM","')
+  elseif call_name == "read" and stream.reads_random then
+    text = text:gsub('^(read%([^,]+, )".-"(%.*, %d)', "%1RANDOM%2"):gsub('"buf":(.-),"', '"buf":"RANDOM","')
   elseif call_name == "time" or call_name == "times" then
     text = text:gsub("= %d+", "= TIME"):gsub('"ret":%d+', '"ret":"TIME"')
   elseif call_name == "sysinfo" then
