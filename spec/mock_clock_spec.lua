@@ -59,7 +59,7 @@ print(*[int(value) // 100 for value in seen])]])
     it(("makes every wait of a %d-bit program as long as it was asked for, in its own time"):format(bits), function()
       local program = support.tracee("clocks", bits == 32 and { m32 = true } or nil)
       local result = run('clock { at = "2036-01-01", speed = 200 }', { program })
-      assert.matches("^2[01] ways\n$", result.stdout)
+      assert.matches("^21 ways\n$", result.stdout)
       -- In real time, one wait that was left alone would last as long as this.
       assert.is_true(result.seconds < 10, result.seconds)
     end)

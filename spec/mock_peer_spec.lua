@@ -143,10 +143,11 @@ asyncio.run(main())]]))
   end)
 
   it("is polled by epoll also where the socket was registered before it was connected", function()
-    assert.are.equal("[4] [1, 1] b'x' b'child' True\n", python(echo, [==[
+    assert.are.equal("[4] [1, 1] b'x' b'child' b'early' True\n", python(echo, [==[
 import os, select, socket
 s = socket.socket()
 s.setblocking(False)
+early = s.dup()
 epoll = select.epoll()
 epoll.register(s, select.EPOLLOUT)
 s.connect_ex(("echo", 7))
@@ -163,7 +164,9 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 epoll.poll(5)
-print(first, second, got, s.recv(9), s.getpeername()[1] == 7 and not os.get_inheritable(s.fileno()))]==]))
+early.send(b"early")
+epoll.poll(5)
+print(first, second, got, s.recv(5), s.recv(5), s.getpeername()[1] == 7 and not os.get_inheritable(s.fileno()))]==]))
   end)
 
   it("carries more than fits into a socket's buffers, both ways", function()
@@ -201,6 +204,16 @@ unix.connect("/run/no/such.sock")
 print(six.recv(9), socket.create_connection(("192.0.2.7", 81)).recv(99), four.recv(99), unix.recv(9),
       unix.getpeername())]]))
   end)
+
+  for _, bits in ipairs { 64, 32 } do
+    it(("serves %d-bit programs, also those that make all socket calls by socketcall"):format(bits), function()
+      local started = os.time()
+      assert.are.equal("10.1.1.1 80 16 nodelay 1 1 1 you said hello\n", run([[clock { speed = 100 }
+        peer.tcp("10.1.1.1:80", function(conn) conn:write("you said ", conn:read_line()) conn:stall() end)]],
+        { support.tracee("client", bits == 32 and { m32 = true } or nil), "10.1.1.1", "80" }))
+      assert.is_true(os.time() - started < 10)
+    end)
+  end
 
   it("answers DNS about its names, to resolvers that connect and to those that do not", function()
     local lua = echo .. 'files { ["/etc/nsswitch.conf"] = "hosts: dns\\n", ["/etc/resolv.conf"] = ' ..

@@ -144,7 +144,7 @@ static void by_timerfd(clockid_t clock, int flags) {
 static void by_relative_timerfd(void) { by_timerfd(CLOCK_MONOTONIC, 0); }
 static void by_absolute_timerfd(void) { by_timerfd(CLOCK_REALTIME, TFD_TIMER_ABSTIME); }
 
-__attribute__((unused)) static void by_socket(void) {
+static void by_socket(void) {
   int ends[2];
   char byte;
   struct timeval timeout = {WAIT, 0};
@@ -186,9 +186,7 @@ static const struct {
             {"timer_settime, absolute", by_absolute_timer},
             {"timerfd", by_relative_timerfd},
             {"timerfd, absolute", by_absolute_timerfd},
-#ifdef __x86_64__ /* 32-bit programs of older C libraries make all socket calls by socketcall */
             {"SO_RCVTIMEO", by_socket},
-#endif
             {"interrupted nanosleep", by_interrupted_sleep}};
 
 int main(void) {
