@@ -130,6 +130,9 @@ function Session:attach(pid)
   if not tree then return nil, message, name end
   self.root_pid, self.root_tree = pid, tree
   self.attached = true
+  if self.registry.hide_vdso then
+    self:notice("vdso", "the vDSO cannot be hidden from a process that runs already: it reads its clocks without calls")
+  end
   return true
 end
 
