@@ -111,11 +111,14 @@ describe("--stuck", function()
       true))
   end)
 
-  it("lets the program go on as if nobody had looked", function()
-    local text = stuck("once", "_start.*_start", { ends = "program" })
-    assert.matches("rt_sigtimedwait%(", text)
-    assert.matches("\nstatus 0\n$", text)
-  end)
+  for _, options in ipairs { {}, { "-o", "/dev/null" }, { "--trap=ptrace", "-o", "/dev/null" },
+    { "--lua", "on.read(function(call) call:run() end)" }, { "--lua", "watch.read(function() end)" } } do
+    it("lets the program go on as if nobody had looked " .. table.concat(options, " "), function()
+      local text = stuck("once", "_start.*_start", { ends = "program", options = options })
+      assert.matches("rt_sigtimedwait%(", text)
+      assert.matches("\nstatus 0\n$", text)
+    end)
+  end
 
   it("traps no call for it, prints no calls, and says nothing of programs that get on", function()
     local plan = support.run { options = { "--stuck", "--explain" }, cmd = { "true" } }

@@ -46,6 +46,8 @@ static int request_for(const struct tracee *tracee) {
 /* ESRCH means that it was killed meanwhile: its status says so soon. */
 static int restart(struct tracee *tracee, int request, int signal) {
   tracee_set_state(tracee, TRACEE_RUNNING);
+  /* Any other stop, as that of the call's return, swallows the one that was asked for (ptrace_stop in the kernel). */
+  if (tracee->pausing && tracee->remote == REMOTE_NONE) ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
   if (ptrace((enum __ptrace_request)request, tracee->tid, NULL, (void *)(uintptr_t)signal)) return -errno;
   return 0;
 }
