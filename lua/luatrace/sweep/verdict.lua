@@ -20,8 +20,35 @@ local M = {}
 M.order = { "tolerated", "clean-fail", "SILENT-LOSS", "DESTROYED", "HANG", "CRASH", "LEFTOVER", "not-reached" }
 M.finding = { ["SILENT-LOSS"] = true, DESTROYED = true, HANG = true, CRASH = true, LEFTOVER = true }
 
+--- How far one content is the beginning of another.
+local function common(a, b)
+  local low, high = 0, math.min(#a, #b)
+  while low < high do
+    local middle = math.ceil((low + high) / 2)
+    if a:sub(1, middle) == b:sub(1, middle) then low = middle else high = middle - 1 end
+  end
+  return low
+end
+
+--- What a file is now, told by what it was or would be.
+local function damage(before, after, clean)
+  local text = fixture.text(after)
+  local now = after and after.content
+  if not now or now == "" then return text end
+  if not now:find("[^%z]") then return text .. ", all of them zero" end
+  for _, other in ipairs { { clean, "new" }, { before, "old" } } do
+    local content = other[1] and other[1].content
+    local same = content and common(now, content) or 0
+    if same > 0 and same == #now then return ("%s, the beginning of the %s content"):format(text, other[2]) end
+    if same > 0 and content ~= now then
+      return ("%s, like the %s content up to byte %d"):format(text, other[2], same)
+    end
+  end
+  return text
+end
+
 local function detail(path, what, before, after, clean)
-  return { path = path, what = what, before = before and fixture.text(before), now = fixture.text(after),
+  return { path = path, what = what, before = before and fixture.text(before), now = damage(before, after, clean),
     clean = clean and fixture.text(clean) }
 end
 
@@ -128,7 +155,8 @@ function M.judge(clean, result, fault)
   if result.check then return by_checker(as_ever, result.check) end
   if as_ever then
     local list, only_more = losses(clean, result.state)
-    if #list == 0 then return "tolerated", list end
+    -- What could not be removed because of the fault is not held against the program.
+    if #list == 0 or only_more and faults.removes[result.call] then return "tolerated", {} end
     return only_more and "LEFTOVER" or "SILENT-LOSS", list
   end
   local list = destroyed(clean, result.state)
