@@ -33,32 +33,84 @@ describe("json", function()
     assert.equal(lines .. "\n", counted.stdout)
   end)
 
-  it("keeps its schema", function()
-    -- A validator of what the schema uses: required, enum, const, type, additionalProperties.
-    local file = json { support.tracee("signals"), "stop" }
-    local checked = support.native { cmd = { "/usr/bin/python3", "-c", [=[
-import json, sys
+  it("keeps its schema, whatever is asked to be shown", function()
+    for _, options in ipairs { {}, { "-k", "--footprint", "--mark=danger" }, { "--normalize" } } do
+      local file = json({ support.tracee("signals"), "stop" }, options)
+      -- All of the schema language that the schema uses.
+      local checked = support.native { cmd = { "/usr/bin/python3", "-c", [=[
+import json, re, sys
 schema = json.load(open(sys.argv[1]))
 kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "null": type(None)}
-def check(value, s):
-    if "$ref" in s: s = schema["$defs"][s["$ref"].split("/")[-1]]
-    if "oneOf" in s: return sum(ok(value, one) for one in s["oneOf"]) == 1
-    if "const" in s: return value == s["const"]
-    if "enum" in s: return value in s["enum"]
+known = {"$ref", "oneOf", "const", "enum", "type", "required", "properties", "additionalProperties", "items", "pattern",
+  "minimum", "description", "title", "$schema", "$defs"}
+def ok(value, s):
+    assert set(s) <= known, set(s) - known
+    if "$ref" in s: return ok(value, schema["$defs"][s["$ref"].split("/")[-1]])
+    if "oneOf" in s and sum(ok(value, one) for one in s["oneOf"]) != 1: return False
+    if "const" in s and value != s["const"]: return False
+    if "enum" in s and value not in s["enum"]: return False
     types = s.get("type", [])
     types = types if isinstance(types, list) else [types]
-    return not types or any(isinstance(value, kinds[t]) for t in types)
-def ok(value, s): return check(value, s)
+    if types and not any(isinstance(value, kinds[t]) and not isinstance(value, bool) for t in types): return False
+    if isinstance(value, str) and "pattern" in s and not re.search(s["pattern"], value): return False
+    if isinstance(value, (int, float)) and "minimum" in s and value < s["minimum"]: return False
+    if isinstance(value, list) and "items" in s: return all(ok(one, s["items"]) for one in value)
+    if isinstance(value, dict):
+        properties = s.get("properties", {})
+        if not all(name in value for name in s.get("required", [])): return False
+        if s.get("additionalProperties") is False and set(value) - set(properties): return False
+        return all(ok(value[name], properties[name]) for name in value if name in properties)
+    return True
 n = 0
 for line in open(sys.argv[2]):
-    o = json.loads(line)
-    assert all(k in o for k in schema["required"]), o
-    for k, v in o.items():
-        assert k in schema["properties"], (k, o)
-        assert check(v, schema["properties"][k]), (k, v)
+    assert ok(json.loads(line), schema), line
     n += 1
 print(n > 50)]=], support.root .. "/spec/json_schema.json", file } }
-    assert.equal("True\n", checked.stdout, checked.stderr)
+      assert.equal("True\n", checked.stdout, checked.stderr)
+    end
+  end)
+
+  it("is read by Lua, which finds what python3 finds", function()
+    local reader = require "luatrace.json_reader"
+    local file = json({ "/usr/bin/python3", "-S", "-c",
+      [[import os; os.write(2, b"\xff\x00\"\\"); os.write(2, "é\n\x7f".encode()); os.access("/a\tb", 0)]] },
+      { "-k", "--footprint" })
+    local function flat(value)
+      if value == reader.null then return "None" end
+      if type(value) ~= "table" then return type(value) == "number" and ("%.9g"):format(value) or tostring(value) end
+      local parts = {}
+      for key, one in pairs(value) do parts[#parts + 1] = (type(key) == "number" and key - 1 or key) .. "=" ..
+        flat(one) end
+      table.sort(parts)
+      return "(" .. table.concat(parts, ",") .. ")"
+    end
+    local lines = {}
+    for event in reader.events(file) do lines[#lines + 1] = flat(event) end
+    local theirs = support.native { cmd = { "/usr/bin/python3", "-c", [=[
+import json, sys
+def flat(v):
+    if v is None: return b"None"
+    if v is True: return b"true"
+    if isinstance(v, (int, float)): return b"%s" % (("%.9g" % v).encode())
+    if isinstance(v, str): return v.encode()
+    if isinstance(v, dict) and list(v) == ["base16"]: return bytes.fromhex(v["base16"])
+    items = v.items() if isinstance(v, dict) else enumerate(v)
+    return b"(" + b",".join(sorted(str(k).encode() + b"=" + flat(one) for k, one in items)) + b")"
+sys.stdout.buffer.write(b"\n".join(flat(json.loads(l)) for l in open(sys.argv[1])))]=], file } }
+    assert.equal(theirs.stdout, table.concat(lines, "\n"), theirs.stderr)
+    assert.is_truthy(theirs.stdout:find("buf=\255\0\"\\,", 1, true))
+  end)
+
+  it("says where a trace is no trace", function()
+    local reader = require "luatrace.json_reader"
+    local file = support.tempdir() .. "/t"
+    support.write(file, '{"v":1,"type":"exit","time":1,"pid":1,"tid":1,"status":0}\n{"v":1,"type":\n')
+    local ok, message = pcall(function() for _ in reader.events(file) do end end)
+    assert.is_false(ok)
+    assert.is_truthy(tostring(message):find(file .. ":2: column", 1, true), message)
+    assert.same({ nil, "version 2: this reader knows version 1" }, { reader.event('{"v":2}') })
+    assert.same({ nil, "this is no event of luatrace --format=json" }, { reader.event('{"a":[]}') })
+    assert.equal("\240\159\152\128/", reader.event('{"v":1,"type":"\\ud83d\\ude00\\/"}').type)
   end)
 
   it("has arguments by name, results, errors, durations", function()
