@@ -68,9 +68,9 @@ end
 local function make_struct(self, definition)
   local layouts = {}
   self.definition, self.shape = definition, "struct"
-  local by_name, types_of_fields = {}, {}
+  local by_name, place_of, types_of_fields = {}, {}, {}
   for i, field in ipairs(definition) do
-    by_name[field[1]] = field
+    by_name[field[1]], place_of[field[1]] = field, i
     types_of_fields[i] = field[2]
   end
   self.siblings = siblings_of(types_of_fields, by_name)
@@ -116,6 +116,17 @@ local function make_struct(self, definition)
     end
     return value
   end
+  --- The fields of a struct that was fetched are loaded when they are asked for: most texts show few of them.
+  local Fields = { __index = function(value, name)
+    local place = place_of[name]
+    if not place then return nil end
+    local call, bytes, field_type = rawget(value, 1), rawget(value, 2), definition[place][2]
+    local offset = layout(call.arch).offsets[place]
+    if offset + field_size(field_type, call.arch) > #bytes then return nil end
+    local loaded = load_field(field_type, call, cast("const uint8_t *", bytes), offset)
+    value[name] = loaded
+    return loaded
+  end }
   function self.fetch(call, address, scope)
     local size = layout(call.arch).size
     local known = size
@@ -127,9 +138,7 @@ local function make_struct(self, definition)
     end
     local bytes = call.memory:read(address, known)
     if not bytes or #bytes < known then return nil end
-    local value = self.load_from(call, cast("const uint8_t *", bytes), scope, known)
-    value.address = address
-    return value
+    return setmetatable({ outer = scope, address = address, [1] = call, [2] = bytes }, Fields)
   end
   --- What a newer caller has put behind the fields that are known here.
   local function put_rest(out, call, value, scope)
