@@ -232,8 +232,9 @@ struct tracer_watched {
 int tracer_watch(struct tracer *tracer, struct tracer_watched *list, uint32_t count);
 
 enum resume_how {
-  RESUME_RUN = 0,      /* go on; no exit stop of a call entered here */
-  RESUME_WANT_EXIT = 1 /* at STOP_SYSCALL_ENTRY: stop again when the call has returned */
+  RESUME_RUN = 0,       /* go on; no exit stop of a call entered here */
+  RESUME_WANT_EXIT = 1, /* at STOP_SYSCALL_ENTRY: stop again when the call has returned */
+  RESUME_PRINT = 2      /* and that: the printer may end the line, which begins at `line` of its output */
 };
 /* Lets a held tracee go on. signal: at STOP_SIGNAL what is delivered, 0 to suppress it. */
 int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal);

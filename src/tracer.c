@@ -230,6 +230,7 @@ static int held(struct tracer *tracer, uint64_t stop, enum stop_kind kind, struc
 int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal) {
   struct tracee *tracee = tracer_find_stop(tracer, stop);
   if (!tracee) return -ESRCH;
+  tracee->printing = tracer->printer && how & RESUME_PRINT;
   return backend_resume(tracer, tracee, how & RESUME_WANT_EXIT, signal);
 }
 

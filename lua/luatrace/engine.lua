@@ -272,6 +272,9 @@ function Tracer:resume(stop, want_exit, signal)
   return C.tracer_resume(self.pointer, stop, want_exit and 1 or 0, signal or 0)
 end
 
+--- The same at an entry whose line the core's printer may end.
+function Tracer:resume_printing(stop) return C.tracer_resume(self.pointer, stop, 3, 0) end
+
 local args_box = ffi.new("uint64_t[6]")
 
 local function fill(args)

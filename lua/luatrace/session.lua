@@ -277,9 +277,12 @@ function Session:to_kernel(call)
   elseif rawget(call, "changed") then
     tracer:set_call(id, rawget(call, "new_nr") or call.stop.nr, call.raw)
   end
-  local observers = call.observers
-  for i = 1, #observers do observers[i]:entry(call, want_exit) end
-  if want_exit then
+  local observers, by_core = call.observers, false
+  for i = 1, #observers do by_core = observers[i]:entry(call, want_exit) end
+  if by_core and self.core_prints then
+    tracer:resume_printing(id)
+    self:close_call(call)
+  elseif want_exit then
     rawset(call, "phase", "running")
     tracer:resume(id, true)
   else

@@ -222,9 +222,10 @@ end
 
 --- After Lua has printed the entry or the exit of a call: the next one like it is the core's.
 ---@param call luatrace.Call
+---@return boolean is there a program?
 function Printed:learn(call)
   local program = self:program_of(call)
-  if not program then return end
+  if not program then return false end
   local from, to = 1, program.late
   if call.phase == "exit" then
     from, to = program.late + 1, #program
@@ -235,6 +236,7 @@ function Printed:learn(call)
     end
   end
   for i = from, to do self:tell_op(call, program[i]) end
+  return true
 end
 
 return M

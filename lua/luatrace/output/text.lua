@@ -206,6 +206,8 @@ function Text:begin(call)
   put_entry(call, self.out, self.style)
 end
 
+--- The call is entered. Returns whether the core's printer may do the rest.
+---@return boolean|nil
 function Text:entry(call, want_exit)
   if is_hidden(self, call) then return end
   if self.staged or rawget(call, "undecided") then
@@ -224,7 +226,9 @@ function Text:entry(call, want_exit)
   else
     self:finish_line(call)
   end
-  if self.core then self.core:learn(call) end
+  if not self.core or not self.core:learn(call) or not want_exit then return end
+  self.printed.line = self.printed.length - self.sink:column(self.out)
+  return true
 end
 
 function Text:finish_line(call)
