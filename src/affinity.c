@@ -117,9 +117,8 @@ static void share(struct tracer *tracer, struct tracee *tracee) {
   affinity->over = false;
   affinity->shared = true;
   affinity->cpu = cpu;
-  affinity->look = look(tracer);
-  affinity->family_time = affinity->look.time;
-  affinity->family_waited = family_waiting_time(tracer);
+  /* The first look comes later, when there is something to compare with; compared with none, it is not crowded. */
+  affinity->look = (struct affinity_look){.time = tracer_now()};
 }
 
 void affinity_release(struct tracer *tracer) {
@@ -139,7 +138,12 @@ void affinity_note_birth(struct tracer *tracer) {
     affinity->over = true;
     return;
   }
-  if (tracer->alive > FAMILY_MAX) affinity_release(tracer);
+  if (tracer->alive > FAMILY_MAX) {
+    affinity_release(tracer);
+  } else if (!affinity->family_time) {
+    affinity->family_time = tracer_now();
+    affinity->family_waited = family_waiting_time(tracer);
+  }
 }
 
 void affinity_note_stop(struct tracer *tracer, struct tracee *tracee) {
