@@ -73,6 +73,13 @@ describe("sweep", function()
     local made = support.execute { words = { support.binary, script }, cwd = directory }
     assert.are.equal(0, made.status, made.stderr)
     assert.is_not_nil(support.read(directory .. "/crashed/db"))
+    -- A promise of the script's: what has been marked must be there.
+    support.write(directory .. "/mark.lua", 'on.pwrite64(function(call) call:run() mark "written" end)')
+    local promised = sweep({ "--fixture", "fix", "--faults", "powerloss=ext4", "--budget", "60", "--script", "mark.lua",
+      "--check", 'test ! -s "$LUATRACE_ANNOUNCED_MARKS" || test "$(sqlite3 db "select count(*) from t")" = 6' },
+      { "sqlite3", "db", "begin; insert into t values(4),(5),(6); commit" })
+    assert.are.equal(123, promised.status, promised.stdout .. promised.stderr)
+    assert.matches("mark \"written\"", promised.stdout)
   end)
 
   it("finds nothing in git commit but a message file that is written in place", function()

@@ -121,8 +121,12 @@ describe("a sweep's verdict", function()
   end)
 
   it("is no false alarm: errors fit the kind of descriptor, and the loader is left alone", function()
-    local report, result = sweep("kinds", "disk,read,eintr,short")
+    local report, result = sweep("kinds", "disk,read,eintr,short,network")
     assert.are.equal(0, result.status, result.stdout)
+    local of_fault = {}
+    for _, run in ipairs(report.runs) do of_fault[run.fault] = (of_fault[run.fault] or 0) + 1 end
+    assert.are.equal(1, of_fault["fails with ECONNRESET"]) -- the write to the socket
+    assert.are.equal(2, of_fault["fails with EINTR"]) -- those to the pipe and the socket
     for _, run in ipairs(report.runs) do
       assert.is_nil(run.fault:find("ENOSPC") or run.fault:find("EIO"), run.id)
       assert.is_nil(run.path and run.path:find("%.so"), run.id)

@@ -36,8 +36,8 @@ function M.path(call)
 end
 
 --- Calls whose descriptor is not their first argument (where they write counts), or which have none.
-local places = { copy_file_range = 3, splice = 3, sendfile = 1, poll = false, mmap = false, epoll_wait = false,
-  epoll_pwait = false, waitid = false }
+local places = { copy_file_range = 3, splice = 3, sendfile = 1, sendfile64 = 1, poll = false, mmap = false,
+  mmap2 = false, epoll_wait = false, epoll_pwait = false, waitid = false }
 
 --- The number of the descriptor that a call is about.
 ---@param call luatrace.Call

@@ -28,6 +28,8 @@ M.rows = {
     help = "the command ends with another status than 0 by itself" },
   { long = "depth", value = "N", field = "depth", kind = "value", check = one_of("1", "2"),
     help = "2: a second fault too, around the code that handled the first" },
+  { long = "script", value = "FILE", field = "script", kind = "value",
+    help = "for powerloss: handlers that say mark(text) when the program has promised something" },
   { section = "How" },
   { short = "j", long = "jobs", value = "N", field = "jobs", kind = "value", check = number("a number of workers", 1),
     help = "so many runs at a time (default: one a processor)" },
@@ -160,7 +162,7 @@ end
 
 local function sweep(parsed, reports)
   local given = { fixture = parsed.fixture, faults = parsed.faults, check = parsed.check, stdin = parsed.stdin,
-    ignore = parsed.ignore,
+    ignore = parsed.ignore, script = parsed.script,
     expect_failure = parsed.expect_failure, depth = tonumber(parsed.depth), jobs = parsed.jobs,
     timeout = parsed.timeout, budget = parsed.budget, shard = parsed.shard, resume = parsed.resume,
     list = parsed.list, yes = parsed.yes, plain = parsed.plain, output = parsed.output or "luatrace-sweep" }

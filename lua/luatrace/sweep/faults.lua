@@ -19,14 +19,14 @@ local function set(words)
   return result
 end
 
-local writes = "write pwrite64 writev pwritev pwritev2 copy_file_range sendfile splice"
+local writes = "write pwrite64 writev pwritev pwritev2 copy_file_range sendfile sendfile64 splice"
 local reads = "read pread64 readv preadv preadv2"
 local opens = "open openat openat2 creat"
 local syncs = "fsync fdatasync syncfs sync_file_range msync"
 local names = "mkdir mkdirat mknod mknodat symlink symlinkat link linkat"
 local renames = "rename renameat renameat2"
 local removes = "unlink unlinkat rmdir"
-local truncates = "ftruncate truncate"
+local truncates = "ftruncate truncate ftruncate64 truncate64"
 local new_descriptors = opens .. " socket socketpair pipe pipe2 dup accept accept4 epoll_create epoll_create1 " ..
   "eventfd eventfd2 memfd_create timerfd_create signalfd signalfd4 inotify_init inotify_init1"
 local sends = "sendto sendmsg sendmmsg"
@@ -76,7 +76,8 @@ local rows = {
   { "read", calls = "getdents64 getdents", kind = "dir", action = "fail", errno = "EIO" },
   { "read", calls = "readlink readlinkat", kind = "any", action = "fail", errno = "EIO" },
   -- What an open file is, is in memory: no disk is asked.
-  { "read", calls = "stat lstat newfstatat statx", kind = "path", action = "fail", errno = "EIO", inside = true },
+  { "read", calls = "stat lstat newfstatat statx stat64 lstat64 fstatat64", kind = "path", action = "fail",
+    errno = "EIO", inside = true },
   { "network", calls = "socket socketpair", kind = "any", action = "fail", errno = "ENOBUFS" },
   { "network", calls = "connect", kind = "socket", action = "fail", errno = "ECONNREFUSED" },
   { "network", calls = "connect", kind = "socket", action = "fail", errno = "ETIMEDOUT" },
@@ -85,8 +86,10 @@ local rows = {
   { "network", calls = sends .. " " .. writes, kind = "socket", action = "fail", errno = "ECONNRESET" },
   { "network", calls = receives .. " " .. reads, kind = "socket", action = "fail", errno = "ECONNRESET" },
   { "network", calls = receives .. " " .. reads, kind = "socket", action = "fail", errno = "ETIMEDOUT" },
-  { "memory", calls = "mmap", kind = "any", action = "fail", errno = "ENOMEM", sticky = "memory", when = is_anonymous },
+  { "memory", calls = "mmap mmap2", kind = "any", action = "fail", errno = "ENOMEM", sticky = "memory",
+    when = is_anonymous },
   { "memory", calls = "brk mremap", kind = "any", action = "fail", errno = "ENOMEM", sticky = "memory" },
+  { "memory", calls = "execve execveat", kind = "any", action = "fail", errno = "ENOMEM" },
   { "memory", calls = "clone clone3 fork vfork", kind = "any", action = "fail", errno = "EAGAIN" },
   { "descriptors", calls = new_descriptors, kind = "any", action = "fail", errno = "EMFILE", sticky = "descriptors" },
   { "kill", calls = "%mutating", kind = "any", action = "kill" },
@@ -172,6 +175,8 @@ end
 function M.of(event, choice)
   local list = {}
   if event.loader or event.failed or event.path == "<stderr>" then return list end
+  -- How the program itself is started is no call of its.
+  if event.process == "0" and event.hit == 1 and event.name == "execve" then return list end
   for _, row in ipairs(rows) do
     if choice.families[row[1]] and fits(row, event) then
       list[#list + 1] = { family = row[1], action = row.action, errno = row.errno, sticky = row.sticky }

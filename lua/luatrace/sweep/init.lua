@@ -49,6 +49,7 @@ local CLEAN_LIMIT = 60
 ---@field yes boolean|nil copy a huge fixture
 ---@field plain boolean|nil no namespaces, even where they are allowed
 ---@field stdin string|nil file
+---@field script string|fun(script: table, mark: fun(text: string))|nil for powerloss: who says mark(text)
 ---@field on_progress fun(state: table)|nil
 ---@field interrupt integer|nil descriptor that can be read when the sweep shall end
 
@@ -127,6 +128,13 @@ local function prepare(options)
   if options.stdin and not sys.file_kind(options.stdin) then
     return nil, ("--stdin: cannot read %s"):format(options.stdin)
   end
+  if options.script and not setting.choice.powerloss then
+    return nil, "--script is for --faults powerloss: it says what the program had promised when the power went"
+  end
+  if type(options.script) == "string" and not sys.file_kind(options.script) then
+    return nil, ("cannot read the script %s"):format(options.script)
+  end
+  setting.script = options.script
   setting.program, message = runner.program(command, options)
   if not setting.program then return nil, message end
   setting.image, message = fixture.read(options.fixture)

@@ -39,9 +39,9 @@ local function set(text)
   return result
 end
 
-local copies = set "copy_file_range sendfile splice"
+local copies = set "copy_file_range sendfile sendfile64 splice"
 local makes_names = set "mkdir mkdirat mknod mknodat symlink symlinkat link linkat"
-local truncates = set "ftruncate truncate"
+local truncates = set "ftruncate truncate ftruncate64 truncate64"
 local makes_descriptors = set("open openat openat2 creat socket socketpair pipe pipe2 dup accept accept4 " ..
   "epoll_create epoll_create1 eventfd eventfd2 memfd_create timerfd_create signalfd signalfd4 inotify_init " ..
   "inotify_init1")
@@ -162,10 +162,10 @@ end
 --- The process gets no more memory.
 local function no_memory()
   local process
-  return set "mmap brk mremap", function(call, is_point)
+  return set "mmap mmap2 brk mremap", function(call, is_point)
     if is_point then process = call.process.number end
     if call.process.number ~= process then return false end
-    if call.name == "mmap" then return bit.band(tonumber(call.raw[4]), about.MAP_ANONYMOUS) ~= 0 end
+    if call.name:find("^mmap") then return bit.band(tonumber(call.raw[4]), about.MAP_ANONYMOUS) ~= 0 end
     return call.name ~= "brk" or call.raw[1] ~= 0
   end
 end

@@ -4,6 +4,7 @@
 
 local fixture = require "luatrace.sweep.fixture"
 local powerloss = require "luatrace.sweep.powerloss"
+local script = require "luatrace.script"
 local processes = require "luatrace.sys.processes"
 
 local M = {}
@@ -53,6 +54,16 @@ local function finding_of(sweep, model, found)
     code = code_of(sweep, model, found) }
 end
 
+--- Who says mark(text): a function, or a file with handlers.
+local function marker(given)
+  if type(given) ~= "string" then return given end
+  return function(environment, mark)
+    environment.mark = mark
+    local ok, message = script.run({ file = given }, environment)
+    if not ok then error(message, 0) end
+  end
+end
+
 --- Records the command and checks what power losses may leave of it.
 ---@param sweep luatrace.Sweep after its runs
 ---@param model "posix"|"ext4"|"btrfs"
@@ -62,9 +73,10 @@ function M.run(sweep, model, on_progress)
   local setting = sweep.setting
   -- The program must not inherit that we read our signals from a descriptor.
   processes.unblock_signals()
-  local record, message = powerloss.record { cmd = words(setting), fixture = setting.fixture,
-    stdin = setting.program.stdin, timeout = math.max(60, sweep.timeout) }
+  local called, record, message = pcall(powerloss.record, { cmd = words(setting), fixture = setting.fixture,
+    stdin = setting.program.stdin, script = marker(setting.script), timeout = math.max(60, sweep.timeout) })
   if sweep.interrupt then processes.block_signals() end
+  if not called then return nil, tostring(record) end
   if not record then return nil, message end
   if #record.outside > 0 then
     record:close()

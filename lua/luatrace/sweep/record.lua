@@ -54,7 +54,7 @@ local function describe(call, recording)
     local fd = number and process.fds:get(number)
     if fd then path, event.kind = fd.path, fd.kind end
   end
-  if name == "mmap" then
+  if name == "mmap" or name == "mmap2" then
     local prot, flags = about.int(call.raw[3]), about.int(call.raw[4])
     event.anonymous = band(flags, about.MAP_ANONYMOUS) ~= 0
     event.kind = "memory"
