@@ -206,7 +206,12 @@ local function over(self, session, run, failure)
     self.error_message = session.error_message
   else
     local expectations = self.registry.expectations or {}
-    self.failures = expect.verdicts(expectations, self)
+    local ok, failures = pcall(expect.verdicts, expectations, self)
+    if not ok then
+      self.error_message = failures
+      return
+    end
+    self.failures = failures
     -- What was promised of a program that never came to its end is not known.
     if self.timed_out and #expectations > 0 then
       table.insert(self.failures, 1, expect.failure { where = where, title = "luatrace.run", calls = {},
@@ -290,7 +295,7 @@ function M.together(...)
   while #waiting > 0 do
     for k = #waiting, 1, -1 do
       local task = waiting[k]
-      if not task.run or task.run.over then
+      if type(task.run) ~= "table" or task.run.over then
         local ok, result = coroutine.resume(task.co)
         if not ok then failure = failure or result end
         task.run = result
