@@ -56,25 +56,12 @@ local function parse_nth(value)
 end
 M.parse_nth = parse_nth
 
-local weak = { __mode = "k" }
-
-local function by_object(object_of)
+--- Counts by what `key_of` gives: an object, which is forgotten when it is gone, or a text.
+local function by(key_of)
   return function()
-    local counts = setmetatable({}, weak)
+    local counts = setmetatable({}, { __mode = "k" })
     return function(call)
-      local key = object_of(call)
-      local count = (counts[key] or 0) + 1
-      counts[key] = count
-      return count
-    end
-  end
-end
-
-local function by_text(text_of)
-  return function()
-    local counts = {}
-    return function(call)
-      local key = text_of(call)
+      local key = key_of(call)
       local count = (counts[key] or 0) + 1
       counts[key] = count
       return count
@@ -91,15 +78,15 @@ local scopes = {
       return count
     end
   end,
-  process = by_object(function(call) return call.process end),
-  thread = by_object(function(call) return call.thread end),
-  fd = by_text(function(call)
+  process = by(function(call) return call.process end),
+  thread = by(function(call) return call.thread end),
+  fd = by(function(call)
     local fd = call:fds()[1]
     return call.process.number .. ":" .. (fd and fd.num or "")
   end),
-  path = by_text(function(call) return call:paths()[1] or "" end),
+  path = by(function(call) return call:paths()[1] or "" end),
   --- strace's counting for -e inject=: by thread and by call.
-  tracee = by_text(function(call) return call.thread.number .. ":" .. call.row.name end),
+  tracee = by(function(call) return call.thread.number .. ":" .. call.row.name end),
 }
 local scope_names = { "tree", "process", "thread", "fd", "path", "tracee" }
 
