@@ -27,6 +27,57 @@
 /* A child that takes longer to its listener is given up, and started without one. */
 static const uint64_t LISTENER_NANOSECONDS = 5000000000u;
 
+static size_t words_size(const char *const *words) {
+  size_t size = sizeof *words;
+  for (; words && *words; words++)
+    size += sizeof *words + strlen(*words) + 1;
+  return size;
+}
+
+static const char *copy_word(char **to, const char *word) {
+  if (!word) return NULL;
+  const char *copy = *to;
+  *to = stpcpy(*to, word) + 1;
+  return copy;
+}
+
+static const char *const *copy_words(const char ***pointers, char **to, const char *const *words) {
+  if (!words) return NULL;
+  const char **copy = *pointers;
+  for (; *words; words++)
+    *(*pointers)++ = copy_word(to, *words);
+  *(*pointers)++ = NULL;
+  return copy;
+}
+
+/* All in one block: the caller's own may lie in what is left out of the fork. NULL when memory runs out. */
+static struct tracer_launch *copy_launch(const struct tracer_launch *launch) {
+  size_t size = sizeof *launch + words_size(launch->argv) + words_size(launch->envp);
+  size += launch->keep_count * sizeof *launch->keep_fds;
+  const char *const words[] = {launch->file, launch->cwd, launch->user};
+  for (int i = 0; i < 3; i++)
+    size += words[i] ? strlen(words[i]) + 1 : 0;
+  struct tracer_launch *copy = malloc(size);
+  if (!copy) return NULL;
+  *copy = *launch;
+  size_t pointer_count = 0;
+  for (const char *const *word = launch->argv; word && *word; word++)
+    pointer_count++;
+  for (const char *const *word = launch->envp; word && *word; word++)
+    pointer_count++;
+  const char **pointers = (const char **)(copy + 1);
+  int32_t *fds = (int32_t *)(pointers + pointer_count + 2);
+  char *to = (char *)(fds + launch->keep_count);
+  if (launch->keep_count) memcpy(fds, launch->keep_fds, launch->keep_count * sizeof *fds);
+  copy->keep_fds = fds;
+  copy->argv = copy_words(&pointers, &to, launch->argv);
+  copy->envp = copy_words(&pointers, &to, launch->envp);
+  copy->file = copy_word(&to, launch->file);
+  copy->cwd = copy_word(&to, launch->cwd);
+  copy->user = copy_word(&to, launch->user);
+  return copy;
+}
+
 /* All that the child needs, prepared before the fork: between fork and exec it allocates nothing. */
 struct preparation {
   const struct tracer *tracer;
@@ -180,8 +231,12 @@ static pid_t fork_tracer(struct preparation *p, const int go[2]) {
 }
 
 static pid_t fork_program(struct preparation *p, const int go[2]) {
-  if (p->launch->daemonize) return fork_tracer(p, go);
+  const struct tracer_launch *launch = p->launch;
+  if (launch->daemonize) return fork_tracer(p, go);
+  /* Until the child execs, what we write would be copied page by page, and we are about to write a lot. */
+  if (launch->left_out_size) madvise(launch->left_out, launch->left_out_size, MADV_DONTFORK);
   pid_t pid = fork();
+  if (pid && launch->left_out_size) madvise(launch->left_out, launch->left_out_size, MADV_DOFORK);
   if (pid == 0) {
     close(go[1]);
     child(p);
@@ -269,8 +324,10 @@ static int start_either_way(struct tracer *tracer, struct tree *tree, struct pre
   return pid;
 }
 
-int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *launch,
+int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *given,
                  struct launch_result *result) {
+  struct tracer_launch *launch = copy_launch(given);
+  if (!launch) return -ENOMEM;
   struct preparation p = {.tracer = tracer, .launch = launch};
   int error = 0;
   if (launch->user) {
@@ -298,6 +355,7 @@ int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_l
     }
   }
   free(p.groups);
+  free(launch);
   result->error = error < 0 ? -error : 0;
   result->no_new_privs = p.no_new_privs && p.filter.len;
   if (error >= 0) result->step = LAUNCH_OK;
