@@ -3,14 +3,16 @@
 local support = require "spec.support"
 
 local everything = 'on["%all"](function(call) call:run() end)'
+--- What notifications serve: all entries.
+local entries = 'watch["%all"](function() end)'
 
 --- Runs a command natively and under each way of trapping; all must agree.
 local function same(cmd, options)
   options = options or {}
   local native = support.native { cmd = cmd, stdin = options.stdin, cwd = options.cwd and options.cwd(),
     timeout = options.timeout, env = options.env }
-  for _, trap in ipairs(options.traps or { "auto", "ptrace" }) do
-    local traced = support.run { lua = everything, options = { "--trap=" .. trap }, cmd = cmd, stdin = options.stdin,
+  for _, trap in ipairs(options.traps or { "auto", "notify", "ptrace" }) do
+    local traced = support.run { lua = trap == "notify" and entries or everything, options = { "--trap=" .. trap }, cmd = cmd, stdin = options.stdin,
       cwd = options.cwd and options.cwd(), timeout = options.timeout, env = options.env }
     local normal = options.normal or function(text) return text end
     assert.equal(normal(native.stdout), normal(traced.stdout), trap)
@@ -52,8 +54,9 @@ describe("transparent", function()
     local shell = { "bash", "--norc", "--noprofile", "-i" }
     local native = session(shell)
     assert.matches("stopped.*continued.*interrupted.*status 9", native)
-    for _, trap in ipairs { "auto", "ptrace" } do
-      assert.equal(native, session { support.binary, "--trap=" .. trap, "--lua", everything, "--", unpack(shell) })
+    for _, trap in ipairs { "auto", "notify", "ptrace" } do
+      assert.equal(native, session { support.binary, "--trap=" .. trap, "--lua", trap == "notify" and entries or
+        everything, "--", unpack(shell) })
     end
   end)
 
