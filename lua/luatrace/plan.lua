@@ -59,15 +59,17 @@ local function guard_io_uring(session, call)
     "(--io-uring=deny answers io_uring_setup with ENOSYS)"):format(call.process.comm or "a program", call.process.pid))
 end
 
+local SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
+
 --- The kernel allows one listener in a tree of processes, and there it is ours.
 local function guard_listener(session, call)
-  if not session.notifies then return end
+  local operation, flags = call.raw[1], tonumber(call.raw[2])
+  local asks = operation == SECCOMP_SET_MODE_FILTER and bit.band(flags, SECCOMP_FILTER_FLAG_NEW_LISTENER) ~= 0
+  if not asks or not session.notifies then return end
   local who = ("%s (pid %d)"):format(call.process.comm or "a program", call.process.pid)
   session:notice("listener", who .. " asks for a seccomp listener of its own and gets EBUSY: a tree of processes " ..
     "can have one, and luatrace has it (--trap=stop leaves it to the program)")
 end
-
-local SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 
 --- Parts (luatrace.mechanism) that luatrace itself wants, and `run`, which is asked before all handlers.
 local guards = {

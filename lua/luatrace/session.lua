@@ -28,7 +28,7 @@ local watched_fds = require "luatrace.watched_fds"
 
 local kind, flag, op = engine.kind, engine.flag, event.op
 local tonumber, rawget, rawset, type, pcall = tonumber, rawget, rawset, type, pcall
-local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local create, resume, yield, running = coroutine.create, coroutine.resume, coroutine.yield, coroutine.running
 local band = bit.band
 
 local M = {}
@@ -146,11 +146,15 @@ local function worker(fn, argument)
   end
 end
 
---- Runs a task until it waits or ends; what it waits for is arranged here.
+--- Runs a task until it waits or ends.
 function Session:step(task, ...)
+  rawset(task.call, "task", task)
+  return self:arrange(task, resume(task.co, ...))
+end
+
+--- A task has ended, or says what it waits for: that is arranged here.
+function Session:arrange(task, ok, what, a, b)
   local call = task.call
-  rawset(call, "task", task)
-  local ok, what, a, b = resume(task.co, ...)
   if not ok then return self:script_error(what, task.co) end
   if what == op.DONE then
     rawset(call, "task", nil)
@@ -185,18 +189,32 @@ function Session:step(task, ...)
   end
 end
 
-function Session:start_task(fn, call)
+--- A task that has nothing to do.
+function Session:idle_task()
   local idle = self.idle
   local n = #idle
-  local task
-  if n > 0 then
-    task = idle[n]
-    idle[n] = nil
-  else
-    task = { co = create(worker) }
+  if n == 0 then return { co = create(worker) } end
+  local task = idle[n]
+  idle[n] = nil
+  return task
+end
+
+--- Runs a handler: within the loop's own coroutine where that is the running one (see `drive`), else in another.
+function Session:start_task(fn, call)
+  local driver = self.driver
+  if not driver or running() ~= driver.co then
+    local task = self:idle_task()
+    task.call = call
+    return self:step(task, fn, call)
   end
-  task.call = call
-  return self:step(task, fn, call)
+  driver.call = call
+  rawset(call, "task", driver)
+  fn(call)
+  -- Has it waited? Then the loop runs elsewhere, and whoever has woken this task (`step`) goes on with the call.
+  if self.driver ~= driver then return end
+  driver.call = nil
+  rawset(call, "task", nil)
+  return self:advance(call)
 end
 
 function Session:release(call, value)
@@ -648,15 +666,33 @@ function Session:serve(stop)
   return stops[what](self, stop)
 end
 
+--- The loop, as a task of its own: most handlers do not wait, and are called here like any function, which LuaJIT
+-- compiles. One that does wait keeps this coroutine, and the loop goes on in another: then this one is no driver any
+-- more, and returns when its handler has.
+local function drive(self)
+  local me, tracer, DONE = self.driver, self.tracer, kind.DONE
+  while not self.finished do
+    local limit = self:turn()
+    if self.driver ~= me then return end
+    local stop = tracer:next(limit)
+    if stop.kind == DONE then break end
+    self:serve(stop)
+    if self.driver ~= me then return end
+  end
+  self.over = true
+end
+
 --- Serves stops until all is over.
 ---@return { status: integer?, signal: integer?, calls: table, time: number }
 function Session:loop()
-  local tracer, DONE = self.tracer, kind.DONE
   M.busy = true -- wait4 is ours: no other run in this process (run.lua)
-  while not self.finished do
-    local stop = tracer:next(self:turn())
-    if stop.kind == DONE then break end
-    self:serve(stop)
+  while not self.over do
+    local driver = self:idle_task()
+    self.driver = driver
+    local ok, what, a, b = resume(driver.co, drive, self)
+    self.driver = nil
+    if not ok and not driver.call then error(debug.traceback(driver.co, tostring(what)), 0) end
+    if not self.over then self:arrange(driver, ok, what, a, b) end
   end
   M.busy = nil
   return self:finish()

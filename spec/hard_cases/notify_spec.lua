@@ -156,6 +156,8 @@ describe("notifications", function()
     local result = support.run { options = { "--trap=notify" },
       lua = 'watch["access,getppid"](function(call) call:returns(7) end)', cmd = { support.tracee "sandbox", "own" } }
     assert.equal("Operation not permitted\n7\n", result.stdout)
+    assert.equal("", support.run({ lua = 'watch["%all"](function() end)',
+      cmd = { support.tracee "sandbox", "own" } }).stderr)
   end)
 
   it("19: a program that asks for a listener gets EBUSY and the user is told; --trap=stop leaves it one", function()
