@@ -131,6 +131,16 @@ describe("--format=human", function()
     assert.matches("cat%[%d+%]: did not return: to read from standard input %(a pipe%)\n", result.stderr)
   end)
 
+  it("survives what programs do to themselves: calls that their threads do not survive, bad pointers", function()
+    for _, options in ipairs { { "--mark=danger" }, { "--group-by=file" }, { "--group-by=process" } } do
+      local _, _, killed = human(options, { support.tracee "family", "killed", "4" })
+      assert.equal("done\n", killed.stdout)
+      assert.equal("", killed.stderr)
+      local _, _, pointers = human(options, { support.tracee "registers", "pointers" })
+      assert.equal("", pointers.stderr)
+    end
+  end)
+
   it("refuses what sentences have not", function()
     for _, options in ipairs { { "-i" }, { "-n" }, { "-e", "raw=all" }, { "--group-by=file", "-t" },
       { "--group-by=file", "--normalize" }, { "-y" }, { "-v" }, { "-N" }, { "-e", "decode-fds=all" } } do

@@ -121,8 +121,10 @@ local function sets_mode(call)
 end
 
 local function executes(call)
-  local path = path_of(call, "pathname")
-  if not path or path:find("^/proc/self/fd/") or path:find("^/memfd:") then return "runs a program without a name" end
+  local path, fd = formats.absolute(call, "pathname")
+  if fd or path and (path:find("^/proc/self/fd/") or
+    path:find("^/memfd:")) then return "runs a program without a name" end
+  if not path then return nil end
   for _, pattern in ipairs(common) do
     if path:find(pattern) then return "runs a program from where anybody can put one" end
   end

@@ -162,7 +162,15 @@ local function value_of(call, node)
   local key = node.value .. ":" .. node.format
   local known = said and said[key]
   if known ~= nil then return known or nil end
+  -- Nothing more is to be learnt of a call whose thread is gone.
+  if call.phase == "over" then return nil end
   return formats.format(call, node.value, node.format)
+end
+
+local function choose(known, call)
+  for _, choice in ipairs(known.choices) do
+    if not choice.when or choice.when(call) then return choice.nodes end
+  end
 end
 
 --- At entry: takes down what the call's arguments say before it runs.
@@ -177,6 +185,7 @@ function M.begin(call)
         said[key] = formats.format(call, node.value, node.format) or false
       end
     end
+    said.nodes = choose(known, call)
   else
     local out = require("string.buffer").new()
     decode.text_args(call, out, "entry")
@@ -216,12 +225,6 @@ local function render(call, nodes, failed, said, parts)
     end
   end
   return parts
-end
-
-local function choose(known, call)
-  for _, choice in ipairs(known.choices) do
-    if not choice.when or choice.when(call) then return choice.nodes end
-  end
 end
 
 --- By its name and its arguments, for calls without a sentence.
@@ -265,8 +268,9 @@ function M.of(call, unfinished)
     said.text = table.concat(render(call, known.failed, true, said, {})):gsub("{error}", strerror(call.errno))
     return said
   else
-    local nodes = choose(known, call)
-    said.text = nodes and table.concat(render(call, nodes, failed, said, {})) or generic(call)
+    local nodes = unfinished and rawget(call, "said").nodes or not unfinished and choose(known, call)
+    said.text = nodes and table.concat(render(call, nodes, failed, said, {})) or
+      unfinished and "did not return from " .. call.row.name or generic(call)
   end
   if call.failed and not unfinished and not broken_off then said.text = said.text .. ": " .. strerror(call.errno) end
   return said

@@ -9,7 +9,7 @@ local times = "(set|set) the times of {pathname}"
 
 return { category = "file", rows = {
   open = open, openat = open, creat = "(make|made) the file {pathname} anew[ -> {ret}]",
-  openat2 = "(open|opened) {pathname} {how.flags:access}[ -> {ret}]",
+  openat2 = "(open|opened) {pathname}< {how.flags:access}>[ -> {ret}]",
   stat = looked, newfstatat = looked,
   lstat = "(look|looked) at {pathname} itself[<: {statbuf:fileinfo}>]",
   statx = "(look|looked) at {pathname}[<: {statxbuf:fileinfo}>]",

@@ -101,7 +101,13 @@ M.absolute = absolute
 function formats.path(call, _, name)
   local path, fd = absolute(call, name)
   if fd then return M.fd(call, fd) end
-  return path and show_path(path)
+  if path then return show_path(path) end
+  local index = call.row.index[name]
+  local address = index and call.raw[index]
+  local dirfd = index and call.row[index].type.dirfd
+  -- utimensat(fd, NULL, ...) means the descriptor itself.
+  if address == 0 and dirfd then return M.fd(call, load_i32(call.raw[call.row.index[dirfd]])) end
+  return address == 0 and "no path (NULL)" or address and "a path at " .. types.hex(address)
 end
 
 --- As the program wrote it: the target of a symbolic link.
@@ -174,14 +180,15 @@ end
 
 --- The descriptors of poll; of select when the value is a list of numbers.
 function formats.fds(call, value)
-  if type(value) ~= "table" or value == types.NULL then return nil end
+  if value == types.NULL then return nil end
+  if type(value) ~= "table" then return "descriptors" end
   local list = {}
   for _, item in ipairs(value) do
     local fd = type(item) == "table" and item.fd or item
     local num = type(fd) == "table" and fd.num or tonumber(fd)
     if num then list[#list + 1] = M.fd(call, num) end
   end
-  return listed(list, 4)
+  return listed(list, 4) or "no descriptor"
 end
 
 local O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_PATH, O_TMPFILE = 3, 0x40, 0x80, 0x200, 0x400, 0x200000, 0x410000
@@ -189,7 +196,7 @@ local ways = { [0] = "for reading", "for writing", "for reading and writing", "f
 
 function formats.access(_, value)
   local flags = type(value) == "table" and value.value or value
-  if type(flags) ~= "number" then return nil end
+  if type(flags) ~= "number" then return "somehow" end
   local function has(mask) return bit.band(flags, mask) == mask end
   if has(O_PATH) then return "as a mere place" end
   local way = ways[bit.band(flags, O_ACCMODE)]
@@ -337,7 +344,7 @@ end
 M.hex = types.hex
 
 function formats.signals(_, value)
-  if type(value) ~= "table" or value == types.NULL then return nil end
+  if type(value) ~= "table" or value == types.NULL then return "signals" end
   if #value > 20 then return "nearly all signals" end
   return listed(value, 6) or "no signal"
 end
@@ -388,9 +395,9 @@ local function plain(call, value, name)
     if argument_type.chosen then argument_type = argument_type.chosen(call) end
     if argument_type.role == "fd" then return formats.fdnum(call, value) end
   end
+  if argument_type and argument_type.role == "path" then return formats.path(call, value, name) end
   if value == types.NULL then return nil end
   if argument_type then
-    if argument_type.role == "path" then return formats.path(call, value, name) end
     if argument_type.role == "fd" then return formats.fd(call, value) end
     if argument_type == types.pid then return formats.process(call, value) end
   end

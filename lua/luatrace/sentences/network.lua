@@ -19,7 +19,7 @@ return { category = "network", rows = {
   sendmsg = "(send|sent) [{ret:size} ]over {sockfd}", recvmsg = "(receive|received) [{ret:size} ]over {sockfd}",
   sendmmsg = "(send|sent) [{ret:number} messages ]over {sockfd}",
   recvmmsg = "(receive|received) [{ret:number} messages ]over {sockfd}",
-  shutdown = "(end|ended) the connection {sockfd}: {how:names}",
+  shutdown = "(shut|shut) down {sockfd}: {how:names}",
   setsockopt = "(set|set) the option {optname:names} of {sockfd}",
   getsockopt = "(ask|asked) for the option {optname:names} of {sockfd}",
 } }
