@@ -164,9 +164,10 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 epoll.poll(5)
+child = s.recv(9)
 early.send(b"early")
 epoll.poll(5)
-print(first, second, got, s.recv(5), s.recv(5), s.getpeername()[1] == 7 and not os.get_inheritable(s.fileno()))]==]))
+print(first, second, got, child, s.recv(9), s.getpeername()[1] == 7 and not os.get_inheritable(s.fileno()))]==]))
   end)
 
   it("carries more than fits into a socket's buffers, both ways", function()
