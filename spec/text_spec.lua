@@ -37,12 +37,17 @@ local programs = {
   { "sh: pipe", sh "echo x | cat" }, { "sh: killed", sh "kill -TERM $$" }, { "bash", { "bash", "-c", ":" } },
   { "exec fails", sh "exec /nonexistent 2>/dev/null" }, { "threads", { support.tracee "family", "threads", "3" } },
   { "forks", { support.tracee "family", "forks", "3" } }, { "vfork", { support.tracee "family", "vfork" } },
-  { "addresses", { support.tracee "addresses" } },
+  { "addresses", { support.tracee "addresses" } }, { "netlink", { support.tracee "netlink" } },
   { "altstack", { support.tracee "signals", "altstack" } }, { "sigwait", { support.tracee "signals", "sigwait" } },
   { "signalfd", { support.tracee "signals", "signalfd" } }, { "suspend", { support.tracee "signals", "suspend" } },
   { "segfault", { support.tracee "signals", "segv" } }, { "raise", { support.tracee "signals", "raise" } },
   { "bad pointers", { support.tracee "registers", "pointers" } }, { "holes", { support.tracee "registers", "hole" } },
 }
+--- What these say of traffic and times is another thing each time.
+for _, command in ipairs { { "ip", "route", "show", "table", "all" }, { "ip", "rule" },
+  { "ip", "addr", "show", "dev", "none" }, { "ss", "-xl" } } do
+  if support.has(command[1]) then programs[#programs + 1] = { table.concat(command, " "), command } end
+end
 if support.has "gcc" then
   programs[#programs + 1] = { "32 bits", { support.tracee("registers", { m32 = true }), "open" } }
 end

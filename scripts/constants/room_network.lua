@@ -148,6 +148,7 @@ return {
   { "flags", "crypto_flags", "CRYPTO_ALG_", "stdint.h", "CRYPTO_ALG_KERN_DRIVER_ONLY=0x1000" },
   { "enum", "vsock_port", "VMADDR_PORT_", "sys/socket.h linux/vm_sockets.h", "VMADDR_PORT_ANY" },
   { "flags", "vsock_flags", "VMADDR_FLAG_", "sys/socket.h linux/vm_sockets.h", "VMADDR_FLAG_*" },
+  { "enum", "nfc_address_protocol", "NFC_PROTO_", "linux/nfc.h", "NFC_PROTO_* -NFC_PROTO_*_MASK" },
   { "enum", "qrtr_node", "QRTR_NODE_", "linux/qrtr.h", "QRTR_NODE_BCAST" },
   { "enum", "qrtr_port", "QRTR_PORT_", "linux/qrtr.h", "QRTR_PORT_CTRL" },
   { "flags", "xdp_flags", "XDP_", "linux/if_xdp.h", "XDP_SHARED_UMEM XDP_COPY XDP_ZEROCOPY XDP_USE_NEED_WAKEUP" },

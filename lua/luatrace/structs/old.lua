@@ -1,6 +1,7 @@
 --- Structs of 32-bit programs' oldest calls, and vectors of messages; added to those of structs/init.lua.
 
 local constants = require "luatrace.constants"
+local datagram = require "luatrace.structs.datagram"
 local t = require "luatrace.types"
 
 ---@param M table structs so far, by name
@@ -43,7 +44,7 @@ return function(M)
   -- --- vectors of messages -------------------------------------------------------------------------------------------
 
   local function mmsghdr(received)
-    local message = t.msghdr(M.sockaddr, received)
+    local message = t.msghdr(M.sockaddr, received, datagram.printer)
     local element = t.struct { { "msg_hdr", message }, { "msg_len", t.u32 } }
     local load_from = element.load_from
     function element.load_from(call, at, outer, available)

@@ -105,7 +105,7 @@ local families = {
       { __index = t.u8 }) } } },
   [9] = { size = 18, struct = t.struct { family, { "sx25_addr", t.struct { { "x25_addr", t.fixed_string(16) } } } } },
   [39] = { size = 16, struct = t.struct { family, { "dev_idx", t.u32 }, { "target_idx", t.x32 },
-    { "nfc_protocol", t.enum("nfc_protocol", { of = t.u32, comment = "NFC_PROTO_???" }) } } },
+    { "nfc_protocol", t.enum("nfc_address_protocol", { of = t.u32, comment = "NFC_PROTO_???" }) } } },
   [45] = { size = 12, struct = t.struct { family, { "__smctp_pad0", x16, when = is_set "__smctp_pad0" },
     { "smctp_network", t.x32 }, { "smctp_addr", t.struct { { "s_addr", x8 } } }, { "smctp_type", x8 },
     { "smctp_tag", x8 }, { "__smctp_pad1", x8, when = is_set "__smctp_pad1" } } },

@@ -25,25 +25,28 @@ local header_box = ffi.new("uint32_t[4]")
 local answer = ffi.new("uint8_t[?]", 65536)
 local sequence = 0
 
---- One socket for all questions; it is opened when the first is asked.
-local function channel()
-  if M.fd == nil then
-    local fd = C.socket(AF_NETLINK, SOCK_RAW + SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
-    M.fd = fd >= 0 and fd or false
+--- One socket for all questions to a netlink family; it is opened when the first is asked.
+local channels = {}
+local function channel(family)
+  if channels[family] == nil then
+    local fd = C.socket(AF_NETLINK, SOCK_RAW + SOCK_CLOEXEC, family)
+    channels[family] = fd >= 0 and fd or false
   end
-  return M.fd
+  return channels[family]
 end
 
---- The answers to a request, until `found(payload)` says that one is it. Returns that one.
+--- The answers to a request, of which `found(payload)` says whether one is it. Returns the first that is.
 ---@param request string the family's request struct
----@param found fun(payload: string): boolean
+---@param found fun(payload: string): boolean|nil
+---@param family integer|nil default: sock_diag
+---@param request_kind integer|nil default: SOCK_DIAG_BY_FAMILY
 ---@return string|nil payload
-function M.find(request, found)
-  local fd = channel()
+function M.find(request, found, family, request_kind)
+  local fd = channel(family or NETLINK_SOCK_DIAG)
   if not fd then return nil end
   sequence = sequence + 1
   header_box[0], header_box[2], header_box[3] = HEADER + #request, sequence, 0
-  header_box[1] = SOCK_DIAG_BY_FAMILY + NLM_F_REQUEST_DUMP * 65536
+  header_box[1] = (request_kind or SOCK_DIAG_BY_FAMILY) + NLM_F_REQUEST_DUMP * 65536
   local message = ffi.string(header_box, HEADER) .. request
   if C.send(fd, message, #message, 0) ~= #message then return nil end
   local result
@@ -63,6 +66,42 @@ function M.find(request, found)
       at = at + math.ceil(length / 4) * 4
     end
   end
+end
+
+local NDIAG_PROTO_ALL = 255
+
+--- Which netlink family a bound netlink socket speaks.
+---@param inode integer
+---@return integer|nil
+function M.netlink_family(inode)
+  local request = string.char(AF_NETLINK, NDIAG_PROTO_ALL) .. ("\0"):rep(18)
+  local answer_found = M.find(request, function(payload)
+    return #payload >= 28 and ffi.cast("const uint32_t *", payload)[4] == inode
+  end)
+  return answer_found and answer_found:byte(3)
+end
+
+local NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 0x10, 3
+local CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
+local generic
+
+--- The families of generic netlink: number -> name.
+---@return table<integer, string>
+function M.generic_families()
+  if generic then return generic end
+  generic = {}
+  M.find(string.char(CTRL_CMD_GETFAMILY, 1, 0, 0), function(payload)
+    local at, id, name = 5, nil, nil
+    while at + 4 <= #payload do
+      local length, kind = payload:byte(at) + payload:byte(at + 1) * 256, payload:byte(at + 2)
+      if length < 4 then break end
+      if kind == CTRL_ATTR_FAMILY_ID then id = payload:byte(at + 4) + payload:byte(at + 5) * 256 end
+      if kind == CTRL_ATTR_FAMILY_NAME then name = payload:sub(at + 4, at + length - 1):match("^[^%z]*") end
+      at = at + math.ceil(length / 4) * 4
+    end
+    if id then generic[id] = name end
+  end, NETLINK_GENERIC, GENL_ID_CTRL)
+  return generic
 end
 
 local name_box = ffi.new("char[64]")

@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local t = require "luatrace.types"
 local structs = require "luatrace.structs"
 local constants = require "luatrace.constants"
+local datagram = require "luatrace.structs.datagram"
 
 local zero, sock = t.i32, t.fd_socket
 local family = t.enum("socket_family", { comment = "AF_???" })
@@ -109,8 +110,8 @@ local function got_value(call)
   return length == 4 and get_types.int or get_types.bytes
 end
 
-local message_in = t.ptr_in(t.msghdr(structs.sockaddr, false))
-local message_out = t.ptr_out(t.msghdr(structs.sockaddr, true))
+local message_in = t.ptr_in(t.msghdr(structs.sockaddr, false, datagram.printer))
+local message_out = t.ptr_out(t.msghdr(structs.sockaddr, true, datagram.printer))
 
 return {
   socket = { returns = t.fd, classes = "network", { "domain", family }, { "type", socket_type },
@@ -128,10 +129,11 @@ return {
     { "addrlen", length_inout } },
   getpeername = { returns = zero, classes = "network", { "sockfd", sock }, { "addr", address_out },
     { "addrlen", length_inout } },
-  sendto = { returns = t.count, classes = "network", { "sockfd", sock }, { "buf", t.ptr_in(t.bytes "len") },
+  sendto = { returns = t.count, classes = "network", { "sockfd", sock }, { "buf", t.ptr_in(datagram.bytes "len") },
     { "len", t.size }, { "flags", msg_flags }, { "dest_addr", t.ptr_in(structs.sockaddr "addrlen") },
     { "addrlen", t.i32 } },
-  recvfrom = { returns = t.count, classes = "network", { "sockfd", sock }, { "buf", t.ptr_out(t.bytes("len", "ret")) },
+  recvfrom = { returns = t.count, classes = "network", { "sockfd", sock },
+    { "buf", t.ptr_out(datagram.bytes("len", "ret")) },
     { "len", t.size }, { "flags", msg_flags }, { "src_addr", t.ptr_out(structs.sockaddr "addrlen") },
     { "addrlen", length_inout } },
   sendmsg = { returns = t.count, classes = "network", { "sockfd", sock }, { "msg", message_in },

@@ -146,7 +146,8 @@ end
 --- Scattered buffers. What a read has filled is one budget, shared out from the first on.
 ---@param count string name of the argument
 ---@param valid string|nil "ret": how many bytes there are in all
-function M.iovec(count, valid)
+---@param printer nil|fun(call: table): function|nil what prints the content, where it is more than bytes
+function M.iovec(count, valid, printer)
   local MAX_IOVECS = 1024
   local function fetch(call, address, scope)
     local n = clamp(sibling(call, scope, count))
@@ -176,6 +177,7 @@ function M.iovec(count, valid)
   end
   local function text(out, call, list, addresses_only)
     local limit = shown(call)
+    local put = printer and not addresses_only and printer(call) or nil
     out:put("[")
     for i = 1, list.n do
       if i > 1 then out:put(", ") end
@@ -185,11 +187,11 @@ function M.iovec(count, valid)
       end
       local item = list[i]
       out:put("{iov_base=")
-      local bytes = not addresses_only and content(call, item, limit)
+      local bytes = not addresses_only and content(call, item, not put and limit or nil)
       if item.base == 0 then
         out:put("NULL")
       elseif bytes then
-        quote.put(out, bytes, limit)
+        if put and bytes ~= "" then put(out, call, bytes) else quote.put(out, bytes, limit) end
       else
         out:put(hex(item.base))
       end
@@ -459,10 +461,11 @@ end
 --- struct msghdr: name, buffers, control messages.
 ---@param sockaddr fun(length: string): table
 ---@param received boolean
-function M.msghdr(sockaddr, received)
+---@param printer nil|fun(call: table): function|nil see iovec
+function M.msghdr(sockaddr, received, printer)
   local direction = received and M.ptr_out or M.ptr_in
   local name = direction(sockaddr("msg_namelen"))
-  local iov = direction(M.iovec("msg_iovlen", received and "ret" or nil))
+  local iov = direction(M.iovec("msg_iovlen", received and "ret" or nil, printer))
   local layout = M.struct {
     { "msg_name", name }, { "msg_namelen", M.i32 }, { "msg_iov", iov }, { "msg_iovlen", M.ulong },
     { "msg_control", M.address }, { "msg_controllen", M.ulong }, { "msg_flags", M.flags("msg_flags") },
