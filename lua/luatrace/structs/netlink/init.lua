@@ -14,7 +14,7 @@ local p = require "luatrace.structs.netlink.parts"
 local M = {}
 
 local HEADER = 16
-local REQUEST, CAPPED, ACK_TLVS = 0x1, 0x100, 0x200
+local REQUEST, CAPPED = 0x1, 0x100
 local NOOP, ERROR, DONE, MIN_TYPE = 1, 2, 3, 16
 
 -- --- families: names of types, flags that depend on them, payloads ---------------------------------------------------
@@ -176,14 +176,12 @@ local function put_error(out, call, bytes, header, family)
   local number = ffi.cast("const int32_t *", bytes)[0]
   local message = bytes:sub(5)
   local inner = #message >= HEADER and header_at(message, 1)
+  -- The message that was wrong, or only its header; what is behind it are attributes.
   local length = #message
-  local has_attributes = inner and bit.band(header.flags, ACK_TLVS) ~= 0
-  if inner and bit.band(header.flags, CAPPED) ~= 0 then
-    length = HEADER
-  elseif has_attributes then
-    length = math.min(#message, math.max(HEADER, math.ceil(inner.length / 4) * 4))
+  if inner then
+    length = bit.band(header.flags, CAPPED) ~= 0 and HEADER or math.min(#message, math.max(HEADER, inner.length))
   end
-  local rest = has_attributes and message:sub(length + 1) or ""
+  local rest = message:sub(length + 1)
   if rest ~= "" then out:put("[") end
   local name = constants.errno.by_value[-number]
   out:put("{error=",
