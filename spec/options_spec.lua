@@ -49,29 +49,6 @@ describe("options", function()
     assert.matches("execve%(.*exited with 0", support.read(directory .. "/p"))
   end)
 
-  it("-c counts as strace counts", function()
-    local ours = trace({ "-c", "-S", "name" }, { "cat", "/etc/hostname" })
-    local theirs = support.execute { words = { "strace", "-c", "-S", "name", "cat", "/etc/hostname" } }.stderr
-    local function counts(text)
-      local list = {}
-      for line in text:gmatch("[^\n]+") do
-        local calls, errors, name = line:match("^ *[%d.]+ +[%d.]+ +%d+ +(%d+) +(%d*) *([%w_]+)$")
-        if calls then list[#list + 1] = ("%s %s %s"):format(name, calls, errors) end
-      end
-      return table.concat(list, "\n")
-    end
-    -- strace does not count exit_group, which never returns.
-    assert.equal(counts(theirs), (counts(ours):gsub("exit_group 1 \n", ""):gsub("total %d+", function(text)
-      return "total " .. tonumber(text:match("%d+")) - 1
-    end)))
-    assert.matches("^%% time     seconds  usecs/call     calls    errors syscall\n%-%-%-%-%-%- ", ours)
-  end)
-
-  it("-C prints lines and the table, -U chooses columns", function()
-    assert.matches("exited with 0.*%% time", (trace { "-C" }))
-    assert.matches("^    calls    errors syscall\n", (trace { "-c", "-U", "calls,errors,name" }))
-  end)
-
   it("--tree tells who executed what and how it ended, and traps no call for it", function()
     local text = trace({ "--tree" }, { "sh", "-c", "ls / >/dev/null; sh -c 'exit 3'; exec true" })
     assert.matches("^ +%d+%.%d%d%d s  sh %-c .* exec\n +%d+%.%d%d%d s  true +=? ?= 0\n", text)
@@ -108,7 +85,7 @@ describe("options", function()
   end)
 
   it("what is not there is refused by name", function()
-    for _, options in ipairs { { "-O", "1" }, { "-e", "kvm=vcpu" } } do
+    for _, options in ipairs { { "-e", "kvm=vcpu" } } do
       local text, result = trace(options)
       assert.equal(125, result.status, table.concat(options, " "))
       assert.matches("^luatrace: [^\n]+\n$", text)

@@ -63,6 +63,15 @@ end
 
 M.takes.number, M.takes.one_of, M.takes.seconds = number, one_of, seconds
 
+--- strace's times: microseconds where no unit is given. Gives nanoseconds.
+local function overhead(text)
+  local value, unit = text:match("^(%d*%.?%d+)(%a*)$")
+  local scale = ({ [""] = 1e3, s = 1e9, ms = 1e6, us = 1e3, ns = 1 })[unit or "?"]
+  value = tonumber(value)
+  if value and scale then return value * scale end
+  return nil, "a time such as 5, 0.5ms or 200ns"
+end
+
 local function row(fields) M.rows[#M.rows + 1] = fields end
 
 row { section = "Script" }
@@ -192,12 +201,16 @@ row { short = "C", long = "summary", field = "summary", kind = "flag", help = "l
 row { long = "by", value = "WHAT", field = "by", kind = "value", check = one_of("process", "file", "fd", "thread"),
   help = "with -c or -C: a row for each process, file, descriptor or thread, and under it the rows of its calls" }
 row { short = "S", long = "summary-sort-by", value = "COLUMN", field = "sort_by", kind = "value",
-  check = one_of("time", "calls", "errors", "name", "nothing", "min-time", "max-time", "avg-time", "total-time",
-    "count", "error", "syscall", "none", "time-total"), help = "time (default), calls, errors, name, or nothing" }
+  check = one_of("time", "min-time", "max-time", "avg-time", "calls", "errors", "name", "nothing", "time-percent",
+    "total-time", "time-total", "shortest", "time-min", "longest", "time-max", "time-avg", "count", "error", "syscall",
+    "syscall-name", "none"),
+  help = "time (default), min-time, max-time, avg-time, calls, errors, name, or nothing" }
 row { short = "U", long = "summary-columns", value = "LIST", field = "summary_columns", kind = "value",
   help = "which columns: time-percent, total-time, avg-time, min-time, max-time, calls, errors, bytes, name" }
+row { short = "O", long = "summary-syscall-overhead", value = "TIME", field = "overhead", kind = "value",
+  check = overhead, help = "TIME (in microseconds; or with s, ms, us, ns) is taken off the time of each call" }
 row { short = "w", long = "summary-wall-clock", field = "wall_clock", kind = "flag",
-  help = "times by the clock on the wall (which is what luatrace measures anyway)" }
+  help = "times by the clock on the wall, not the time that the kernel has spent on the process" }
 row { section = "Taken for what they are in strace" }
 row { short = "F", field = "follow", kind = "count", help = "the same as -f" }
 row { long = "seccomp-bpf", field = "seccomp", kind = "flag",

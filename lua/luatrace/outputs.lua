@@ -20,18 +20,33 @@ function M.text_options(parsed)
   return looks and looks.decoder or {}
 end
 
-local function summary_columns(text)
-  if not text then return nil end
+--- What -c leaves no room for, as strace says it.
+local without_lines = { { "pointer", "-i/--instruction-pointer" }, { "stack", "-k/--stack-traces" },
+  { "number_shown", "-n/--syscall-number" }, { "relative", "-r/--relative-timestamps" },
+  { "stamps", "-t/--absolute-timestamps" }, { "duration", "-T/--syscall-times" }, { "decode_fds", "-y/--decode-fds" } }
+
+--- -c and -C: the table, and where it goes; `lines` is the output before it, `text` whether that is plain text.
+local function open_summary(parsed, q, quiet, extras, lines, is_text)
   local summary = require "luatrace.output.summary"
-  local list = {}
-  for name in text:gmatch("[^,]+") do
-    if name ~= "name" and name ~= "syscall" then
-      local known = ({ count = "calls", error = "errors", time = "time-percent" })[name] or name
-      if not summary.columns[known] then return nil, ("-U: there is no column %q"):format(name) end
-      list[#list + 1] = known
+  local columns, why
+  if parsed.summary_columns then columns, why = summary.parse_columns(parsed.summary_columns) end
+  if why then return nil, why end
+  local through, target = is_text and parsed.output and lines or nil, nil
+  if not through then
+    -- By itself it has the file; behind lines of another kind, standard error.
+    target, why = require("luatrace.output.sink").open { path = parsed.summary_only and parsed.output or nil,
+      append = parsed.append }
+    if not target then return nil, why end
+  end
+  for _, item in ipairs(parsed.summary_only and without_lines or {}) do
+    if parsed[item[1]] then
+      io.stderr:write(("%s: %s has no effect with -c/--summary-only\n"):format(parsed.called_as or "luatrace", item[2]))
     end
   end
-  return list
+  return summary.open { calls = q.trace, sort_by = parsed.sort_by, columns = columns, sink = target, through = through,
+    by = parsed.by, quiet = quiet.attach or not parsed.summary_only, called_as = parsed.called_as,
+    wall_clock = parsed.wall_clock, overhead = parsed.overhead, palette = extras.palette,
+    width = extras.width }
 end
 
 --- -P, -e trace-fds=; what a path resolves to is said, as strace says it.
@@ -62,7 +77,11 @@ function M.choose(parsed, has_script, has_trace_rules)
   if has_trace_rules and not q.trace then q.trace = "none" end
   message = beyond.refuse(parsed, q)
   if message then return nil, message end
+  if parsed.summary_only and parsed.summary then return nil, "-c and -C cannot be given together" end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
+  if parsed.separate and (parsed.summary_only or parsed.summary) then
+    return nil, "-c and -C are for all processes together: they cannot be given with -ff or --output-separately"
+  end
   if parsed.separate and not parsed.output then
     if (parsed.follow or 0) < 2 then return nil, "--output-separately needs -o FILE" end
     parsed.separate = nil
@@ -96,15 +115,12 @@ function M.choose(parsed, has_script, has_trace_rules)
     outputs[#outputs + 1] = output
   end
   if parsed.summary_only or parsed.summary then
-    local columns, why = summary_columns(parsed.summary_columns)
-    if why then return nil, why end
-    local file = io.stderr
-    if parsed.output and parsed.summary_only then
-      file, why = io.open(parsed.output, parsed.append and "ae" or "we")
-      if not file then return nil, "cannot write to " .. why end
-    end
-    outputs[#outputs + 1] = require("luatrace.output.summary").open { calls = q.trace, sort_by = parsed.sort_by,
-      columns = columns, file = file, by = parsed.by, palette = extras.palette, width = extras.width }
+    local lines = outputs[#outputs]
+    local is_text = (parsed.format or "text") == "text" and not parsed.summary_only
+    local summary, why = open_summary(parsed, q, looks.style.quiet, extras, lines, is_text)
+    if not summary then return nil, why end
+    -- Where it stands at the end of the lines, it must be ready before they end.
+    table.insert(outputs, summary.through and #outputs or #outputs + 1, summary)
   end
   for _, output in ipairs(outputs) do output.shows_selected = true end
   return outputs

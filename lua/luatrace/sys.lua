@@ -77,6 +77,19 @@ end
 local O_CLOEXEC = 0x80000
 local block = ffi.new("uint8_t[?]", 65536)
 
+--- The first bytes of a file; fewer when it has no more.
+---@param path string
+---@param size integer
+---@return string|nil bytes, string? message, string? errno
+function M.read_head(path, size)
+  local fd = C.open(path, O_CLOEXEC)
+  if fd < 0 then return failed() end
+  local got = tonumber(C.read(fd, block, math.min(size, 65536)))
+  C.close(fd)
+  if got < 0 then return failed() end
+  return ffi.string(block, got)
+end
+
 --- The whole content of a file, /proc's included.
 ---@return string|nil content, string? message, string? errno
 function M.read_file(path)

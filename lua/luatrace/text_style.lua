@@ -117,6 +117,8 @@ local function quiet_of(parsed, q)
     quiet[name] = true
   end
   for name in pairs(q.quiet or {}) do quiet[name] = true end
+  -- Who reads a file has no use for what is meant for a terminal.
+  if parsed.output and not parsed.attach then quiet.attach, quiet.personality = true, true end
   return quiet
 end
 

@@ -168,6 +168,8 @@ function Text:comm_of(tid)
   return name and "<" .. quote.path(name) .. ">" or ""
 end
 
+local X32_BIT = 0x40000000
+
 -- --- calls ----------------------------------------------------------------------------------------------------------
 
 local function put_raw_args(call, out)
@@ -208,7 +210,48 @@ end
 
 --- The call is entered. Returns whether the core's printer may do the rest.
 ---@return boolean|nil
+local modes = { [32] = "32 bit", [64] = "64 bit" }
+
+--- A process has changed between 64 and 32 bits.
+function Text:note_mode(process, mode, tid, time)
+  local parent = process.parent
+  local before = self.modes[process.pid] or parent and self.modes[parent.pid] or modes[64]
+  if mode ~= before and not (self.style.quiet and self.style.quiet.personality) then
+    self:leader(tid, time)
+    self.out:put(("[ Process PID=%d runs in %s mode. ]\n"):format(process.pid, mode))
+    self.sink:ended(self.out)
+  end
+  self.modes[process.pid] = mode
+end
+
+local ELF_64, EM_X86_64 = 2, 62
+
+--- The new image's mode is said behind its execve.
+function Text:exec(_, process)
+  if self.style.quiet and self.style.quiet.personality then return end
+  local head = process.exe and sys.read_head(("/proc/%d/exe"):format(process.pid), 20)
+  if not head or #head < 20 then return end
+  local mode = head:byte(5) == ELF_64 and modes[64] or head:byte(19) == EM_X86_64 and "x32" or modes[32]
+  if mode ~= modes[64] or self.modes then
+    self.modes, self.new_modes = self.modes or {}, self.new_modes or {}
+    self.new_modes[process.pid] = mode
+  end
+end
+
+--- Before or behind other lines of the process, whatever comes first.
+function Text:put_new_mode(process, tid, time)
+  local mode = self.new_modes and self.new_modes[process.pid]
+  if not mode then return end
+  self.new_modes[process.pid] = nil
+  self:note_mode(process, mode, tid, time)
+end
+
 function Text:entry(call, want_exit)
+  if call.arch.bits ~= 64 or self.modes then
+    self.modes = self.modes or {}
+    local mode = call.row.nr >= X32_BIT and "x32" or modes[call.arch.bits]
+    self:note_mode(call.process, mode, call.thread.tid, call.entered)
+  end
   if is_hidden(self, call) then return end
   if self.staged or rawget(call, "undecided") then
     -- Printed as a whole at the exit; what is known only now is taken down now.
@@ -277,10 +320,13 @@ function Text:exit(call)
     if self.style.number then self.numbers[call.thread.tid] = call.row.nr end
     self:leader(call.thread.tid, call.entered)
     self.out:put(rawget(call, "entry_text"))
-    return self:finish_line(call)
+    self:finish_line(call)
+    if self.new_modes then self:put_new_mode(call.process, call.thread.tid, call.entered) end
+    return
   end
   self:resume_line(call, call.thread.tid, call.left or call.entered)
   self:finish_line(call)
+  if self.new_modes then self:put_new_mode(call.process, call.thread.tid, call.left or call.entered) end
   if self.core then self.core:learn(call) end
 end
 
@@ -380,8 +426,6 @@ function Text:group(stop, _)
   self.sink:ended(self.out)
 end
 
-function Text.exec() end
-
 --- A call that its thread did not survive.
 function Text:cut_short(call, tid, time)
   if not call or rawget(call, "untold") then return end
@@ -408,6 +452,7 @@ end
 
 function Text:exit_process(stop, thread, call)
   local time = tonumber(stop.time)
+  if self.new_modes then self:put_new_mode(thread.process, thread.tid, time) end
   self:cut_short(call, thread.tid, time)
   if not (self.style.quiet and self.style.quiet.exit) then
     self:leader(thread.tid, time)
@@ -462,6 +507,7 @@ end
 function Text:finish()
   self:take_printed()
   if self.printed.open ~= 0 then self.out:put(" <unfinished ...>\n") end
+  if self.trailer then self.out:put(self.trailer) end
   self.sink:close(self.out)
   self.failed = self.failed or self.sink.failed
 end
