@@ -40,7 +40,7 @@ function M.open(options)
   if not self then return nil, message end
   self.staged, self.palette, self.normal = true, options.palette, options.normal
   self.marks, self.separate = options.mark ~= nil, options.separate
-  -- A process that has ended has no name in /proc any more.
+  -- Read when it may have changed, by exec or prctl; a process that has ended has none in /proc any more.
   self.comms = setmetatable({}, { __mode = "k" })
   if options.group_by then
     self.group_by, self.groups, self.order = options.group_by, {}, {}
@@ -60,9 +60,11 @@ end
 --- "cat", "cat[4711]": the number where there is more than one.
 local function who_of(self, thread)
   local process = thread.process
-  local comm = process.comm or self.comms[process] or (process.exe or "?"):match("[^/]*$")
-  self.comms[process] = comm
-  comm = formats.show_path(comm)
+  local comm = self.comms[process]
+  if not comm then
+    comm = formats.show_path(process.comm or (process.exe or "?"):match("[^/]*$"))
+    self.comms[process] = comm
+  end
   if self.normal or self.separate then return comm end
   if self.alive > 1 then self.had_many = true end
   return self.had_many and ("%s[%d]"):format(comm, thread.tid) or comm
@@ -169,7 +171,10 @@ function Human:entry(call, want_exit)
   if not want_exit then self:exit(call, true) end
 end
 
+function Human:exec(_, process) self.comms[process] = nil end
+
 function Human:exit(call, unseen)
+  if call.row.name == "prctl" then self.comms[call.process] = nil end
   if rawget(call, "untold") then return end
   if not unseen then formats.learn(call) end
   if not self:wants_status(call) then return end
