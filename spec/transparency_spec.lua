@@ -12,7 +12,8 @@ local function same(cmd, options)
   local native = support.native { cmd = cmd, stdin = options.stdin, cwd = options.cwd and options.cwd(),
     timeout = options.timeout, env = options.env }
   for _, trap in ipairs(options.traps or { "auto", "notify", "ptrace" }) do
-    local traced = support.run { lua = trap == "notify" and entries or everything, options = { "--trap=" .. trap }, cmd = cmd, stdin = options.stdin,
+    local traced = support.run { lua = trap == "notify" and entries or everything, options = { "--trap=" .. trap },
+      cmd = cmd, stdin = options.stdin,
       cwd = options.cwd and options.cwd(), timeout = options.timeout, env = options.env }
     local normal = options.normal or function(text) return text end
     assert.equal(normal(native.stdout), normal(traced.stdout), trap)

@@ -220,8 +220,8 @@ row { long = "kill-on-exit", field = "kill_on_exit", kind = "flag",
   help = "the program ends when luatrace does (it always does, unless it was attached to)" }
 row { section = "Fault injection" }
 row { long = "inject", value = "EXPR", field = "expressions", kind = "list", as = "--inject=",
-  help = "SET:error=ERRNO:when=N and all else of strace's -e inject=, with conditions: write(path=*.db):error=ENOSPC " ..
-    "(may be repeated)" }
+  help = "SET:error=ERRNO:when=N and all else of strace's -e inject=, with conditions: write(path=*.db):error=ENOSPC" ..
+    " (may be repeated)" }
 row { long = "fault", value = "EXPR", field = "expressions", kind = "list", as = "--fault=",
   help = "the same as -e fault=EXPR: an error, ENOSYS by default" }
 row { long = "simulate", value = "FAULT", field = "simulations", kind = "list",
