@@ -42,6 +42,7 @@ local function normal(text)
   text = text:gsub("(F_SETOWN, )%d%d%d+", "%1PID"):gsub("st_ino=%d+", "INODE")
   text = text:gsub("(st_[acm]time[_nsec]*=)%d+", "%1TIME")
   text = text:gsub("(nlmsg_seq=)%d+", "%1N"):gsub("(nlmsg_pid=)%-?%d+", "%1N"):gsub("(nl_pid=)%-?%d+", "%1N")
+  text = text:gsub("(\n[sm][hes][mg]%w+%()%d+", "%1ID"):gsub("(\n[sm][hes][mg]get%(.-) = %d+", "%1 = ID")
   -- The tracer's own name, and numbers that are ids by what stands behind them.
   text = text:gsub("<luatrace>", "<strace>"):gsub("%d%d%d+<", "PID<"):gsub("%d%d%d+ in strace", "PID in strace")
   text = text:gsub("(ru_[us]time={)[^}]*", "%1TIME")

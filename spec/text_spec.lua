@@ -50,6 +50,7 @@ for _, command in ipairs { { "ip", "route", "show", "table", "all" }, { "ip", "r
 end
 if support.has "gcc" then
   programs[#programs + 1] = { "32 bits", { support.tracee("registers", { m32 = true }), "open" } }
+  programs[#programs + 1] = { "socketcall, ipc", { support.tracee("multiplexed", { m32 = true }) } }
 end
 
 describe("text", function()

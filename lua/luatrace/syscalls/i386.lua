@@ -82,7 +82,7 @@ return {
   waitpid = { returns = t.pid_number, classes = "process", { "pid", t.pid }, { "wstatus", t.ptr_out(t.wait_status) },
     { "options", t.flags("wait4_options", { comment = "W???" }) } },
   socketcall = { returns = t.long, classes = "network desc",
-    { "call", t.enum("socketcall", { comment = "SYS_???" }) }, { "args", t.by(socketcall_args) } },
+    { "call", t.enum("socketcall", { style = "decimal" }) }, { "args", t.by(socketcall_args) } },
   ugetrlimit = { returns = zero, { "resource", t.enum "rlimit_resource" }, { "rlim", t.ptr_out(structs.rlimit) } },
   futex_time64 = arguments(require("luatrace.syscalls.process").futex),
   sigreturn = { returns = t.long, classes = "signal", { "frame", t.old_signal_frame } },
