@@ -149,8 +149,8 @@ local rows = {
   oldfstat = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", t.ptr_out(structs.old_stat) } },
   vm86old = { returns = t.i32, { "v86", t.address } },
   vm86 = { returns = t.i32, { "fn", t.xlong }, { "v86", t.address } },
-  ipc = { returns = t.long, classes = "ipc", { "call", t.enum("ipc_call", { comment = "IPCOP_???" }) },
-    { "first", t.xlong }, { "second", t.xlong }, { "third", t.xlong }, { "ptr", t.address }, { "fifth", t.xlong } },
+  ipc = { returns = t.long, classes = "ipc", { "call", t.enum("ipc_call", { style = "decimal" }) },
+    { "first", t.xlong }, { "second", t.xlong }, { "third", t.xlong }, { "ptr", t.xlong }, { "fifth", t.xlong } },
   bdflush = { returns = zero, { "func", t.i32 }, { "data", t.xlong } },
 }
 
