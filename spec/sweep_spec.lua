@@ -160,6 +160,15 @@ describe("sweep", function()
     assert.are.equal("123\n", support.read(directory .. "/status"))
   end)
 
+  it("gives programs a /tmp of their own", function()
+    local own = "/tmp/luatrace-spec-own"
+    local found = sweep({ "--faults", "write=EIO" }, { "sh", "-c", ("echo x >%s; cat %s; rm %s"):format(own, own, own) })
+    if found.stderr:find("writes outside", 1, true) then return pending("namespaces are not allowed here") end
+    assert.are.equal(123, found.status, found.stderr)
+    assert.matches("SILENT%-LOSS  the 1st write on $TMPDIR/luatrace%-spec%-own fails", found.stdout)
+    assert.is_nil(support.read(own))
+  end)
+
   it("is a function in Lua and in scripts", function()
     numbers()
     support.write(directory .. "/s.lua", [[

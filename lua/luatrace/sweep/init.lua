@@ -142,6 +142,23 @@ local function prepare(options)
   return setting
 end
 
+--- Does anything that runs need lie in /tmp?
+local function needs_tmp(setting, options)
+  local paths = { setting.program.file, options.fixture or "", options.stdin or "", options.check or "" }
+  for _, word in ipairs(setting.command) do paths[#paths + 1] = word end
+  for _, path in ipairs(paths) do
+    local whole = type(path) == "string" and path ~= "" and sys.realpath(path)
+    if whole and (whole:find("^/tmp/") or path:find("^/tmp/")) then return true end
+  end
+  return false
+end
+
+--- Where rooms are made: not in /tmp, so that runs may have a /tmp of their own.
+local function make_base()
+  local name = "luatrace-sweep-"
+  return files.make_temporary("/var/tmp", name) or files.make_temporary(os.getenv("TMPDIR") or "/tmp", name)
+end
+
 local function ending(run)
   if run.signal then return ("signal %d"):format(run.signal) end
   return ("status %s"):format(tostring(run.status))
@@ -507,7 +524,8 @@ function M.run(options)
   setting.depth, setting.expects_failure, setting.faults_text = options.depth, options.expect_failure, options.faults
   setting.plain = options.plain
   local base
-  base, message = files.make_temporary(os.getenv("TMPDIR") or "/tmp", "luatrace-sweep-")
+  setting.keeps_tmp = needs_tmp(setting, options)
+  base, message = make_base()
   if not base then return nil, "cannot make a directory for the runs: " .. message end
   setting.base = base
   local self = setmetatable({ setting = setting, done = {}, runs = {}, errors = {}, interrupt = options.interrupt,

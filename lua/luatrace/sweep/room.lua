@@ -1,7 +1,8 @@
 --- Where runs take place: a directory that holds a private copy of the fixture, HOME and TMPDIR, for one worker.
 --
 -- Where namespaces are allowed the room is a tmpfs that nobody else sees, at the same path for every worker, and all
--- else is read-only; elsewhere it is a directory of the worker's own, and its name is taken out of what runs write.
+-- else is read-only; /tmp is the room's TMPDIR, unless something that runs need lies there. Elsewhere the room is a
+-- directory of the worker's own, and its name is taken out of what runs write.
 --
 --   local room = assert(room_module.open("/tmp/luatrace-sweep-x", 1))
 --   room:prepare(image)             -- fresh: work/ is the fixture's copy
@@ -26,7 +27,7 @@ local MINIMUM = 256 * 1024 * 1024
 --- A room for this process; it must be a worker (see processes.fork).
 ---@param base string an empty directory, the same for all workers
 ---@param number integer of the worker
----@param options { bytes: number, as_root: boolean?, plain: boolean? }
+---@param options { bytes: number, as_root: boolean?, plain: boolean?, keeps_tmp: boolean? } keeps_tmp: /tmp is needed
 ---@return luatrace.sweep.Room
 function M.open(base, number, options)
   local mounted, sealed = false, false
@@ -38,7 +39,14 @@ function M.open(base, number, options)
     root = ("%s/%d"):format(base, number)
     files.mkdir(root, 448)
   end
-  return setmetatable({ root = root, work = root .. "/work", home = root .. "/home", tmp = root .. "/tmp",
+  -- Programs write to /tmp whatever TMPDIR says.
+  local shows_tmp = false
+  if sealed and not options.keeps_tmp and base:sub(1, 5) ~= "/tmp/" then
+    local tmp = root .. "/tmp"
+    shows_tmp = files.mkdir(tmp) and files.chmod(tmp, 1023) and processes.bind(tmp, "/tmp") or false
+  end
+  return setmetatable({ shows_tmp = shows_tmp, root = root,
+    work = root .. "/work", home = root .. "/home", tmp = root .. "/tmp",
     out = root .. "/stdout", err = root .. "/stderr", private = mounted, sealed = sealed, as_root = options.as_root },
     Room)
 end
@@ -49,7 +57,10 @@ function Room:prepare(image)
   if self.sealed then
     for _, name in ipairs(sys.list_dir("/dev/shm") or {}) do files.remove_tree("/dev/shm/" .. name) end
   end
-  for _, path in ipairs { self.work, self.home, self.tmp } do
+  if self.shows_tmp then
+    for _, name in ipairs(sys.list_dir(self.tmp) or {}) do files.remove_tree(self.tmp .. "/" .. name) end
+  end
+  for _, path in ipairs { self.work, self.home, not self.shows_tmp and self.tmp or nil } do
     files.remove_tree(path)
     local ok, message = files.mkdir(path, 448)
     if not ok then return nil, ("cannot make %s: %s"):format(path, message) end
@@ -65,6 +76,8 @@ local places = { { "work", "" }, { "home", "$HOME" }, { "tmp", "$TMPDIR" } }
 function Room:name(path)
   if path == self.out then return "<stdout>", true end
   if path == self.err then return "<stderr>", true end
+  if self.shows_tmp and path:sub(1, 5) == "/tmp/" then return "$TMPDIR" .. path:sub(5), true end
+  if self.shows_tmp and path == "/tmp" then return "$TMPDIR", true end
   if path:sub(1, #self.root + 1) ~= self.root .. "/" then return path, false end
   for _, place in ipairs(places) do
     local directory = self[place[1]]

@@ -200,7 +200,7 @@ local function serve(setting, number, input, output)
   local self = { setting = setting }
   self.fixed = processes.fixed_addresses()
   self.room = room_module.open(setting.base, number, { bytes = setting.image.bytes, as_root = setting.as_root,
-    plain = setting.plain })
+    plain = setting.plain, keeps_tmp = setting.keeps_tmp })
   for line in processes.lines(input) do
     local job = assert(json.decode(line))
     local answer = jobs[job.kind](self, job)

@@ -159,7 +159,7 @@ function M.fixed_addresses()
 end
 
 local CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
-local MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x4000, 0x40000, 2, 4
+local MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV, MS_BIND = 0x4000, 0x40000, 2, 4, 0x1000
 local SYS_mount_setattr, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 
 local function enter_namespace()
@@ -185,7 +185,8 @@ end
 function M.private_room(path, size)
   if not enter_namespace() then return false, false end
   if C.mount(nil, "/", nil, MS_REC + MS_PRIVATE, nil) ~= 0 then return false, false end
-  local attr = ffi.new("uint64_t[4]", MOUNT_ATTR_RDONLY)
+  local attr = ffi.new("uint64_t[4]")
+  attr[0] = MOUNT_ATTR_RDONLY
   local sealed = C.luatrace_mount_setattr(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, attr, 32) == 0
   local data = ("mode=0700,size=%d"):format(size)
   if C.mount("tmpfs", path, "tmpfs", MS_NOSUID + MS_NODEV, data) ~= 0 then return false, false end
@@ -204,6 +205,10 @@ end
 function M.mount_small(path, size)
   return C.mount("tmpfs", path, "tmpfs", MS_NOSUID + MS_NODEV, ("mode=0700,size=%d"):format(size)) == 0
 end
+
+--- Shows a directory of a private room in another place, too.
+---@return boolean
+function M.bind(from, to) return C.mount(from, to, nil, MS_BIND, nil) == 0 end
 
 function M.unmount(path) return C.umount2(path, 2) == 0 end -- MNT_DETACH: whoever is still there does not matter
 
