@@ -32,9 +32,10 @@ describe("--simulate", function()
   end
 
   it("full_disk: a short write, ENOSPC, and again when space has been freed", function()
-    assert.equal("creat 3\nwrite 6\nwrite 4\nwrite -1 ENOSPC\ncreat 4\nwrite -1 ENOSPC\nunlink 0\nwrite 6\n",
+    assert.equal("creat 3\nwrite 6\nwrite 4\nwrite -1 ENOSPC\ncreat 4\nwrite -1 ENOSPC\nunlink 0\n" ..
+      "write -1 ENOSPC\nclose 0\nwrite 6\n",
       said("full_disk:quota=10:path=" .. directory .. "/**", { "creat:a", "write:3:abcdef", "write:3:abcdef",
-        "write:3:x", "creat:b", "write:4:abcdef", "unlink:a", "write:4:abcdef" }))
+        "write:3:x", "creat:b", "write:4:abcdef", "unlink:a", "write:4:abcdef", "close:3", "write:4:abcdef" }))
     assert.equal("abcdef", support.read(directory .. "/b"))
   end)
 
@@ -119,6 +120,71 @@ os.open('/dev/null', 0)
 print('ok')
 ]])
     assert.equal("Too many open files True\nok\n", result.stdout)
+  end)
+
+  it("fd_limit does what ulimit -n does, call by call", function()
+    for _, m32 in ipairs { false, true } do
+      local limits = support.tracee("limits", { m32 = m32 })
+      local real = support.native { cmd = { limits, "descriptors", "8" } }
+      assert.equal(real.stdout, run("fd_limit:max=8", { limits, "descriptors" }).stdout)
+      assert.matches("dup2 beyond %-1 EBADF\n.*pipe %-1 EMFILE\n", real.stdout)
+    end
+  end)
+
+  it("failing_disk: copies inside the kernel, files with O_SYNC, each opening once", function()
+    support.write(directory .. "/data", ("0123456789abcdef"):rep(1000))
+    local copied = run("failing_disk:path=data:from=4096", { "cp", "data", "copy" })
+    assert.matches("Input/output error", copied.stderr)
+    assert.equal(4096, #support.read(directory .. "/copy"))
+    assert.equal("EIO\nEIO\n0\n0\n0\nEIO\n", python("failing_disk:path=data:reads=no", [[
+import os, errno
+def attempt(fn, *args):
+    try:
+        fn(*args)
+        print(0)
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+one, two = os.open('data', os.O_RDWR), os.open('data', os.O_RDWR)
+copy = os.dup(one)
+os.pwrite(one, b'x', 100)
+attempt(os.fsync, copy)
+attempt(os.fsync, two)
+attempt(os.fsync, one)
+attempt(os.fsync, two)
+attempt(os.fsync, os.open('data', os.O_RDWR))
+attempt(os.write, os.open('data', os.O_RDWR | os.O_SYNC), b'x')
+]]).stdout)
+  end)
+
+  it("full_disk: threads, appending, pwrite, holes, files without a name", function()
+    -- As many bytes as fit, whoever writes them.
+    assert.equal("4000\n", python("full_disk:quota=4000", [[
+import os, threading
+fd = os.open('a', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def work():
+    try:
+        while True: os.write(fd, b'x' * 7)
+    except OSError: pass
+threads = [threading.Thread(target=work) for _ in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+os.write(2, b'%d\n' % os.stat('a').st_size)
+]]).stderr)
+    assert.equal("1\n3\n28\n28\n1\n", python("full_disk:quota=4:path=" .. directory .. "/**", [[
+import os
+def put(fd, data, at):
+    try: return os.pwrite(fd, data, at)
+    except OSError as e: return e.errno
+a = os.open('a', os.O_RDWR | os.O_CREAT)
+print(put(a, b'x', 1000000))
+print(os.writev(a, [b'', b'yz', b'abc']) if os.lseek(a, 0, 2) else 0)
+print(put(a, b'x', 1000004))
+os.unlink('a')
+b = os.open('b', os.O_RDWR | os.O_CREAT)
+print(put(b, b'x', 0))
+os.dup2(b, a)
+print(put(b, b'x', 0))
+]]).stdout)
   end)
 
   it("memory_pressure: past start-up, so much and no more", function()

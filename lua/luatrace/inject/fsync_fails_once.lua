@@ -5,23 +5,26 @@
 --   inject.fsync_fails_once { errno = "ENOSPC", nth = 3 }     -- the third fsync of each file
 --
 -- After the failure fsync returns 0 without doing anything: a program that tries again and goes on believes its data to
--- be safe.
+-- be safe. Where the file has been opened more than once, each opening is told once, as by Linux.
+
+local position = require "luatrace.inject.file_position"
+local sync_error = require "luatrace.inject.sync_error"
 
 return {
   about = "fsync fails once for each file, and then lies",
   options = { errno = "text", nth = "count" },
   add = function(t, options, where)
     local matches = t.matches("?fsync,?fdatasync", where)
-    local files = {}
+    local counts, errors, wanted = {}, sync_error.new(), options.nth or 1
     t.on["?fsync,?fdatasync"](function(call)
-      if not matches(call) then return end
-      local path = call:paths()[1] or call.process.number .. ":" .. call.raw[1]
-      local file = files[path] or { count = 0 }
-      files[path] = file
-      file.count = file.count + 1
-      local wanted = options.nth or 1
-      if file.count == wanted then return call:fail(options.errno or "EIO") end
-      if file.count > wanted then call:returns(0) end
+      local fd = matches(call) and call:fds()[1]
+      local stat = fd and position.stat(call, fd)
+      if not stat then return end
+      local count = (counts[stat.id] or 0) + 1
+      counts[stat.id] = count
+      if count == wanted then errors:arise(call, stat.id) end
+      if errors:is_due(call, fd) then return call:fail(options.errno or "EIO") end
+      if count > wanted then call:returns(0) end
     end)
   end,
 }

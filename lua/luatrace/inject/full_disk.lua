@@ -4,16 +4,21 @@
 --   inject.full_disk { quota = 0, path = "/var/**" }             -- full from the start, below /var
 --   inject.full_disk { quota = "64K", errno = "EDQUOT" }
 --
--- Counted is what makes files larger: write and its like, ftruncate, fallocate, copy_file_range, sendfile. Deleting,
--- truncating and replacing files gives back. Writing where a file has its bytes already costs nothing, nor do pipes,
--- sockets and devices. Without `path` or `fd` standard error is spared, so that what a program complains of can be
--- read. What is written through mmap is not seen.
+-- Counted is what makes files larger: write and its like, fallocate, copy_file_range, sendfile, splice. Deleting,
+-- truncating and replacing files gives back, when nobody has them open any more. Writing where a file has its bytes
+-- already costs nothing, nor do holes, pipes, sockets and devices. Without `path` or `fd` standard error is spared, so
+-- that what a program complains of can be read. What is written through mmap is not seen.
 
 local bit = require "bit"
 local files = require "luatrace.sys.files"
 local position = require "luatrace.inject.file_position"
 
-local O_TRUNC, FALLOC_FL_KEEP_SIZE = 0x200, 1
+local O_TRUNC, FALLOC_FL_KEEP_SIZE, RENAME_EXCHANGE = 0x200, 1, 2
+
+local function open_flags(call)
+  local flags = call.flags or type(call.how) == "table" and call.how.flags
+  return flags and flags.value and tonumber(flags.value) or 0
+end
 
 return {
   about = "so many bytes fit, then ENOSPC until space is freed",
@@ -25,37 +30,62 @@ return {
       after_startup = where.after_startup }
     local left, errno = options.quota, options.errno or "ENOSPC"
     if errno ~= "ENOSPC" and errno ~= "EDQUOT" then error("errno takes ENOSPC or EDQUOT", 0) end
-    local extending = "?copy_file_range,?sendfile"
-    local is_write, is_copy = t.matches(position.writes, where), t.matches(extending, where)
+    local under_way, nameless = {}, {}
+    local is_write, is_copy = t.matches(position.writes, where), t.matches(position.copies, where)
     local sizing = "?ftruncate,?ftruncate64,?fallocate,?truncate,?truncate64"
     local is_sizing = t.matches(sizing, freeing_where)
     local freeing = "?unlink,?unlinkat,?rename,?renameat,?renameat2,?open,?openat,?openat2,?creat"
     local is_freeing = t.matches(freeing, freeing_where)
 
-    --- Lets a call grow a file by what fits; runs it, and takes off what it has grown.
-    local function grow(call, stat_of, from, count, fd_size)
-      local growth = math.max(0, from + count - fd_size)
-      if growth > left then
-        local fits = count - (growth - left)
-        if fits <= 0 then return call:fail(errno) end
-        position.shorten(call, fits)
+    --- Gives back what files without a name took, once nobody has them open any more.
+    ---@return boolean some
+    local function reclaim(session)
+      if next(nameless) == nil then return false end
+      local open, found = position.open_nameless(session), false
+      for id, size in pairs(nameless) do
+        if not open[id] then
+          left, nameless[id], found = left + size, nil, true
+        end
       end
-      call:run()
-      local after = stat_of()
-      if not call.errno and after then left = left - math.max(0, after.size - fd_size) end
+      return found
+    end
+
+    local is_path = where.path and position.path_test(where.path)
+
+    --- Lets a call write what fits, and takes off what it has written behind the end of the file.
+    local function grow(call, at)
+      if at.count <= 0 or at.fd.path:find("^/proc/") or at.fd.path:find("^/sys/") then return end
+      local file = under_way[at.stat.id] or { count = 0, size = at.stat.size }
+      -- Where calls that other threads are making will end: those bytes are paid.
+      local size = math.max(file.size, at.stat.size)
+      local from = at.appends and size or at.from
+      local function behind(count) return math.max(0, math.min(count, from + count - size)) end
+      local count, paid = at.count, behind(at.count)
+      if paid > left and reclaim(call.session) then return grow(call, at) end
+      if paid > left then
+        count = count - (paid - math.max(0, left))
+        if count <= 0 then return call:fail(errno) end
+        position.shorten(call, count)
+        paid = behind(count)
+      end
+      left = left - paid
+      file.count, file.size = file.count + 1, math.max(size, from + count)
+      under_way[at.stat.id] = file
+      local moved = call:run()
+      left = left + paid - behind(type(moved) == "number" and moved or 0)
+      file.count = file.count - 1
+      if file.count == 0 then under_way[at.stat.id] = nil end
+      if at.stat.nlink == 0 then nameless[at.stat.id] = math.max(from + count, at.stat.size) end
     end
 
     t.on[position.writes](function(call)
       local at = is_write(call) and position.of(call, true)
-      if at and at.count > 0 then
-        grow(call, function() return position.stat(call, at.fd) end, at.from, at.count, at.stat.size)
-      end
+      if at then grow(call, at) end
     end)
-    t.on[extending](function(call)
-      local at = is_copy(call) and position.of_copy(call)
-      if at and at.count > 0 then
-        grow(call, function() return position.stat(call, at.fd) end, at.from, at.count, at.stat.size)
-      end
+    t.on[position.copies](function(call)
+      if not is_copy(call) then return end
+      local _, target = position.of_copy(call)
+      if target and (not is_path or is_path(target.fd)) then grow(call, target) end
     end)
     t.on[sizing](function(call)
       if not is_sizing(call) then return end
@@ -68,9 +98,10 @@ return {
       if call.name == "fallocate" then
         local keeps = bit.band(tonumber(call.raw[2]), FALLOC_FL_KEEP_SIZE) ~= 0
         if keeps then return end
-        wanted = tonumber(call.raw[3]) + tonumber(call.raw[4])
+        wanted = position.number(call, "offset") + position.number(call, "len")
       end
       -- A longer file of holes takes no blocks; only fallocate does.
+      if wanted and wanted - before.size > left then reclaim(call.session) end
       if wanted and wanted - before.size > left then return call:fail(errno) end
       call:run()
       local after = not call.errno and look()
@@ -80,18 +111,26 @@ return {
       if not is_freeing(call) then return end
       local paths, gone = call:paths(), nil
       local name = call.name
+      if name == "renameat2" and bit.band(tonumber(call.raw[5]), RENAME_EXCHANGE) ~= 0 then return end
       if name:find("^rename") then
         gone = call.process.fds:path_of(name == "rename" and -100 or tonumber(call.raw[3]), call.newpath)
       elseif name:find("^unlink") then
         gone = paths[1]
-      elseif name == "creat" or call.flags and call.flags.value and
-        bit.band(tonumber(call.flags.value), O_TRUNC) ~= 0 then
+      elseif name == "creat" or bit.band(open_flags(call), O_TRUNC) ~= 0 then
         gone = paths[1]
       end
-      local stat = gone and (name:find("^unlink") and files.lstat or files.stat)(gone)
-      if not stat or stat.kind ~= "file" or stat.nlink > 1 and not name:find("open") and name ~= "creat" then return end
+      -- What is replaced or removed is the name itself; what is opened is what it leads to.
+      local opens = name:find "^open" or name == "creat"
+      local stat = gone and (opens and files.stat or files.lstat)(gone)
+      if not stat or stat.kind ~= "file" or stat.nlink > 1 and not opens then return end
       call:run()
-      if not call.errno then left = left + stat.size end
+      if call.errno then return end
+      if opens then
+        left = left + stat.size
+      else
+        -- Its bytes are free when it is not open any more, too: looked at when they are needed.
+        nameless[stat.id] = stat.size
+      end
     end)
   end,
 }

@@ -217,6 +217,32 @@ function M.take(pid, fd)
   return got
 end
 
+local SYS_KCMP, KCMP_FILE = 312, 0
+
+--- Do two descriptors share one opening of a file, as after dup and fork?
+---@return boolean|nil nil: the kernel does not say
+function M.is_same_file(pid, fd, other_pid, other_fd)
+  local result = tonumber(C.syscall(SYS_KCMP, ffi.cast("int", pid), ffi.cast("int", other_pid),
+    ffi.cast("int", KCMP_FILE), ffi.cast("unsigned long", fd), ffi.cast("unsigned long", other_fd)))
+  if result < 0 then return nil end
+  return result == 0
+end
+
+local SO_TYPE, SO_DOMAIN = 3, 39
+local socket_types = { "stream", "datagram", "raw", [5] = "seqpacket" }
+local socket_domains = { [AF_UNIX] = "unix", [2] = "inet", [10] = "inet6" }
+
+--- What a process's socket is.
+---@return "stream"|"datagram"|"raw"|"seqpacket"|nil type, "unix"|"inet"|"inet6"|"other"|nil domain
+function M.socket_kind(pid, fd)
+  local copy = M.take(pid, fd)
+  if not copy then return nil end
+  local kind, domain = M.get_option(copy, SOL_SOCKET, SO_TYPE, 4), M.get_option(copy, SOL_SOCKET, SO_DOMAIN, 4)
+  C.close(copy)
+  if not kind then return nil end
+  return socket_types[kind:byte()], domain and socket_domains[domain:byte()] or "other"
+end
+
 --- Sends a descriptor of ours through a Unix socket.
 ---@return integer|nil sent, string? message, string? errno
 function M.send_descriptor(socket, fd)
