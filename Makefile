@@ -26,8 +26,6 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fstack-protector-strong \
   -isystem /usr/include/luajit-2.1 -Isrc $(CFLAGS) $(SANITIZE)
-# libgcc first: libunwind has _Unwind_* functions of its own, and LuaJIT would throw its errors through those, slowly.
-UNWIND_LIBS := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind-ptrace -lunwind-x86_64 -lunwind
 
 CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
 CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded_modules.o
@@ -42,10 +40,10 @@ DOCS := $(BUILD)/luatrace.1 $(BUILD)/completions/luatrace.bash $(BUILD)/completi
 all: $(BUILD)/luatrace $(BUILD)/luatrace.so $(DOCS)
 
 $(BUILD)/luatrace: $(BUILD)/obj/main.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(LUAJIT_LIB) $(UNWIND_LIBS) -lm -ldl
+	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(LUAJIT_LIB) -lm -ldl
 
 $(BUILD)/luatrace.so: $(BUILD)/obj/module.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -shared -o $@ $^ $(UNWIND_LIBS) -ldl
+	$(CC) $(SANITIZE) -shared -o $@ $^ -ldl
 
 $(BUILD)/obj/%.o: src/%.c | $(BUILD)/obj
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -120,4 +118,4 @@ clean:
 # A unit test is one program: its source and the core.
 $(BUILD)/unit/%: spec/unit/%.c spec/unit/check.h $(filter-out $(BUILD)/obj/embedded%,$(CORE_OBJECTS))
 	mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Ispec/unit -o $@ $< $(filter %.o,$^) $(UNWIND_LIBS)
+	$(CC) $(ALL_CFLAGS) -Ispec/unit -o $@ $< $(filter %.o,$^) -ldl

@@ -1,25 +1,22 @@
 #include "stack_trace.h"
 
-#include <assert.h>           /* static_assert */
-#include <elf.h>              /* Elf64_* */
-#include <errno.h>            /* ESRCH */
-#include <fcntl.h>            /* open */
-#include <libunwind-ptrace.h> /* unw_*, _UPT_* */
-#include <linux/audit.h>      /* AUDIT_ARCH_I386 */
-#include <stdio.h>            /* sscanf, snprintf */
-#include <stdlib.h>           /* malloc, free */
-#include <string.h>           /* strdup, memcmp */
-#include <sys/ioctl.h>        /* ioctl */
-#include <unistd.h>           /* read, close */
+#include <assert.h>      /* static_assert */
+#include <elf.h>         /* Elf64_* */
+#include <errno.h>       /* ESRCH */
+#include <fcntl.h>       /* open */
+#include <linux/audit.h> /* AUDIT_ARCH_I386 */
+#include <stdio.h>       /* sscanf, snprintf */
+#include <stdlib.h>      /* malloc, free */
+#include <string.h>      /* strdup, memcmp */
+#include <sys/ioctl.h>   /* ioctl */
+#include <sys/ptrace.h>  /* PTRACE_GETREGS */
+#include <sys/user.h>    /* struct user_regs_struct */
+#include <unistd.h>      /* read, close */
 
-#include "elf_symbols.h"   /* names */
-#include "tracee.h"        /* struct tracee, struct process */
-#include "tracee_memory.h" /* tracee_memory_read */
-
-/* libunwind exports it, for callers like us, without declaring it. */
-#define search_unwind_table UNW_OBJ(dwarf_search_unwind_table)
-extern int search_unwind_table(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table, unw_proc_info_t *info,
-                               int need_unwind_info, void *view);
+#include "elf_symbols.h"    /* names */
+#include "tracee.h"         /* struct tracee, struct process */
+#include "tracee_memory.h"  /* tracee_memory_read */
+#include "unwind_library.h" /* struct unwind_library, unw_* types */
 
 /* One executable mapping of the process. */
 struct mapping {
@@ -40,6 +37,7 @@ enum { MAPS_MAX = 16 << 20, MAPS_PIECE = 4096, CHUNK = 1024, CHUNKS = 16, SEGMEN
 enum { WORDS_MAX = 500000 };
 
 struct unwinder {
+  struct unwind_library library;
   unw_addr_space_t space;
   char *maps; /* /proc/PID/maps as last read */
   size_t maps_size, maps_room;
@@ -53,8 +51,8 @@ struct view {
   const struct tracer *tracer;
   struct tracee *tracee;
   struct unwinder *unwinder;
-  void *registers; /* libunwind-ptrace's view of the thread */
-  uint32_t words;  /* looked at so far */
+  struct user_regs_struct registers;
+  uint32_t words; /* looked at so far */
   struct {
     tracee_addr start;
     int64_t size; /* 0: nothing is there */
@@ -133,7 +131,7 @@ static void parse_maps(struct unwinder *unwinder, char *text) {
     }
     mappings[count++] = line_is;
   }
-  if (kept != count || kept != unwinder->mapping_count) unw_flush_cache(unwinder->space, 0, 0);
+  if (kept != count || kept != unwinder->mapping_count) unwinder->library.flush_cache(unwinder->space, 0, 0);
   free_mappings(unwinder->mappings, unwinder->mapping_count);
   unwinder->mappings = mappings;
   unwinder->mapping_count = count;
@@ -239,11 +237,17 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
   return 0;
 }
 
-/* Registers come through libunwind-ptrace; its other accessors are not used, because they map and trust the files of
- * the traced program. */
 static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write, void *data) {
-  if (write) return -UNW_EBADREG;
-  return _UPT_access_reg(space, number, value, 0, ((struct view *)data)->registers);
+  const struct user_regs_struct *registers = &((struct view *)data)->registers;
+  /* In the order of UNW_X86_64_RAX to UNW_X86_64_RIP: DWARF's. */
+  const unw_word_t values[] = {registers->rax, registers->rdx, registers->rcx, registers->rbx, registers->rsi,
+                               registers->rdi, registers->rbp, registers->rsp, registers->r8,  registers->r9,
+                               registers->r10, registers->r11, registers->r12, registers->r13, registers->r14,
+                               registers->r15, registers->rip};
+  (void)space;
+  if (write || number < 0 || number >= (unw_regnum_t)(sizeof values / sizeof *values)) return -UNW_EBADREG;
+  *value = values[number];
+  return 0;
 }
 
 /* Finds the mapping's .eh_frame_hdr in memory: a sorted table of where each function's unwind program is. */
@@ -287,7 +291,7 @@ static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t
   table.u.rti.segbase = mapping->table;
   table.u.rti.table_data = mapping->table + 12;
   table.u.rti.table_len = mapping->table_entries; /* an entry is one word: two 32-bit offsets */
-  return search_unwind_table(space, ip, &table, info, need_unwind_info, view);
+  return view->unwinder->library.search_unwind_table(space, ip, &table, info, need_unwind_info, view);
 }
 
 static void put_unwind_info(unw_addr_space_t space, unw_proc_info_t *info, void *data) {
@@ -320,7 +324,7 @@ void stack_trace_free(struct unwinder *unwinder) {
   if (!unwinder) return;
   free_mappings(unwinder->mappings, unwinder->mapping_count);
   free(unwinder->maps);
-  if (unwinder->space) unw_destroy_addr_space(unwinder->space);
+  if (unwinder->space) unwinder->library.destroy_space(unwinder->space);
   free(unwinder);
 }
 
@@ -336,12 +340,13 @@ static struct unwinder *unwinder_of(struct process *process) {
   if (process->unwinder) return process->unwinder;
   struct unwinder *unwinder = calloc(1, sizeof *unwinder);
   if (!unwinder) return NULL;
-  unwinder->space = unw_create_addr_space(&accessors, 0);
+  bool loaded = unwind_library_load(&unwinder->library);
+  unwinder->space = loaded ? unwinder->library.create_space(&accessors, 0) : NULL;
   if (!unwinder->space) {
     free(unwinder);
     return NULL;
   }
-  unw_set_caching_policy(unwinder->space, UNW_CACHE_GLOBAL);
+  unwinder->library.set_caching_policy(unwinder->space, UNW_CACHE_GLOBAL);
   process->unwinder = unwinder;
   return unwinder;
 }
@@ -349,21 +354,22 @@ static struct unwinder *unwinder_of(struct process *process) {
 /* Walks the stack, `view` complete. A frame's module_offset becomes how far before its ip the call is: 1 for return
  * addresses, which may be the first byte of something else; 0 where the thread was interrupted. */
 static uint32_t walk_view(struct view *view, struct stack_frame *frames, uint32_t capacity) {
+  const struct unwind_library *library = &view->unwinder->library;
   unw_cursor_t cursor;
-  if (unw_init_remote(&cursor, view->unwinder->space, view)) return 0;
+  if (library->init_remote(&cursor, view->unwinder->space, view)) return 0;
   bool exact = true;
   uint32_t count = 0;
   do {
     unw_word_t ip = 0, sp = 0;
-    if (unw_get_reg(&cursor, UNW_REG_IP, &ip) || unw_get_reg(&cursor, UNW_REG_SP, &sp)) break;
+    if (library->get_reg(&cursor, UNW_REG_IP, &ip) || library->get_reg(&cursor, UNW_REG_SP, &sp)) break;
     if (count > 0 && ip == 0) break;
     /* A broken chain that goes nowhere. */
     if (count > 0 && frames[count - 1].ip == ip && sp <= frames[count - 1].sp) break;
-    bool signal_frame = unw_is_signal_frame(&cursor) > 0;
+    bool signal_frame = library->is_signal_frame(&cursor) > 0;
     exact = exact || signal_frame;
     frames[count++] = (struct stack_frame){.ip = ip, .sp = sp, .module_offset = exact ? 0 : 1};
     exact = signal_frame;
-  } while (count < capacity && unw_step(&cursor) > 0);
+  } while (count < capacity && library->step(&cursor) > 0);
   return count;
 }
 
@@ -379,10 +385,8 @@ static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct 
   view.unwinder = unwinder;
   view.words = 0;
   memset(view.chunks, 0, sizeof view.chunks);
-  view.registers = _UPT_create(tracee->tid);
-  if (!view.registers) return 1;
+  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &view.registers)) return 1;
   uint32_t count = walk_view(&view, frames, capacity);
-  _UPT_destroy(view.registers);
   return count ? count : 1;
 }
 
