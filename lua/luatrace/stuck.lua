@@ -1,11 +1,15 @@
 --- --stuck: what every thread is blocked in, on what file or peer, and where in the program.
 --
---   luatrace: nothing has run for 2.0 s: 3 threads of 3 processes
---   sh (process 100): wait4(-1, ...)
---     waits for one of its children to end: 101 (cat), 102 (sort)
---    > /lib/x86_64-linux-gnu/libc.so.6(wait4+0x57) [0xd65b7]
---   sort (process 102): read(0, ...)
---     fd 0, pipe:[4711]: it is empty; 101 (cat), fd 1 can write to it
+--   luatrace: nothing has run for 0.3 s: 2 threads of 2 processes
+--   stuck (process 16263): wait4(16275, ...)
+--     waits for 16275 (stuck) to end
+--    > /usr/lib/x86_64-linux-gnu/libc.so.6(wait4+0x13) [0xd3bd3]
+--    > /tmp/stuck(main+0xf3) [0x158f]
+--   stuck (process 16275): read(3, ...)
+--     fd 3, pipe:[816601]: it is empty; 16263 (stuck), fd 4 can write to it
+--    > /usr/lib/x86_64-linux-gnu/libc.so.6(read+0xd) [0xf82ad]
+--    > /tmp/stuck(wait_in_read+0x1d) [0x13cf]
+--   luatrace: deadlock: stuck (thread 16263) waits for stuck (thread 16275) waits for stuck (thread 16263)
 --
 -- Whether a program gets on is seen from /proc, at no cost to it: no call is trapped for this. When no thread has run
 -- for

@@ -10,9 +10,9 @@
 -- said of each call is data: sentences/. --group-by=file says at the end what happened to each file, --group-by=process
 -- what each process did, equal things once, with how often and how much in all:
 --
---   /etc/hostname
---     cat: opened for ... -> fd 3
---     cat: read 12 KiB from ... (3 times)
+--   /tmp/w/notes
+--     admin: opened /tmp/w/notes for reading -> fd 3
+--     admin: read 29.3 KiB from /tmp/w/notes (fd 3) (3 times)
 --
 -- Times, stacks, filters and destinations are those of the text format, on which this one stands.
 
