@@ -162,7 +162,8 @@ describe("sweep", function()
 
   it("gives programs a /tmp of their own", function()
     local own = "/tmp/luatrace-spec-own"
-    local found = sweep({ "--faults", "write=EIO" }, { "sh", "-c", ("echo x >%s; cat %s; rm %s"):format(own, own, own) })
+    local found = sweep({ "--faults", "write=EIO" },
+      { "sh", "-c", ("echo x >%s; cat %s; rm %s"):format(own, own, own) })
     if found.stderr:find("writes outside", 1, true) then return pending("namespaces are not allowed here") end
     assert.are.equal(123, found.status, found.stderr)
     assert.matches("SILENT%-LOSS  the 1st write on $TMPDIR/luatrace%-spec%-own fails", found.stdout)
