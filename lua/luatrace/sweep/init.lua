@@ -270,6 +270,8 @@ function Sweep:look_again()
   for _, run in ipairs(self.runs) do
     if verdict.finding[run.verdict] then
       items[#items + 1] = run.item
+      -- What a journal told has not been run by us.
+      run.item.job = run.item.job or job_of(run.item)
       self.done[run.id] = nil
     else
       kept[#kept + 1] = run
