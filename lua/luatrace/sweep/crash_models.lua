@@ -16,11 +16,13 @@
 --         new beside old ones.
 -- ext4    data=ordered with delayed allocation and auto_da_alloc, the defaults. Metadata (names, truncates, modes)
 --         goes through one journal: what is there is a prefix of their order. Appended data is allocated late: it may
---         be missing under a name that is there (the zero-length file), but from the front on, and never as garbage.
+--         be missing under a name that is there (the zero-length file). Zeros may be where a block is missing before
+--         one that is there, and where something was appended to a block that has data already; never garbage.
 --         Overwritten pages are written in place, in any order, torn at sectors. fsync commits the journal: all
 --         metadata up to then, and names with it. A rename over an existing file, and the close of a file that was cut
 --         to nothing, start writing the data out: metadata from then on implies it.
 -- btrfs   Copy on write: a page is old or new, never torn, and data becomes visible with metadata that is no older.
+--         With the first complete extent of what was appended the size may be all of it: zeros for the rest.
 --         Metadata is committed in order, too, but fsync takes a short cut (the log tree): it makes that file durable
 --         with its names and their directories, and nothing of what came before it elsewhere. A rename over an
 --         existing file gives the old content or the new one; one that replaces nothing may give an empty file.
@@ -60,10 +62,21 @@ end
 function Builder:of(node)
   local known = self.known[node]
   if not known then
-    known = { size = node.size, content = {}, names = {}, grown = {} }
+    known = { size = node.size, content = {}, names = {}, grown = {}, allocated = {}, page_last = {} }
+    -- The fixture's own blocks lie on the disk already.
+    for page = 0, node.base and floor((node.size - 1) / PAGE) or -1 do known.allocated[page] = true end
     self.known[node] = known
   end
   return known
+end
+
+--- auto_da_alloc, and what btrfs documents: the new content is there when the name is that replaced another, or (after
+-- a flush) when later metadata is. ext4 starts it for what it has not allocated yet.
+function Builder:need_content(after, node)
+  for _, content in ipairs(self:of(node).content) do
+    local effect = self.effects[content]
+    if effect.grows or self.model == "btrfs" and effect.kind == "data" then after[#after + 1] = content end
+  end
 end
 
 --- An effect in the journal.
@@ -72,7 +85,7 @@ function Builder:meta(effect, ...)
   if self.ordered then
     after[1] = self.last_meta
     for node in pairs(self.flushed) do
-      after[#after + 1] = self:of(node).last_grown
+      self:need_content(after, node)
       self.flushed[node] = nil
     end
   end
@@ -97,13 +110,29 @@ function Builder:name(effect, node, ...)
   return index
 end
 
+--- ext4, appending to a block that has data already. When the block lies on the disk, the new size goes to the journal
+-- at once and the data is written in place when it may: zeros are seen in between. When it has not been allocated yet,
+-- the size waits for that. Which of the two is certain only for blocks that were there or synced.
+function Builder:grow_in_block(node, known, page, size)
+  local index
+  if known.allocated[page] then
+    index = self:meta({ kind = "size", node = node, size = size }, node)
+    known.last_shape = index
+  else
+    index = self:add({ kind = "size", node = node, size = size, grows = true },
+      { known.grown[page] or self.last_meta, known.grown[page] and self.last_meta or nil })
+    table.insert(known.content, index)
+  end
+  known.size = size
+end
+
 local ops = {}
 
 function ops.write(self, op)
   local node, bytes = op.node, op.bytes
   local known = self:of(node)
   local start = op.offset
-  local stop = start + #bytes
+  local stop, old_size = start + #bytes, known.size
   if stop > known.size and self.model == "posix" then
     table.insert(known.content, self:add { kind = "size", node = node, size = stop })
   end
@@ -116,23 +145,29 @@ function ops.write(self, op)
       bytes = bytes:sub(at - start + 1, at - start + length) }
     local grows = at + length > known.size
     local after = {}
-    if self.model ~= "posix" then
-      if grows then
-        effect.grows = true
-        after[1], after[2] = known.last_grown or self.last_meta, known.last_grown and self.last_meta or nil
-      elseif self.model == "ext4" then
-        after[1] = known.grown[page]
-      else
-        after[1], after[2] = known.grown[page] or self.last_meta, known.grown[page] and self.last_meta or nil
-      end
+    if self.model == "ext4" and (not grows or known.size > page * PAGE) then
+      -- In place: it is seen as far as the file reaches, whatever the journal says of the file.
+      if grows then self:grow_in_block(node, known, page, at + length) end
+      effect.clip, grows = true, false
+    elseif self.model ~= "posix" then
+      effect.grows = grows or nil
+      after[1] = self.last_meta
     end
+    -- A page that is written takes along what was written to it before.
+    if self.ordered then after[#after + 1] = known.page_last[page] end
     local index = self:add(effect, after)
     table.insert(known.content, index)
+    known.page_last[page] = index
     if grows then
-      known.last_grown, known.grown[page] = index, index
-      known.size = at + length
+      known.grown[page], known.size = index, at + length
+      known.first_grown = known.first_grown or index
     end
     at = at + length
+  end
+  if stop > old_size and self.model == "btrfs" and known.first_grown then
+    -- The first extent that is complete brings the size that the file has by then.
+    table.insert(known.content, self:add({ kind = "size", node = node, size = stop, grows = true },
+      { known.first_grown, self.last_meta }))
   end
   -- The inode's times change with it: fsync commits the journal as it was then.
   known.written_at = self.last_meta
@@ -141,12 +176,25 @@ end
 
 function ops.truncate(self, op)
   local known = self:of(op.node)
-  local index = self:meta({ kind = "truncate", node = op.node, size = op.size }, op.node)
-  known.size, known.last_shape = op.size, index
-  for page in pairs(known.grown) do
-    if page * PAGE >= op.size then known.grown[page] = nil end
+  local page = floor(op.size / PAGE)
+  local from = op.size - page * PAGE
+  local zeroed
+  if self.model == "ext4" and from > 0 and op.size < known.size then
+    -- The rest of the last block is wiped in place, before the journal has the new size.
+    zeroed = self:add({ kind = "data", node = op.node, page = page, from = from, made = {}, clip = true,
+      bytes = ("\0"):rep(min(PAGE, known.size - page * PAGE) - from) }, { known.page_last[page] })
+    known.page_last[page] = zeroed
+    table.insert(known.content, zeroed)
   end
-  known.last_grown = next(known.grown) and known.last_grown or nil
+  local index = self:meta({ kind = "truncate", node = op.node, size = op.size }, op.node)
+  if zeroed then table.insert(self.effects[index].after, zeroed) end
+  known.size, known.last_shape = op.size, index
+  for _, pages in ipairs { known.grown, known.allocated, known.page_last } do
+    for block in pairs(pages) do
+      if block * PAGE >= op.size then pages[block] = nil end
+    end
+  end
+  known.first_grown = nil
   table.insert(known.content, index)
 end
 
@@ -181,20 +229,10 @@ function ops.create(self, op)
   self:of(op.node).last_shape = index
 end
 
---- auto_da_alloc, and what btrfs documents: where a name replaces another, the new content is there when the name is.
-function Builder:with_content(index, node)
-  if not self.ordered then return end
-  local after = self.effects[index].after
-  for _, content in ipairs(self:of(node).content) do
-    local data = self.effects[content]
-    if data.kind == "data" and (data.grows or self.model == "btrfs") then after[#after + 1] = content end
-  end
-end
-
 function ops.link(self, op)
   local index = self:name({ kind = "entry", dir = op.dir, name = op.name, node = op.node }, op.node, op.dir)
   -- Renamed to here from elsewhere.
-  if op.replaced then self:with_content(index, op.node) end
+  if op.replaced and self.ordered then self:need_content(self.effects[index].after, op.node) end
 end
 
 function ops.unlink(self, op)
@@ -207,7 +245,9 @@ function ops.rename(self, op)
   local index = self:name({ kind = "rename", from_dir = op.from_dir, from_name = op.from_name, dir = op.dir,
     name = op.name, node = op.node, replaced = op.replaced, exchange = op.exchange }, op.node, op.dir, other)
   if op.exchange and op.replaced then table.insert(self:of(op.replaced).names, index) end
-  if op.replaced and not op.exchange then self:with_content(index, op.node) end
+  if op.replaced and not op.exchange and self.ordered then
+    self:need_content(self.effects[index].after, op.node)
+  end
 end
 
 --- The last writer of a file that was cut to nothing has closed it.
@@ -218,7 +258,10 @@ end
 function ops.sync(self, op)
   if op.node then return self:sync(op.node, op.data_only) end
   for _, effect in ipairs(self.effects) do effect.durable = min(effect.durable, op.index) end
-  for _, known in pairs(self.known) do known.content = {} end
+  for _, known in pairs(self.known) do
+    known.content = {}
+    for page in pairs(known.grown) do known.allocated[page] = true end
+  end
 end
 
 function Builder:make_durable(index)
@@ -250,6 +293,7 @@ function Builder:sync(node, data_only)
     end
   end
   known.content = kept
+  for page in pairs(known.grown) do known.allocated[page] = true end
   if self.model == "ext4" then
     -- What was just allocated is in the running transaction, with everything before it.
     if pending_growth then

@@ -17,7 +17,8 @@
 --      late       nothing after call j is there                                     "12-upto-5"
 --      omission   at every other moment
 --   3  pairs      two calls are missing                                             "12-without-7-9"
---   4  random     any                                                               "12-random-88"
+--   4  every      all there are, where there are few                                "12-set-5"
+--   5  random     any                                                               "12-random-88"
 --
 -- Two states are one when their files and what the world had been told are the same.
 
@@ -312,6 +313,27 @@ function families.pairs(self)
   end
 end
 
+--- With so few effects that may be missing, all their combinations are tried.
+local FEW_OPEN = 8
+
+function families.every(self)
+  for _, p in ipairs(self:points()) do
+    local open = {}
+    for i = 1, self.upto[p] do
+      if self.effects[i].durable > p then open[#open + 1] = i end
+    end
+    if #open <= FEW_OPEN then
+      for bits = 1, 2 ^ #open - 1 do
+        local lost = {}
+        for k, i in ipairs(open) do
+          if floor(bits / 2 ^ (k - 1)) % 2 == 1 then lost[i] = true end
+        end
+        offer(self, ("%d-set-%d"):format(p, bits), "every", p, self.upto[p], lost)
+      end
+    end
+  end
+end
+
 function families.random(self, first)
   for seed = first or 1, huge do
     local draw = random.new(seed)
@@ -332,6 +354,7 @@ local tiers = {
   { "prefix", "unsynced", "omission", "torn", "empty" },
   { "nameless", "only", "late", "omission_ever" },
   { "pairs" },
+  { "every" },
   { "random" },
 }
 

@@ -9,7 +9,7 @@
 -- pointer, and comparing two states of a file costs its touched pages, not its bytes. What an effect makes of a page
 -- is remembered with the effect. Effects (made by crash_models.lua) are
 --
---   data     node, page, from, bytes      makes the file as long as it must be
+--   data     node, page, from, bytes      makes the file as long as it must be; `clip`: seen as far as the file reaches
 --   size     node, size                   makes it at least so long        truncate  node, size
 --   zero     node, offset, length         replace   node, bytes            mode      node, mode
 --   entry    dir, name, node              remove    dir, name              rename    as the op in write_log.lua
@@ -18,7 +18,7 @@ local files = require "luatrace.sys.files"
 
 local M = {}
 
-local floor = math.floor
+local floor, min = math.floor, math.min
 local PAGE = 4096
 local ZEROS = ("\0"):rep(PAGE)
 M.PAGE = PAGE
@@ -168,7 +168,7 @@ local function cut(file, size)
     end
     local partial = file.pages[last]
     if partial then file.pages[last] = partial:sub(1, size - last * PAGE) .. ZEROS:sub(size - last * PAGE + 1) end
-    file.kept = math.min(file.kept, size)
+    file.kept = min(file.kept, size)
   end
   file.size = size
 end
@@ -198,19 +198,20 @@ function apply.data(self, tree, effect, torn)
   local node = effect.node
   local file = file_of(tree, node)
   local piece, from, bytes = effect, effect.from, effect.bytes
-  if torn then
-    -- So many of its bytes at the front, or at the end, reached the disk.
+  -- So many of its bytes at the front, or at the end, reached the disk.
+  local first, last = 1, #bytes
+  if torn and torn >= 0 then last = torn elseif torn then first = #bytes + torn + 1 end
+  if effect.clip then last = min(last, file.size - effect.page * PAGE - from) end
+  if first > last then return end
+  if first > 1 or last < #bytes then
     effect.pieces = effect.pieces or {}
-    piece = effect.pieces[torn]
+    local key = first * 8192 + last
+    piece = effect.pieces[key]
     if not piece then
       piece = { made = {} }
-      effect.pieces[torn] = piece
+      effect.pieces[key] = piece
     end
-    if torn >= 0 then
-      bytes = bytes:sub(1, torn)
-    else
-      from, bytes = from + #bytes + torn, bytes:sub(torn)
-    end
+    from, bytes = from + first - 1, bytes:sub(first, last)
   end
   put(self, file, node, piece, effect.page, from, bytes)
   local stop = effect.page * PAGE + from + #bytes
@@ -226,12 +227,12 @@ function apply.truncate(_, tree, effect) cut(file_of(tree, effect.node), effect.
 
 function apply.zero(self, tree, effect)
   local file, node = file_of(tree, effect.node), effect.node
-  local stop = math.min(effect.offset + effect.length, file.size)
+  local stop = min(effect.offset + effect.length, file.size)
   local at = effect.offset
   while at < stop do
     local index = floor(at / PAGE)
     local from = at - index * PAGE
-    local length = math.min(PAGE - from, stop - at)
+    local length = min(PAGE - from, stop - at)
     put(self, file, node, { made = {} }, index, from, ZEROS:sub(1, length))
     at = at + length
   end
