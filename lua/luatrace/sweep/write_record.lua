@@ -49,6 +49,21 @@ function M.temporary_place()
   return os.getenv("TMPDIR") or "/tmp"
 end
 
+local PREFIX = "luatrace-powerloss-"
+local HOUR = 3600
+
+--- A recorder that was killed could not remove its directory: whoever comes an hour later does.
+local function remove_forgotten(place)
+  local own = files.stat("/proc/self")
+  for _, entry in ipairs(sys.list_dir(place) or {}) do
+    local pid = entry:match("^" .. PREFIX:gsub("%-", "%%-") .. "(%d+)%-")
+    local stat = pid and not files.stat("/proc/" .. pid) and files.lstat(place .. "/" .. entry)
+    if stat and stat.kind == "dir" and own and stat.uid == own.uid and sys.realtime() / 1e9 - stat.mtime > HOUR then
+      files.remove_tree(place .. "/" .. entry)
+    end
+  end
+end
+
 local function with_environment(base, changes)
   local list, done = {}, {}
   for name, value in pairs(changes) do
@@ -113,7 +128,8 @@ function M.run(options)
     if stat.kind ~= "dir" then return nil, ("fixture %s: it is not a directory"):format(options.fixture), "ENOTDIR" end
   end
   local place = options.temporary or M.temporary_place()
-  local workspace, message, name = files.make_temporary(place, "luatrace-powerloss-")
+  remove_forgotten(place)
+  local workspace, message, name = files.make_temporary(place, ("%s%d-"):format(PREFIX, sys.getpid()))
   if not workspace then return nil, ("cannot make a directory in %s: %s"):format(place, message), name end
   local record = setmetatable({ workspace = workspace, options = options, unseen = {}, outside = {} }, Record)
   local function give_up(why, errno)
