@@ -18,7 +18,8 @@ static_assert(offsetof(struct tracer_watched, revents) == offsetof(struct pollfd
 
 int tracer_watch(struct tracer *tracer, struct tracer_watched *list, uint32_t count) {
   struct watched *watched = &tracer->watched;
-  if (count && !watched->polled) {
+  if (!count && !watched->polled) return 0;
+  if (!watched->polled) {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -34,6 +35,7 @@ int tracer_watch(struct tracer *tracer, struct tracer_watched *list, uint32_t co
     watched->polled = polled;
     watched->size = count + 1;
   }
+  assert(watched->polled);
   if (count) memcpy(watched->polled + 1, list, sizeof *list * count);
   watched->list = list;
   watched->count = count;
