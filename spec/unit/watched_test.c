@@ -59,7 +59,8 @@ int main(void) {
 
   struct trap_plan *nothing = trap_plan_new();
   run("echo one; echo two", nothing, &stops, &ready, output, sizeof output);
-  CHECK(stops == 0 && ready >= 1);
+  /* It may have ended before anybody has looked at the pipe. */
+  CHECK(stops == 0);
   CHECK(strcmp(output, "one\ntwo\n") == 0);
 
   /* Nothing is printed, and nobody waits for ever. */
