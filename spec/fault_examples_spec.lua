@@ -88,4 +88,60 @@ describe("the examples of faults", function()
     assert.are.equal("sort: open failed: /etc/group: Too many open files\n",
       example("fd_limit", "4 -- sort -m /etc/passwd /etc/group /etc/hosts").err)
   end)
+
+  --- A command beside a web server (shop.py), under an example.
+  local function shop(name, args, command)
+    return sh(("/usr/bin/python3 %s/shop.py %s %s/%s.lua %s -- %s"):format(folder, support.binary, folder, name, args,
+      command))
+  end
+
+  it("connection_refused tells a client that tries again from one that does not", function()
+    local patient = shop("connection_refused", "2",
+      "wget -q --retry-connrefused --waitretry=0 -O page http://127.0.0.1:PORT/")
+    assert.are.equal("2 connections were refused, 1 went through\n", patient.err)
+    assert.are.equal(2000, #content "page")
+    local other = shop("connection_refused", "2", "curl -sS -o page2 http://127.0.0.1:PORT/")
+    assert.matches("^curl: %(7%) Failed to connect .*\n1 connections were refused, 0 went through\n$", other.err)
+    assert.are.equal(7, other.status)
+  end)
+
+  it("connection_reset breaks a reply: wget goes on where it was, curl does not", function()
+    local patient = shop("connection_reset", "1000", "wget -q --waitretry=0 -O page http://127.0.0.1:PORT/")
+    assert.are.equal("wget met a reset connection; it opened another, exit status 0\n", patient.err)
+    assert.are.equal(("0123456789"):rep(200), content "page")
+    local other = shop("connection_reset", "1000", "curl -sS -o page2 http://127.0.0.1:PORT/")
+    assert.matches("^curl: %(56%) .*\ncurl met a reset connection; exit status 56\n$", other.err)
+    assert.is_true(#content "page2" < 1000)
+  end)
+
+  it("slow_network shows a timeout that is none", function()
+    local fetch = ("/usr/bin/python3 %s/fetch.py http://127.0.0.1:PORT/ "):format(folder)
+    local waited = shop("slow_network", "4000", fetch)
+    assert.are.equal("2000 bytes\n", waited.out)
+    assert.is_true(tonumber(waited.err:match("took ([%d.]+) s, exit status 0\n$")) > 0.4)
+    local limited = shop("slow_network", "4000", fetch .. "0.1")
+    assert.matches("^fetch: too slow\n", limited.err)
+    assert.are.equal(1, limited.status)
+  end)
+
+  it("eagain_storm ends a program that trusts select", function()
+    local client = ("-- /usr/bin/python3 %s/echo_client.py"):format(folder)
+    local trusting = example("eagain_storm", client)
+    assert.matches("BlockingIOError: .*met EAGAIN 1 times and waited again 0 times, exit status 1\n$", trusting.err)
+    local careful = example("eagain_storm", client .. " careful")
+    assert.are.equal("hello\n", careful.out)
+    assert.matches("met EAGAIN 3 times and waited again 3 times, exit status 0\n$", careful.err)
+  end)
+
+  it("eintr_storm finds a read that is not made again", function()
+    compile "count_lines"
+    local input = ("seq 1000 | %s %s/eintr_storm.lua 2 0 -- "):format(support.binary, folder)
+    local fragile = sh(input .. "./count_lines")
+    assert.are.equal("0\n", fragile.out)
+    assert.are.equal("count_lines: read of pipe was interrupted and not made again, exit status 0\n", fragile.err)
+    local careful = sh(input .. "./count_lines careful")
+    assert.are.equal("1000\n", careful.out)
+    assert.are.equal("", careful.err)
+    assert.are.equal("1000\n", sh(input .. "/usr/bin/python3 -c 'import sys; print(len(list(sys.stdin)))'").out)
+  end)
 end)

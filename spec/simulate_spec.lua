@@ -247,6 +247,64 @@ except OSError as e:
 ]]).stdout)
   end)
 
+  it("connection_reset does what a real reset does, call by call", function()
+    local program = support.root .. "/spec/tracees/reset.py"
+    -- r recv, m recvmsg, w send, W send with MSG_NOSIGNAL, e SO_ERROR, p poll, n getpeername
+    for _, order in ipairs { "rprprwwpn", "rwrwwp", "rerwp", "mmm", "rpWWp" } do
+      local real = support.native { cmd = { "/usr/bin/python3", program, "real", order } }
+      assert.matches("ECONNRESET", real.stdout)
+      local fault = run("connection_reset:after=5", { "/usr/bin/python3", program, "fault", order })
+      assert.equal(real.stdout, fault.stdout)
+    end
+  end)
+
+  it("connection_reset: messages keep what the kernel says of them; datagrams have no connection", function()
+    assert.equal("b'012' 0 0\n[Errno 104] Connection reset by peer\nb''\nb'datagram'\n",
+      python("connection_reset:after=3", [[
+import socket
+a, b = socket.socketpair()
+b.sendall(b'0123456789')
+data, control, flags, address = a.recvmsg(100, 100)
+print(data, len(control), flags)
+try:
+    a.recvmsg(100)
+except OSError as e:
+    print(e)
+print(a.recv(1))
+c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+d.send(b'datagram')
+print(c.recv(100))
+]]).stdout)
+  end)
+
+  it("connection_refused does what a closed port does, also where a socket does not wait", function()
+    local cmd = { "/usr/bin/python3", support.root .. "/spec/tracees/refused.py" }
+    local real = support.native { cmd = cmd }
+    assert.matches("EINPROGRESS\nTrue ECONNREFUSED None\nudp None\nblocking ECONNREFUSED\n", real.stdout)
+    assert.equal(real.stdout, run("connection_refused:after=50ms", cmd).stdout)
+  end)
+
+  it("short_io and eintr_storm leave alone what is never short, and never waits", function()
+    assert.equal("b'datagram'\n8\n4096\nno\nno\n", support.run { lua = [[
+inject.short_io { max = 3, fd = { "socket", "eventfd", "pipe" } }
+inject.eintr_storm { burst = 1, fd = { "pipe", "char" } }]], cmd = { "/usr/bin/python3", "-c", [[
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+d.send(b'datagram')
+print(c.recv(100))
+e = os.eventfd(1)
+print(len(os.read(e, 8)))
+r, w = os.pipe()
+print(os.write(w, b'x' * 4096))
+os.set_blocking(w, False)
+libc.write(w, b'x', 1)
+print('EINTR' if ctypes.get_errno() == 4 else 'no')
+libc.write(os.open('/dev/null', os.O_WRONLY), b'x', 1)
+print('EINTR' if ctypes.get_errno() == 4 else 'no')
+]] } }.stdout)
+  end)
+
   it("connection_refused: by port, so many times", function()
     local code = [[
 import socket
@@ -282,8 +340,8 @@ for _ in range(3):
       inject.full_disk { quota = "1K", path = "*.log" }
       fail("unlink", "EBUSY")]], cmd = { ops, "creat:" .. directory .. "/a.log", "unlink:" .. directory .. "/a.log" } }
     assert.equal("creat 3\nunlink -1 EBUSY\n", result.stdout)
-    assert.equal("pipe 0\nwrite -1 EINTR\nwrite 1\nwrite -1 EINTR\n", said(
-      { "eintr_storm:burst=1", "short_io:max=1:fd=4" }, { "pipe", "write:4:ab", "write:4:ab", "write:4:ab" }))
+    assert.equal("socketpair 0\nwrite -1 EINTR\nwrite 1\nwrite -1 EINTR\n", said(
+      { "eintr_storm:burst=1", "short_io:max=1:fd=4" }, { "socketpair", "write:4:ab", "write:4:ab", "write:4:ab" }))
   end)
 
   it("help lists them; mistakes are said", function()

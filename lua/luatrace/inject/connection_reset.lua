@@ -4,18 +4,31 @@
 --   inject.connection_reset { after = "64K", of = "written" }    -- or "both"
 --   inject.connection_reset { after = 0, times = 1 }             -- the first connection only
 --
--- Up to there the data is the peer's: the last read is short. Then reads fail with ECONNRESET, writes with EPIPE and
--- SIGPIPE, as on a real connection, until the descriptor is closed.
+-- Up to there the data is the peer's: the last read is short. Then the connection is broken in fact, for the peer, too,
+-- so that poll and all that the kernel says agree: the next call fails with ECONNRESET, later reads are at the end,
+-- later writes fail with EPIPE and SIGPIPE, as after a reset. Only sockets of streams have connections.
 
 local bit = require "bit"
+local descriptors = require "luatrace.sys.descriptors"
+local short = require "luatrace.verbs.short"
 
-local MSG_NOSIGNAL, MSG_PEEK = 0x4000, 2
+local MSG_PEEK = 2
 local reads = "?read,?readv,?recvfrom,?recvmsg"
 local writes = "?write,?writev,?sendto,?sendmsg"
+local copies = "?sendfile,?sendfile64,?splice"
 
-local function flag_set(call, flag)
-  local flags = call.row.index.flags and call.row.name:find("^[rs]e[cn][vd]") and call.flags
-  return flags and type(flags.value) == "number" and bit.band(flags.value, flag) ~= 0
+local function is_peek(call)
+  local index = call.row.name:find("^recv") and call.row.index.flags
+  return index and bit.band(tonumber(call.raw[index]), MSG_PEEK) ~= 0
+end
+
+--- Lets no more than so many bytes through.
+local function limit(call, most)
+  local drawn = short.draw({ value = { min = most, max = most } }, call)
+  if drawn then short.enter(nil, call, drawn) end
+  -- Of a message that is received, the kernel's words have been brought back already.
+  if call.phase == "entry" then call:run() end
+  return call.errno == nil and call.ret
 end
 
 return {
@@ -29,64 +42,71 @@ return {
     end
     where.fd = where.fd or "socket"
     local is_read, is_write = t.matches(reads, where), t.matches(writes, where)
-    local short = require "luatrace.verbs.short"
+    local is_copy = t.matches(copies, where)
     local connections, resets = {}, 0
 
-    local function connection_of(call)
-      local fd = call:fds()[1]
-      -- The inode names the connection, whatever its descriptor's number is, in every process.
+    --- The inode names a connection, whatever its descriptor's number is, in every process.
+    local function connection_of(call, fd)
       local key = fd.inode or call.process.number .. ":" .. fd.num
       local connection = connections[key]
       if not connection then
-        connection = { left = options.after }
+        local kind, domain = descriptors.socket_kind(call.process.pid, fd.num)
+        connection = { left = options.after, is_internet = domain ~= "unix", spared = kind ~= "stream" }
         connections[key] = connection
       end
       return connection
     end
 
-    --- Has this one been reset, or is it now?
-    local function is_reset(connection)
-      if connection.reset or connection.spared then return connection.reset end
-      if connection.left > 0 then return false end
+    --- Is it reset, or now?
+    local function check(call, fd, connection)
+      if connection.reset or connection.spared or connection.left > 0 then return connection.reset end
       if options.times and resets >= options.times then
         connection.spared = true
         return false
       end
       resets = resets + 1
       connection.reset = true
+      descriptors.reset_connection(call.process.pid, fd.num, connection.is_internet)
       return true
     end
 
-    local function limit(call, connection)
-      local most = short.draw({ value = { min = connection.left, max = connection.left }, random = t.random }, call)
-      if most then short.enter(nil, call, most) end
-    end
-
-    local function pass(call, connection, counts)
-      if counts and not connection.spared then limit(call, connection) end
-      local moved = call:run()
-      if counts and type(moved) == "number" then connection.left = connection.left - moved end
-    end
-
-    t.on[reads](function(call)
-      if not is_read(call) or flag_set(call, MSG_PEEK) then return end
-      local connection = connection_of(call)
-      if is_reset(connection) then
-        -- The kernel tells of a reset once; then the connection is at its end.
+    local function after_reset(call, connection, is_reading)
+      if is_reading and not connection.is_internet then
+        -- What a Unix socket has left is gone, too. A reset is told once; then the connection is at its end.
         if connection.told then return call:returns(0) end
         connection.told = true
         return call:fail "ECONNRESET"
       end
-      pass(call, connection, counted ~= "written")
+      local _, errno = call:run()
+      if is_reading and errno == "ENOTCONN" then call:returns(0) end
+    end
+
+    local function pass(call, fd, is_reading)
+      local connection = connection_of(call, fd)
+      if check(call, fd, connection) then return after_reset(call, connection, is_reading) end
+      local counts = counted == "both" or (counted == "read") == is_reading
+      if not counts or connection.spared then return end
+      local moved = limit(call, connection.left)
+      if type(moved) ~= "number" then return end
+      connection.left = connection.left - moved
+      check(call, fd, connection)
+    end
+
+    t.on[reads](function(call)
+      if is_read(call) and not is_peek(call) then pass(call, call:fds()[1], true) end
     end)
     t.on[writes](function(call)
-      if not is_write(call) then return end
-      local connection = connection_of(call)
-      if is_reset(connection) then
-        if not flag_set(call, MSG_NOSIGNAL) then call:signal "SIGPIPE" end
-        return call:fail "EPIPE"
+      if is_write(call) then pass(call, call:fds()[1], false) end
+    end)
+    t.on[copies](function(call)
+      if not is_copy(call) then return end
+      local target = call[call.row.index.out_fd and "out_fd" or "fd_out"]
+      local source = call[call.row.index.in_fd and "in_fd" or "fd_in"]
+      if target.kind == "socket" then
+        pass(call, target, false)
+      elseif source.kind == "socket" then
+        pass(call, source, true)
       end
-      pass(call, connection, counted ~= "read")
     end)
   end,
 }

@@ -243,6 +243,17 @@ function M.socket_kind(pid, fd)
   return socket_types[kind:byte()], domain and socket_domains[domain:byte()] or "other"
 end
 
+--- Ends a process's connection as a reset of the peer's does: connecting to nobody sends the peer a reset, too, and
+-- leaves ECONNRESET behind. Unix sockets are shut down, which is all that they have.
+function M.reset_connection(pid, fd, is_internet)
+  local copy = M.take(pid, fd)
+  if not copy then return end
+  if is_internet then C.connect(copy, ("\0"):rep(16), 16) end
+  -- It says ENOTCONN, and marks both ends as closed all the same.
+  C.shutdown(copy, SHUT.both)
+  C.close(copy)
+end
+
 --- Sends a descriptor of ours through a Unix socket.
 ---@return integer|nil sent, string? message, string? errno
 function M.send_descriptor(socket, fd)

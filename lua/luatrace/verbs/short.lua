@@ -146,7 +146,17 @@ function M.enter(_, call, limit)
   words[2], words[3] = address, count
   local bytes = ffi.string(words, #message.bytes)
   local copy = call.memory:alloc(#bytes)
-  if copy and call.memory:write(copy, bytes) then call:set_raw(row.index.msg, copy) end
+  if not copy or not call.memory:write(copy, bytes) then return end
+  local original = call.raw[row.index.msg]
+  call:set_raw(row.index.msg, copy)
+  if row.name ~= "recvmsg" or not call:run() then return end
+  -- The lengths of name and control data, and the flags, are the kernel's.
+  local told = call.memory:read(copy, #bytes)
+  if not told or #told ~= #bytes then return end
+  ffi.copy(words, told, #told)
+  local was = ffi.cast(message.wide and "const uint64_t *" or "const uint32_t *", message.bytes)
+  words[2], words[3] = was[2], was[3]
+  call.memory:write(original, ffi.string(words, #bytes))
 end
 
 return M
