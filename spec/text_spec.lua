@@ -38,6 +38,7 @@ local programs = {
   { "exec fails", sh "exec /nonexistent 2>/dev/null" }, { "threads", { support.tracee "family", "threads", "3" } },
   { "forks", { support.tracee "family", "forks", "3" } }, { "vfork", { support.tracee "family", "vfork" } },
   { "addresses", { support.tracee "addresses" } }, { "netlink", { support.tracee "netlink" } },
+  { "device requests", { support.tracee "device_requests" } },
   { "altstack", { support.tracee "signals", "altstack" } }, { "sigwait", { support.tracee "signals", "sigwait" } },
   { "signalfd", { support.tracee "signals", "signalfd" } }, { "suspend", { support.tracee "signals", "suspend" } },
   { "segfault", { support.tracee "signals", "segv" } }, { "raise", { support.tracee "signals", "raise" } },

@@ -40,16 +40,29 @@ local ipcs = {
   [21] = { "shmat", FIRST, POINTER, SECOND }, [22] = { "shmdt", POINTER },
   [23] = { "shmget", FIRST, SECOND, THIRD }, [24] = { "shmctl", FIRST, SECOND, POINTER },
 }
-local MSGRCV = 12
+local SEMCTL, MSGRCV = 3, 12
+
+--- What is behind a pointer, in its brackets.
+local function pointed_at(inner)
+  return setmetatable({ text = function(out, call, value)
+    out:put("[")
+    inner.text(out, call, value)
+    out:put("]")
+  end }, { __index = inner })
+end
 
 local rows = {}
-local function row_of(name, outer)
-  local row = rows[name]
+local function row_of(name, outer, by_pointer)
+  local kept_as = by_pointer and name .. " by pointer" or name
+  local row = rows[kept_as]
   if not row then
     local base = own_rows[name] and schema.check(name, own_rows[name]) or syscalls.find("i386", name)
     row = setmetatable({ nr = outer.nr }, { __index = base })
     for i = 1, #base do row[i] = base[i] end
-    rows[name] = row
+    if by_pointer then
+      row[#row] = setmetatable({ type = pointed_at(row[#row].type) }, { __index = row[#row] })
+    end
+    rows[kept_as] = row
   end
   return row
 end
@@ -73,7 +86,12 @@ function inner.ipc(call)
   if not item or number % 65536 == MSGRCV and version == 0 then return nil end
   local raw = {}
   for i = 1, 6 do raw[i] = item[i + 1] and call.raw[item[i + 1]] or 0 end
-  return item[1], raw
+  if number % 65536 ~= SEMCTL then return item[1], raw end
+  -- Its last argument, a union, is behind a pointer.
+  local union = call.memory:read(raw[4], 4)
+  if not union or #union < 4 then return item[1], raw end
+  raw[4] = ffi.cast("const uint32_t *", union)[0]
+  return item[1], raw, true
 end
 
 --- What becomes of the call after its view was made.
@@ -85,10 +103,10 @@ local later = { "left", "answered", "tampered", "unfinished", "undecided", "sele
 function M.shown(call)
   local view = rawget(call, "shown_as")
   if view == nil then
-    local name, raw
+    local name, raw, by_pointer
     local look = inner[call.row.name]
-    if look and call.phase == "entry" then name, raw = look(call) end
-    view = name and setmetatable({ raw = raw, row = row_of(name, call.row) }, { __index = call }) or false
+    if look and call.phase == "entry" then name, raw, by_pointer = look(call) end
+    view = name and setmetatable({ raw = raw, row = row_of(name, call.row, by_pointer) }, { __index = call }) or false
     rawset(call, "shown_as", view)
   end
   if not view then return call end

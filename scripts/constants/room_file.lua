@@ -115,4 +115,9 @@ return {
   { "flags", "fiemap_flags", "FIEMAP_FLAG_", "linux/types.h linux/fiemap.h", "FIEMAP_FLAG_*" },
   { "flags", "fiemap_extent_flags", "FIEMAP_EXTENT_", "linux/types.h linux/fiemap.h", [[
     FIEMAP_EXTENT_LAST FIEMAP_EXTENT_* ]] },
+  { "enum", "uffd_requests", "_UFFDIO_", "linux/userfaultfd.h", [[
+    _UFFDIO_REGISTER _UFFDIO_UNREGISTER _UFFDIO_WAKE _UFFDIO_COPY _UFFDIO_ZEROPAGE _UFFDIO_API ]] },
+  { "enum", "blkpg_op", "BLKPG_", "linux/blkpg.h", "BLKPG_ADD_PARTITION BLKPG_DEL_PARTITION BLKPG_RESIZE_PARTITION" },
+  { "enum", "kvm_cap", "KVM_CAP_", "linux/kvm.h", "KVM_CAP_*" },
+  { "flags", "kvm_mem_flags", "KVM_MEM_", "linux/kvm.h", "KVM_MEM_LOG_DIRTY_PAGES KVM_MEM_READONLY" },
 }

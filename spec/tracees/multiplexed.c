@@ -57,7 +57,8 @@ static void memory_and_messages(void) {
   struct sembuf operation = {.sem_op = 1};
   ipc(1, id, 1, 0, &operation, 0);
   ipc(4, -1, 1, 0, &operation, 0);
-  ipc(3, id, 0, IPC_RMID | IPC_64_VERSION, NULL, 0);
+  ipc(3, id, 0, IPC_RMID, NULL, 0); /* it wants a pointer */
+  semctl((int)id, 0, IPC_RMID);
   id = ipc(13, IPC_PRIVATE, IPC_CREAT | 0600, 0, NULL, 0);
   struct {
     long type;

@@ -4,6 +4,8 @@
 --   structs.ioctl[0x540c] == false        -- TIOCEXCL takes no argument
 
 local bit = require "bit"
+local buffer = require "string.buffer"
+local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local quote = require "luatrace.quote"
 local style = require "luatrace.style"
@@ -11,6 +13,7 @@ local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 
 local hidden = t.hidden
+local x8 = setmetatable({ size = 1, ctype = "const uint8_t *" }, { __index = t.x32 })
 
 ---@param M table structs so far, by name
 return function(M)
@@ -74,10 +77,14 @@ return function(M)
     local a, b, c, d = bytes:byte(at, at + 3)
     return t.load.i32(nil, a + b * 256 + c * 65536 + d * 16777216)
   end
+  --- AX.25's addresses (ARPHRD_NETROM and the like) have seven bytes.
+  local address_lengths = { [0] = 7, [3] = 7 }
   local function hardware(bytes)
     local kind = bytes:byte(17) + bytes:byte(18) * 256
     return ("{sa_family=%s, sa_data=%s}"):format(style.constant(t.hex(kind), constants.enums.arphrd.by_value[kind]),
-      ("%02x:%02x:%02x:%02x:%02x:%02x"):format(bytes:byte(19, 24)))
+      (bytes:sub(19, 18 + (address_lengths[kind] or 6)):gsub(".", function(char)
+        return ("%02x:"):format(char:byte())
+      end):sub(1, -2)))
   end
   local function socket_address(bytes)
     local family = bytes:byte(17) + bytes:byte(18) * 256
@@ -88,6 +95,15 @@ return function(M)
     return ("{sa_family=%s, sa_data=%s}"):format(
       style.constant(t.hex(family), constants.enums.socket_family.by_value[family]),
       quote.string(bytes:sub(19, 32)))
+  end
+  M.ifreq_address = socket_address
+  local function other_name(bytes) return quote.string(bytes:sub(17, 32):match "^[^%z]*") end
+  local ifmap = t.struct { { "mem_start", t.xlong }, { "mem_end", t.xlong }, { "base_addr", setmetatable({ size = 2,
+    ctype = "const uint16_t *" }, { __index = t.x32 }) }, { "irq", x8 }, { "dma", x8 }, { "port", x8 } }
+  local function map(bytes, call)
+    local out = buffer.new()
+    ifmap.text(out, call, ifmap.load_from(call, ffi.cast("const uint8_t *", bytes:sub(17))))
+    return out:tostring()
   end
   local function number(bytes) return tostring(i32(bytes, 17)) end
   local flag_names = t.flags("iff_flags", { comment = "IFF_???" })
@@ -103,7 +119,10 @@ return function(M)
     [0x8921] = { "ifr_mtu", number, "get" }, [0x8922] = { "ifr_mtu", number, "set" },
     [0x8927] = { "ifr_hwaddr", hardware, "get" }, [0x8924] = { "ifr_hwaddr", hardware, "set" },
     [0x8933] = { "ifr_ifindex", number, "get" }, [0x8942] = { "ifr_qlen", number, "get" },
-    [0x8943] = { "ifr_qlen", number, "set" },
+    [0x8943] = { "ifr_qlen", number, "set" }, [0x8923] = { "ifr_newname", other_name, "set" },
+    [0x8929] = { "ifr_slave", other_name, "get" }, [0x8930] = { "ifr_slave", other_name, "set" },
+    [0x8931] = { "ifr_hwaddr", hardware, "set" }, [0x8932] = { "ifr_hwaddr", hardware, "set" },
+    [0x8970] = { "ifr_map", map, "get" }, [0x8971] = { "ifr_map", map, "set" },
   }
   local SIOCGIFNAME = 0x8910
 
@@ -123,14 +142,14 @@ return function(M)
       end
       local field = ifreq[request]
       out:put("{ifr_name=", name)
-      if field[3] == "set" or there then out:put(", ", field[1], "=", field[2](bytes)) end
+      if field[3] == "set" or there then out:put(", ", field[1], "=", field[2](bytes, call)) end
       out:put("}")
     end,
     plain = function(call, bytes)
       local result = { ifr_name = bytes:sub(1, NAME):match "^[^%z]*" }
       local field = ifreq[request_of(call)]
       if field then
-        local value = field[2](bytes)
+        local value = field[2](bytes, call)
         result[field[1]] = tonumber(value) or value
       else
         result.ifr_ifindex = i32(bytes, 17)
@@ -198,5 +217,6 @@ return function(M)
     [0x8901] = int_in, [0x8902] = int_in, [0x8903] = int_out, [0x8904] = int_out, [0x8905] = int_out,
   }
   for request in pairs(ifreq) do list[request] = t.ptr_when(interface, always) end
+  require "luatrace.structs.ioctl_devices"(M, list)
   M.ioctl = list
 end

@@ -56,6 +56,14 @@ local function ioctl_argument(request) return structs.ioctl[request] end
 
 local function ioctl_request(call) return t.load.u32(nil, call.raw[2]) end
 
+local argp = t.by(function(call) return ioctl_argument(ioctl_request(call)) or t.xlong end, true)
+
+--- A few requests overwrite what they were asked.
+function argp.at_entry(call, value)
+  local chosen = ioctl_argument(ioctl_request(call))
+  if chosen and chosen.at_entry then chosen.at_entry(call, value) end
+end
+
 local request = t.named(function(value) return require("luatrace.constants").ioctl.by_value[value] end, function(value)
   local direction = ({ [0] = "_IOC_NONE", "_IOC_WRITE", "_IOC_READ", "_IOC_READ|_IOC_WRITE" })[bit.rshift(value, 30)]
   return ("_IOC(%s, %s, %s, %s)"):format(direction, t.hex(bit.band(bit.rshift(value, 8), 0xff)),
@@ -89,9 +97,8 @@ return {
     { comment = "SEEK_???" }) } },
   fstat = { returns = zero, classes = "fstat %stat", { "fd", fd }, { "statbuf", stat } },
   fstatfs = { returns = zero, classes = "fstatfs %statfs", { "fd", fd }, { "buf", t.ptr_out(structs.statfs) } },
-  ioctl = { returns = t.i32, varies_by = "request", { "fd", fd }, { "request", request }, { "argp", t.by(function(call)
-    return ioctl_argument(ioctl_request(call)) or t.xlong
-  end, true), when = function(call) return ioctl_argument(ioctl_request(call)) ~= false end } },
+  ioctl = { returns = t.i32, varies_by = "request", { "fd", fd }, { "request", request },
+    { "argp", argp, when = function(call) return ioctl_argument(ioctl_request(call)) ~= false end } },
   fcntl = { returns = t.by(function(call)
     local cmd = fcntl_cmd(call)
     return has_meaning[cmd] and t.x32 or (cmd == F_DUPFD or cmd == F_DUPFD_CLOEXEC) and t.fd or t.i32
