@@ -42,6 +42,7 @@ local huge, min, max, floor = math.huge, math.min, math.max, math.floor
 ---@field durable number
 ---@field meta boolean|nil goes through the journal
 ---@field grows boolean|nil data that makes the file longer
+---@field late boolean|nil ext4: data in a block that may not have been allocated yet
 
 M.models = { "posix", "ext4", "btrfs" }
 
@@ -71,11 +72,14 @@ function Builder:of(node)
 end
 
 --- auto_da_alloc, and what btrfs documents: the new content is there when the name is that replaced another, or (after
--- a flush) when later metadata is. ext4 starts it for what it has not allocated yet.
+-- a flush) when later metadata is. ext4 starts it for what it has not allocated yet: that a block is written out
+-- between two writes to it, and the second then lost, is left out, since the promise is the documented one.
 function Builder:need_content(after, node)
   for _, content in ipairs(self:of(node).content) do
     local effect = self.effects[content]
-    if effect.grows or self.model == "btrfs" and effect.kind == "data" then after[#after + 1] = content end
+    if effect.grows or effect.late or self.model == "btrfs" and effect.kind == "data" then
+      after[#after + 1] = content
+    end
   end
 end
 
@@ -149,6 +153,7 @@ function ops.write(self, op)
       -- In place: it is seen as far as the file reaches, whatever the journal says of the file.
       if grows then self:grow_in_block(node, known, page, at + length) end
       effect.clip, grows = true, false
+      effect.late = not known.allocated[page] or nil
     elseif self.model ~= "posix" then
       effect.grows = grows or nil
       after[1] = self.last_meta
