@@ -8,7 +8,7 @@ stds.luatrace = {
   read_globals = { "sweep", "on", "at", "watch", "random", "script", "luatrace", "clock", "files", "peer",
     "getrandom", "getpid", "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks",
     "no_bad_pointers", "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network",
-    "golden", "run", "start", "together", "inject", "hide_vdso" },
+    "golden", "run", "start", "together", "inject", "hide_vdso", "count" },
 }
 files["examples/testing/*_spec.lua"] = { std = "+busted" }
 files["spec"] = { std = "+busted" }

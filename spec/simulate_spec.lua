@@ -335,6 +335,37 @@ for _ in range(3):
     assert.equal("-2 True\n", told "clock_skew:offset=-2h")
   end)
 
+  it("clock_jump and clock_skew: waits for a time of day end in time", function()
+    local code = [[
+import ctypes, time
+libc = ctypes.CDLL(None)
+class Time(ctypes.Structure): _fields_ = [('s', ctypes.c_long), ('n', ctypes.c_long)]
+start = time.monotonic()
+end = time.time() + 0.2
+left = Time(int(end), int(end % 1 * 1e9))
+libc.clock_nanosleep(0, 1, ctypes.byref(left), None)
+libc.sem_init(semaphore := ctypes.create_string_buffer(64), 0, 0)
+end = time.time() + 0.2
+left = Time(int(end), int(end % 1 * 1e9))
+libc.sem_timedwait(semaphore, ctypes.byref(left))
+print(time.monotonic() - start >= 0.35)
+]]
+    -- It would be an hour.
+    for _, fault in ipairs { "clock_jump:by=1h", "clock_jump:by=-1h", "clock_skew:offset=5m" } do
+      local result = support.run { options = { "--timeout=30", "--simulate=" .. fault },
+        cmd = { "/usr/bin/python3", "-c", code } }
+      assert.equal("True\n", result.stdout)
+      assert.equal(0, result.status)
+    end
+  end)
+
+  it("memory_pressure: threads and children, and 32-bit programs", function()
+    for _, m32 in ipairs { false, true } do
+      assert.equal("child true\nfreed 1\nthread true\n", run("memory_pressure:budget=16M",
+        { support.tracee("allocates", { m32 = m32, flags = "-pthread" }) }).stdout)
+    end
+  end)
+
   it("in a script, beside rules; several at once", function()
     local result = support.run { lua = [[
       inject.full_disk { quota = "1K", path = "*.log" }

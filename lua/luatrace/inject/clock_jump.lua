@@ -3,8 +3,9 @@
 --   inject.clock_jump { by = "1h", after = "2s" }      -- two seconds after the start; by = "-1h": back
 --   inject.clock_jump { by = 86400, reads = 10 }       -- when the clock has been read ten times
 --
--- Only the time of day jumps: what counts up (CLOCK_MONOTONIC) and all timeouts go on, as after settimeofday. For a
--- program in another time altogether there is the mock clock { at = ... }.
+-- Only the time of day jumps: what counts up (CLOCK_MONOTONIC) and all timeouts go on, as after settimeofday; a wait
+-- for a time of day that begins after the jump ends when it is that late for the program. Times of files are the real
+-- ones. For a program in another time altogether there is the mock clock { at = ... }.
 
 local clock = require "luatrace.inject.clock"
 
@@ -15,12 +16,14 @@ return {
   add = function(t, options, where)
     t.hide_vdso()
     local matches, read = t.matches(clock.calls, where), 0
+    local function has_jumped(call)
+      return (call.entered - call.session.started) / 1e9 >= (options.after or 0) and read > (options.reads or 0)
+    end
     t.on[clock.calls](function(call)
       if not matches(call) or not clock.reads(call) then return end
       read = read + 1
-      local since = (call.entered - call.session.started) / 1e9
-      if since < (options.after or 0) or read <= (options.reads or 0) then return end
-      clock.move(call, options.by)
+      if has_jumped(call) then clock.move(call, options.by) end
     end)
+    clock.install_waits(t, where, function(call, seconds) return seconds - (has_jumped(call) and options.by or 0) end)
   end,
 }

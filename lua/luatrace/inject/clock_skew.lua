@@ -13,11 +13,17 @@ return {
   add = function(t, options, where)
     if not options.rate and not options.offset then error("it needs rate or offset", 0) end
     t.hide_vdso()
-    local matches = t.matches(clock.calls, where)
+    if options.rate and options.rate <= 0 then error("rate takes more than 0", 0) end
+    local matches, rate = t.matches(clock.calls, where), options.rate or 1
+    local function offset_of(call)
+      return (options.offset or 0) + (call.entered - call.session.started) / 1e9 * (rate - 1)
+    end
     t.on[clock.calls](function(call)
-      if not matches(call) or not clock.reads(call) then return end
-      local since = (call.entered - call.session.started) / 1e9
-      clock.move(call, (options.offset or 0) + since * ((options.rate or 1) - 1))
+      if matches(call) and clock.reads(call) then clock.move(call, offset_of(call)) end
+    end)
+    clock.install_waits(t, where, function(call, seconds)
+      local now = clock.now()
+      return now + (seconds - now - offset_of(call)) / rate
     end)
   end,
 }
