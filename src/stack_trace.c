@@ -9,8 +9,6 @@
 #include <stdlib.h>      /* malloc, free */
 #include <string.h>      /* strdup, memcmp */
 #include <sys/ioctl.h>   /* ioctl */
-#include <sys/ptrace.h>  /* PTRACE_GETREGS */
-#include <sys/user.h>    /* struct user_regs_struct */
 #include <unistd.h>      /* read, close */
 
 #include "elf_symbols.h"    /* names */
@@ -51,7 +49,7 @@ struct view {
   const struct tracer *tracer;
   struct tracee *tracee;
   struct unwinder *unwinder;
-  struct user_regs_struct registers;
+  void *thread;   /* libunwind-ptrace's view of it */
   uint32_t words; /* looked at so far */
   struct {
     tracee_addr start;
@@ -238,16 +236,9 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
 }
 
 static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write, void *data) {
-  const struct user_regs_struct *registers = &((struct view *)data)->registers;
-  /* In the order of UNW_X86_64_RAX to UNW_X86_64_RIP: DWARF's. */
-  const unw_word_t values[] = {registers->rax, registers->rdx, registers->rcx, registers->rbx, registers->rsi,
-                               registers->rdi, registers->rbp, registers->rsp, registers->r8,  registers->r9,
-                               registers->r10, registers->r11, registers->r12, registers->r13, registers->r14,
-                               registers->r15, registers->rip};
-  (void)space;
-  if (write || number < 0 || number >= (unw_regnum_t)(sizeof values / sizeof *values)) return -UNW_EBADREG;
-  *value = values[number];
-  return 0;
+  struct view *view = data;
+  if (write) return -UNW_EREADONLYREG;
+  return view->unwinder->library.thread_register(space, number, value, write, view->thread);
 }
 
 /* Finds the mapping's .eh_frame_hdr in memory: a sorted table of where each function's unwind program is. */
@@ -385,8 +376,10 @@ static uint32_t walk(const struct tracer *tracer, struct tracee *tracee, struct 
   view.unwinder = unwinder;
   view.words = 0;
   memset(view.chunks, 0, sizeof view.chunks);
-  if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &view.registers)) return 1;
+  view.thread = unwinder->library.thread_create(tracee->tid);
+  if (!view.thread) return 1;
   uint32_t count = walk_view(&view, frames, capacity);
+  unwinder->library.thread_destroy(view.thread);
   return count ? count : 1;
 }
 

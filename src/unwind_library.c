@@ -8,20 +8,29 @@
 #define NAME_OF(function) QUOTED(function)
 
 /* By its name since 2014, or whatever the system has. */
-static void *open_library(void) {
-  static const char *const names[] = {"libunwind-x86_64.so.8", "libunwind-x86_64.so"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    void *handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (handle) return handle;
+static void *open_library(const char *name, const char *other, int when) {
+  void *handle = dlopen(name, when | RTLD_LOCAL | RTLD_NODELETE);
+  return handle ? handle : dlopen(other, when | RTLD_LOCAL | RTLD_NODELETE);
+}
+
+/* The functions of one library. */
+struct wanted {
+  const char *name;
+  void *to;
+};
+
+static bool find_all(void *handle, const struct wanted *functions, size_t count) {
+  if (!handle) return false;
+  for (size_t i = 0; i < count; i++) {
+    void *function = dlsym(handle, functions[i].name);
+    if (!function) return false;
+    memcpy(functions[i].to, &function, sizeof function);
   }
-  return NULL;
+  return true;
 }
 
 bool unwind_library_load(struct unwind_library *library) {
-  const struct {
-    const char *name;
-    void *to;
-  } functions[] = {
+  const struct wanted functions[] = {
       {NAME_OF(unw_create_addr_space), &library->create_space},
       {NAME_OF(unw_destroy_addr_space), &library->destroy_space},
       {NAME_OF(unw_set_caching_policy), &library->set_caching_policy},
@@ -32,12 +41,14 @@ bool unwind_library_load(struct unwind_library *library) {
       {NAME_OF(unw_step), &library->step},
       {NAME_OF(UNW_OBJ(dwarf_search_unwind_table)), &library->search_unwind_table},
   };
-  void *handle = open_library();
-  if (!handle) return false;
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    void *function = dlsym(handle, functions[i].name);
-    if (!function) return false;
-    memcpy(functions[i].to, &function, sizeof function);
-  }
-  return true;
+  const struct wanted thread_functions[] = {
+      {"_UPT_create", &library->thread_create},
+      {"_UPT_destroy", &library->thread_destroy},
+      {"_UPT_access_reg", &library->thread_register},
+  };
+  /* libunwind-ptrace does not say that it needs libunwind: what it would call there and we do not ask for is left open. */
+  return find_all(open_library("libunwind-x86_64.so.8", "libunwind-x86_64.so", RTLD_NOW), functions,
+                  sizeof functions / sizeof *functions) &&
+         find_all(open_library("libunwind-ptrace.so.0", "libunwind-ptrace.so", RTLD_LAZY), thread_functions,
+                  sizeof thread_functions / sizeof *thread_functions);
 }

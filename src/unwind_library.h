@@ -1,11 +1,12 @@
 /*
- * unwind_library.h - libunwind, loaded when the first stack is wanted: most runs want none.
+ * unwind_library.h - libunwind-ptrace with libunwind, loaded when the first stack is wanted: most runs want none.
  */
 #ifndef LUATRACE_UNWIND_LIBRARY_H
 #define LUATRACE_UNWIND_LIBRARY_H
 
-#include <libunwind.h>
+#include <libunwind-ptrace.h>
 #include <stdbool.h>
+#include <sys/types.h> /* pid_t */
 
 /* What stack_trace.c uses of it. */
 struct unwind_library {
@@ -20,6 +21,11 @@ struct unwind_library {
   /* libunwind exports it, for callers like us, without declaring it. */
   int (*search_unwind_table)(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table, unw_proc_info_t *info,
                              int need_unwind_info, void *data);
+  /* libunwind-ptrace: its view of a thread, and the thread's registers. Its other accessors are not used, because they
+   * map and trust the files of the traced program. */
+  void *(*thread_create)(pid_t tid);
+  void (*thread_destroy)(void *thread);
+  int (*thread_register)(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write, void *thread);
 };
 
 /* False when it is not installed. */
