@@ -46,6 +46,17 @@ describe("--simulate", function()
     assert.equal("creat 3\nwrite 3\n", said("full_disk:quota=0:path=/nowhere/**", { "creat:a", "write:3:abc" }))
   end)
 
+  it("full_disk does what a full tmpfs does, call by call", function()
+    local program, there = support.root .. "/spec/tracees/fills.py", directory .. "/there"
+    local mounted = support.native { cmd = { "sh", "-c",
+      ("mkdir -p %s && unshare -m sh -c 'mount -t tmpfs -o size=64k " ..
+      "none %s && /usr/bin/python3 %s %s'"):format(there, there, program, there) } }
+    if mounted.status ~= 0 then return pending("a tmpfs of its own takes root: " .. mounted.stderr) end
+    assert.matches("ENOSPC", mounted.stdout)
+    assert.equal(mounted.stdout,
+      run("full_disk:quota=64K:path=" .. there .. "/**", { "/usr/bin/python3", program, there }).stdout)
+  end)
+
   it("full_disk: real programs say so", function()
     support.write(directory .. "/in", ("x"):rep(100000))
     local result = run("full_disk:quota=4K", { "cp", "in", "out" })

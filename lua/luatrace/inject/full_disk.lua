@@ -4,14 +4,15 @@
 --   inject.full_disk { quota = 0, path = "/var/**" }             -- full from the start, below /var
 --   inject.full_disk { quota = "64K", errno = "EDQUOT" }
 --
--- Counted is what makes files larger: write and its like, fallocate, copy_file_range, sendfile, splice. Deleting,
--- truncating and replacing files gives back, when nobody has them open any more. Writing where a file has its bytes
--- already costs nothing, nor do holes, pipes, sockets and devices. Without `path` or `fd` standard error is spared, so
--- that what a program complains of can be read. What is written through mmap is not seen.
+-- Counted is what is written behind the end of files and into holes: write and its like, fallocate, copy_file_range,
+-- sendfile, splice. Deleting, truncating and replacing files gives back, when nobody has them open any more. Writing
+-- where a file has its bytes already costs nothing, nor do pipes, sockets and devices. Without `path` or `fd` standard
+-- error is spared, so that what a program complains of can be read. What is written through mmap is not seen.
 
 local bit = require "bit"
 local files = require "luatrace.sys.files"
 local position = require "luatrace.inject.file_position"
+local ranges = require "luatrace.inject.ranges"
 
 local O_TRUNC, FALLOC_FL_KEEP_SIZE, RENAME_EXCHANGE = 0x200, 1, 2
 
@@ -30,7 +31,7 @@ return {
       after_startup = where.after_startup }
     local left, errno = options.quota, options.errno or "ENOSPC"
     if errno ~= "ENOSPC" and errno ~= "EDQUOT" then error("errno takes ENOSPC or EDQUOT", 0) end
-    local under_way, nameless = {}, {}
+    local under_way, nameless, holes = {}, {}, {}
     local is_write, is_copy = t.matches(position.writes, where), t.matches(position.copies, where)
     local sizing = "?ftruncate,?ftruncate64,?fallocate,?truncate,?truncate64"
     local is_sizing = t.matches(sizing, freeing_where)
@@ -44,7 +45,7 @@ return {
       local open, found = position.open_nameless(session), false
       for id, size in pairs(nameless) do
         if not open[id] then
-          left, nameless[id], found = left + size, nil, true
+          left, nameless[id], holes[id], found = left + size, nil, nil, true
         end
       end
       return found
@@ -52,30 +53,63 @@ return {
 
     local is_path = where.path and position.path_test(where.path)
 
-    --- Lets a call write what fits, and takes off what it has written behind the end of the file.
+    --- What a file has no bytes for yet.
+    local function holes_of(id, size)
+      local set = size > 0 and holes[id] or ranges.new()
+      holes[id] = set
+      return set
+    end
+
+    --- How many bytes a file takes.
+    local function taken_by(stat) return stat.size - (holes[stat.id] and holes[stat.id]:overlap(0, stat.size) or 0) end
+
+    --- The most of so many bytes that cost no more than there is.
+    local function that_fit(count, cost_of)
+      local fits, too_many = 0, count + 1
+      while too_many - fits > 1 do
+        local middle = math.floor((fits + too_many) / 2)
+        if cost_of(middle) <= left then fits = middle else too_many = middle end
+      end
+      return fits
+    end
+
+    --- Lets a call write what fits, and takes off what it has written behind the end of the file and into holes.
     local function grow(call, at)
       if at.count <= 0 or at.fd.path:find("^/proc/") or at.fd.path:find("^/sys/") then return end
-      local file = under_way[at.stat.id] or { count = 0, size = at.stat.size }
+      local id = at.stat.id
+      local file = under_way[id] or { count = 0, size = at.stat.size }
       -- Where calls that other threads are making will end: those bytes are paid.
       local size = math.max(file.size, at.stat.size)
       local from = at.appends and size or at.from
-      local function behind(count) return math.max(0, math.min(count, from + count - size)) end
-      local count, paid = at.count, behind(at.count)
-      if paid > left and reclaim(call.session) then return grow(call, at) end
-      if paid > left then
-        count = count - (paid - math.max(0, left))
-        if count <= 0 then return call:fail(errno) end
-        position.shorten(call, count)
-        paid = behind(count)
+      local set = holes_of(id, size)
+      local function cost_of(count)
+        return math.max(0, math.min(count, from + count - size)) + set:overlap(from, from + count)
       end
+      local count = at.count
+      if cost_of(count) > left and reclaim(call.session) then return grow(call, at) end
+      if cost_of(count) > left then
+        count = that_fit(count, cost_of)
+        if count == 0 then return call:fail(errno) end
+        position.shorten(call, count)
+      end
+      local paid, filled = cost_of(count), set:copy()
       left = left - paid
+      if from > size then set:add(size, from) end
+      set:remove(from, from + count)
       file.count, file.size = file.count + 1, math.max(size, from + count)
-      under_way[at.stat.id] = file
+      under_way[id] = file
       local moved = call:run()
-      left = left + paid - behind(type(moved) == "number" and moved or 0)
+      moved = type(moved) == "number" and moved or 0
+      if moved < count then
+        left = left + paid - math.max(0, math.min(moved, from + moved - size)) - filled:overlap(from, from + moved)
+        filled:remove(0, from + moved)
+        filled:remove(from + count, math.huge)
+        for _, hole in ipairs(filled.list) do set:add(hole[1], hole[2]) end
+        if moved == 0 then set:remove(size, from) end
+      end
       file.count = file.count - 1
-      if file.count == 0 then under_way[at.stat.id] = nil end
-      if at.stat.nlink == 0 then nameless[at.stat.id] = math.max(from + count, at.stat.size) end
+      if file.count == 0 then under_way[id] = nil end
+      if at.stat.nlink == 0 then nameless[id] = taken_by(position.stat(call, at.fd) or at.stat) end
     end
 
     t.on[position.writes](function(call)
@@ -94,18 +128,31 @@ return {
       local function look() return fd and position.stat(call, fd) or path and files.stat(path) end
       local before = look()
       if not before or before.kind ~= "file" then return end
-      local wanted
+      local wanted, cost = nil, 0
       if call.name == "fallocate" then
         local keeps = bit.band(tonumber(call.raw[2]), FALLOC_FL_KEEP_SIZE) ~= 0
         if keeps then return end
-        wanted = position.number(call, "offset") + position.number(call, "len")
+        local from = position.number(call, "offset")
+        wanted = { from, from + position.number(call, "len") }
+        cost = math.max(0, wanted[2] - math.max(from, before.size)) +
+          holes_of(before.id, before.size):overlap(from, wanted[2])
       end
       -- A longer file of holes takes no blocks; only fallocate does.
-      if wanted and wanted - before.size > left then reclaim(call.session) end
-      if wanted and wanted - before.size > left then return call:fail(errno) end
+      if cost > left then reclaim(call.session) end
+      if cost > left then return call:fail(errno) end
       call:run()
       local after = not call.errno and look()
-      if after and (wanted or after.size < before.size) then left = left + before.size - after.size end
+      if not after then return end
+      if after.size < before.size then
+        local gone = holes[before.id] and holes[before.id]:remove(after.size, before.size) or 0
+        left = left + before.size - after.size - gone
+      elseif wanted then
+        left = left - cost
+        holes_of(before.id, before.size):remove(wanted[1], wanted[2])
+        if wanted[1] > before.size then holes[before.id]:add(before.size, wanted[1]) end
+      elseif after.size > before.size then
+        holes_of(before.id, before.size):add(before.size, after.size)
+      end
     end)
     t.on[freeing](function(call)
       if not is_freeing(call) then return end
@@ -126,10 +173,11 @@ return {
       call:run()
       if call.errno then return end
       if opens then
-        left = left + stat.size
+        left = left + taken_by(stat)
+        holes[stat.id] = nil
       else
         -- Its bytes are free when it is not open any more, too: looked at when they are needed.
-        nameless[stat.id] = stat.size
+        nameless[stat.id] = taken_by(stat)
       end
     end)
   end,
