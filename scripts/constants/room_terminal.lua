@@ -29,4 +29,5 @@ return {
   { "enum", "tcxonc", "TC", "asm/termbits.h asm/termios.h", "TCOOFF TCOON TCIOFF TCION" },
   { "enum", "line_discipline", "N_", "linux/tty.h", "N_*" },
   { "flags", "loop_flags", "LO_FLAGS_", "linux/loop.h", "LO_FLAGS_*" },
+  { "enum", "loop_crypt", "LO_CRYPT_", "linux/loop.h", "LO_CRYPT_*" },
 }

@@ -157,6 +157,7 @@ return {
   listmount_flags = "mount",
   lock_type = "file",
   lockf_cmd = "file",
+  loop_crypt = "terminal",
   loop_flags = "terminal",
   lsm_attr = "system",
   lsm_flags = "system",

@@ -81,10 +81,12 @@ return function(M)
   local address_lengths = { [0] = 7, [3] = 7 }
   local function hardware(bytes)
     local kind = bytes:byte(17) + bytes:byte(18) * 256
+    local function in_hex(format, last)
+      return (bytes:sub(19, last):gsub(".", function(char) return format:format(char:byte()) end))
+    end
+    local number, room = ('"%s"'):format(in_hex("\\x%02x", 32)), address_lengths[kind] or 6
     return ("{sa_family=%s, sa_data=%s}"):format(style.constant(t.hex(kind), constants.enums.arphrd.by_value[kind]),
-      (bytes:sub(19, 18 + (address_lengths[kind] or 6)):gsub(".", function(char)
-        return ("%02x:"):format(char:byte())
-      end):sub(1, -2)))
+      style.constant(number, in_hex("%02x:", 18 + room):sub(1, -2)))
   end
   local function socket_address(bytes)
     local family = bytes:byte(17) + bytes:byte(18) * 256
@@ -164,22 +166,52 @@ return function(M)
   -- --- files ---------------------------------------------------------------------------------------------------------
 
   local fiemap_flags = t.flags("fiemap_flags", { comment = "FIEMAP_FLAG_???" })
+  local extents_at, extent_size = 32, 56
+  M.fiemap_extent = t.struct { { "fe_logical", t.u64 }, { "fe_physical", t.u64 }, { "fe_length", t.u64 },
+    { "fe_reserved64", hidden(t.inline_array(t.u64, 2)) },
+    { "fe_flags", t.flags("fiemap_extent_flags", { of = t.u32, comment = "FIEMAP_EXTENT_???" }) },
+    { "fe_reserved", hidden(t.inline_array(t.u32, 3)) } }
+  --- An array only where somebody wants to see it: -v.
+  local function extents_text(out, call, value)
+    if value.fm_extent_count == 0 or not (call.text_options and call.text_options.verbose) then return out:put "..." end
+    out:put("fm_extents=[")
+    for i = 1, math.min(value.fm_mapped_extents, value.fm_extent_count) do
+      if i > 1 then out:put(", ") end
+      local at = value.address + extents_at + (i - 1) * extent_size
+      local extent = M.fiemap_extent.fetch(call, at)
+      if not extent then
+        out:put("... /* ", t.hex(at), " */")
+        break
+      end
+      M.fiemap_extent.text(out, call, extent)
+    end
+    out:put("]")
+  end
   M.fiemap = t.struct { { "fm_start", t.u64 }, { "fm_length", t.u64 }, { "fm_flags", fiemap_flags },
     { "fm_mapped_extents", t.u32 }, { "fm_extent_count", t.u32 }, { "fm_reserved", hidden(t.u32) },
     text = function(out, call, value)
-      out:put("{fm_start=", t.decimal(value.fm_start), ", fm_length=", t.decimal(value.fm_length), ", fm_flags=",
-        fiemap_flags.string(value.fm_flags), ", fm_extent_count=", t.decimal(value.fm_extent_count), "}")
+      out:put("{fm_start=", t.decimal(value.fm_start), ", fm_length=", t.decimal(value.fm_length), ", fm_flags=")
+      fiemap_flags.text(out, call, value.fm_flags)
+      out:put(", fm_extent_count=", t.decimal(value.fm_extent_count), "}")
       if call.phase == "entry" or call.failed then return end
-      out:put(" => {fm_flags=", fiemap_flags.string(value.fm_flags), ", fm_mapped_extents=",
-        t.decimal(value.fm_mapped_extents), ", ...}")
+      out:put(" => {fm_flags=")
+      fiemap_flags.text(out, call, value.fm_flags)
+      out:put(", fm_mapped_extents=", t.decimal(value.fm_mapped_extents), ", ")
+      extents_text(out, call, value)
+      out:put("}")
     end }
-  M.file_clone_range = t.struct { { "src_fd", t.i64 }, { "src_offset", t.u64 }, { "src_length", t.u64 },
-    { "dest_offset", t.u64 } }
-  M.loop_info64 = t.struct { { "lo_device", t.u64 }, { "lo_inode", t.u64 }, { "lo_rdevice", t.u64 },
-    { "lo_offset", t.x64 }, { "lo_sizelimit", t.u64 }, { "lo_number", t.u32 }, { "lo_encrypt_type", t.u32 },
+  M.file_clone_range = t.struct { { "src_fd", t.fd }, { "fd_high", hidden(t.u32) }, { "src_offset", t.u64 },
+    { "src_length", t.u64 }, { "dest_offset", t.u64 } }
+  local key = t.fixed_bytes(32)
+  M.loop_key = setmetatable({ text = function(out, call, bytes, loop)
+    key.text(out, call, bytes:sub(1, loop.lo_encrypt_key_size))
+  end }, { __index = key })
+  M.loop_crypt = t.enum("loop_crypt", { comment = "LO_CRYPT_???" })
+  M.loop_info64 = t.struct { { "lo_device", t.dev64 }, { "lo_inode", t.u64 }, { "lo_rdevice", t.dev64 },
+    { "lo_offset", t.x64 }, { "lo_sizelimit", t.u64 }, { "lo_number", t.u32 }, { "lo_encrypt_type", M.loop_crypt },
     { "lo_encrypt_key_size", t.u32 }, { "lo_flags", t.flags("loop_flags", { comment = "LO_FLAGS_???" }) },
     { "lo_file_name", t.fixed_string(64) }, { "lo_crypt_name", t.fixed_string(64) },
-    { "lo_encrypt_key", t.fixed_bytes(32) }, { "lo_init", hidden(t.inline_array(t.u64, 2)) },
+    { "lo_encrypt_key", M.loop_key }, { "lo_init", t.inline_array(t.u64, 2) },
     brief = { lo_offset = true, lo_number = true, lo_flags = true, lo_file_name = true } }
 
   -- --- the requests --------------------------------------------------------------------------------------------------

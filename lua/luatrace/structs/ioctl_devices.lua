@@ -6,6 +6,7 @@ local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local ip = require "luatrace.ip"
 local quote = require "luatrace.quote"
+local style = require "luatrace.style"
 local t = require "luatrace.types"
 
 local hidden = t.hidden
@@ -75,11 +76,13 @@ return function(M, list)
   end
   list[0x801c581f] = t.ptr_out(fsxattr())
   list[0x401c5820] = t.ptr_in(fsxattr { "fsx_xflags", "fsx_extsize", "fsx_projid", "fsx_cowextsize" })
-  list[0x81009431], list[0x41009432] = t.ptr_out(t.string_out(256)), t.ptr_in(t.cstring)
+  --- Unlike other strings one shown whole, and only where structs are: -e verbose=.
+  local label = setmetatable({ is_bytes = false }, { __index = t.whole_string(256) })
+  list[0x81009431], list[0x41009432] = t.ptr_out(t.string_out(256)), t.ptr_in(label)
   list[0xc0045877], list[0xc0045878] = none, none
   list[0xc0185879] = t.ptr_in(t.struct { { "start", t.x64 }, { "len", t.u64 }, { "minlen", t.u64 } })
-  local dedupe_info = t.struct { { "dest_fd", t.i64 }, { "dest_offset", t.u64 }, { "bytes_deduped", hidden(t.u64) },
-    { "status", hidden(t.i32) }, { "reserved", hidden(t.u32) } }
+  local dedupe_info = t.struct { { "dest_fd", t.fd }, { "fd_high", hidden(t.u32) }, { "dest_offset", t.u64 },
+    { "bytes_deduped", hidden(t.u64) }, { "status", hidden(t.i32) }, { "reserved", hidden(t.u32) } }
   local dedupe_infos = t.array(dedupe_info, "dest_count")
   local dedupe_size = 24
   list[0xc0189436] = t.ptr_in(t.struct { { "src_offset", t.u64 }, { "src_length", t.u64 }, { "dest_count", t.u16 },
@@ -112,9 +115,10 @@ return function(M, list)
     { "reserved", hidden(t.inline_array(t.u64, 8)) } })
   local loop_flags = t.flags("loop_flags", { of = t.u32, comment = "LO_FLAGS_???" })
   local loop_info = t.struct { { "lo_number", t.i32 }, { "lo_device", t.dev }, { "lo_inode", t.ulong },
-    { "lo_rdevice", t.dev }, { "lo_offset", t.x32 }, { "lo_encrypt_type", t.i32 }, { "lo_encrypt_key_size", t.i32 },
-    { "lo_flags", loop_flags }, { "lo_name", t.fixed_string(64) }, { "lo_encrypt_key", t.fixed_bytes(32) },
-    { "lo_init", t.inline_array(t.ulong, 2) }, { "reserved", t.fixed_bytes(4) },
+    { "lo_rdevice", t.dev }, { "lo_offset", t.x32 }, { "lo_encrypt_type", M.loop_crypt },
+    { "lo_encrypt_key_size", t.i32 }, { "lo_flags", loop_flags }, { "lo_name", t.fixed_string(64) },
+    { "lo_encrypt_key", M.loop_key }, { "lo_init", t.inline_array(t.ulong, 2) },
+    { "reserved", t.inline_array(t.u8, 4) },
     brief = { lo_number = true, lo_offset = true, lo_flags = true, lo_name = true } }
   list[0x4c02], list[0x4c03] = t.ptr_in(loop_info), t.ptr_out(loop_info)
 
@@ -142,7 +146,7 @@ return function(M, list)
   local name = t.ptr_in(t.cstring)
   local ifindex = setmetatable({ text = function(out, _, value)
     local known = value ~= 0 and ip.interface_name(value)
-    out:put(known and ("if_nametoindex(%s)"):format(quote.string(known)) or t.decimal(value))
+    out:put(style.constant(t.decimal(value), known and ("if_nametoindex(%s)"):format(quote.string(known))))
   end }, { __index = t.i32 })
   local port = t.ptr_in(t.struct { { "ifr_name", hidden(t.fixed_bytes(16)) }, { "ifr_ifindex", ifindex } })
   list[0x89a0], list[0x89a1], list[0x89a2], list[0x89a3] = name, name, port, port

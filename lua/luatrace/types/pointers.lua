@@ -213,8 +213,13 @@ local function string_type(limit_of, fields) return lazily(make_string, limit_of
 
 --- A string ended by NUL.
 M.cstring = string_type(shown)
---- The name of a thread: the kernel takes 15 bytes.
-M.comm = string_type(function() return 15 end)
+--- A string the kernel takes so many bytes of, the NUL among them; shown whole.
+---@param room integer
+function M.whole_string(room)
+  return string_type(function() return room - 1 end)
+end
+--- The name of a thread.
+M.comm = M.whole_string(16)
 --- The same where the kernel writes it: into so many bytes.
 ---@param room string|integer name of the argument, or a number
 function M.string_out(room)

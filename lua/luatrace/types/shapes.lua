@@ -341,7 +341,9 @@ function M.ptr_when(inner, when)
   local self = setmetatable({}, { __index = pointer(OUT, inner) })
   function self.text(out, call, address, scope)
     if address == 0 then return out:put("NULL") end
-    local value = when(call) and inner.fetch(call, address, scope)
+    local options = call.text_options
+    local hidden = options and options.addresses_only and not inner.is_bytes
+    local value = not hidden and when(call) and inner.fetch(call, address, scope)
     if not value then return out:put(hex(address)) end
     return inner.text(out, call, value, scope)
   end
