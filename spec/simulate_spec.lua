@@ -57,6 +57,24 @@ describe("--simulate", function()
       run("full_disk:quota=64K:path=" .. there .. "/**", { "/usr/bin/python3", program, there }).stdout)
   end)
 
+  it("full_disk and failing_disk: offsets of 64 bits, also of 32-bit programs", function()
+    support.write(directory .. "/in", ("x"):rep(10000))
+    for _, fault in ipairs { "full_disk:quota=16K:path=file", "failing_disk:path=file:from=4G:direct" } do
+      local told = {}
+      for i, m32 in ipairs { false, true } do
+        os.remove(directory .. "/file")
+        told[i] = run(fault, { support.tracee("positions", { m32 = m32 }) }).stdout
+      end
+      assert.equal(told[1], told[2])
+      if fault:find "^full" then
+        assert.matches("pwrite 4096 \npwrite far 8192 \npwritev 4096 \npwritev2 4096 \npwritev2 here 4096 \n" ..
+          "fallocate %-1 ENOSPC\nsendfile %-1 ENOSPC\ncopy_file_range %-1 ENOSPC\n", told[1])
+      else
+        assert.matches("pwrite 4096 \npwrite far %-1 EIO\n.*copy_file_range %-1 EIO\n", told[1])
+      end
+    end
+  end)
+
   it("full_disk: real programs say so", function()
     support.write(directory .. "/in", ("x"):rep(100000))
     local result = run("full_disk:quota=4K", { "cp", "in", "out" })

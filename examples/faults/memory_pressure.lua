@@ -38,4 +38,4 @@ while true do
   if budget == 0 then break end
   budget = budget > 65536 and math.floor(budget / 2) or 0
 end
-os.exit(worst)
+if worst > 0 then os.exit(worst) end

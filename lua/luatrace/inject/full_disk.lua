@@ -60,8 +60,11 @@ return {
       return set
     end
 
-    --- How many bytes a file takes.
-    local function taken_by(stat) return stat.size - (holes[stat.id] and holes[stat.id]:overlap(0, stat.size) or 0) end
+    --- How many bytes a file takes: of holes that were there before only its blocks tell.
+    local function taken_by(stat)
+      local filled = stat.size - (holes[stat.id] and holes[stat.id]:overlap(0, stat.size) or 0)
+      return math.min(filled, stat.blocks * 512)
+    end
 
     --- The most of so many bytes that cost no more than there is.
     local function that_fit(count, cost_of)
@@ -145,7 +148,7 @@ return {
       if not after then return end
       if after.size < before.size then
         local gone = holes[before.id] and holes[before.id]:remove(after.size, before.size) or 0
-        left = left + before.size - after.size - gone
+        left = left + math.min(before.size - after.size - gone, before.blocks * 512)
       elseif wanted then
         left = left - cost
         holes_of(before.id, before.size):remove(wanted[1], wanted[2])

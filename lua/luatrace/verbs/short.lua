@@ -13,7 +13,7 @@ local M = { outcome = "optional", only_entry = true }
 --- Arguments that say how many bytes are to go through.
 local counts = { "count", "len", "size", "buflen", "nbytes" }
 --- Calls that move bytes without a buffer of the program's.
-local movers = { sendfile = "count", copy_file_range = "len", splice = "len", tee = "len" }
+local movers = { sendfile = "count", sendfile64 = "count", copy_file_range = "len", splice = "len", tee = "len" }
 
 local function count_argument(row)
   if movers[row.name] then return row.index[movers[row.name]] end
