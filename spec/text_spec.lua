@@ -47,7 +47,9 @@ local programs = {
 --- In a network of its own: what these say of traffic, times and other programs' sockets is another thing each time.
 if os.execute "unshare -n true 2>/dev/null" == 0 then
   for _, command in ipairs { "ip addr", "ip route show table all", "ip rule", "ip addr show dev none", "ss -xl" } do
-    if support.has(command:match "%S+") then programs[#programs + 1] = { command, sh("exec unshare -n " .. command) } end
+    if support.has(command:match "%S+") then
+      programs[#programs + 1] = { command, sh("exec unshare -n " .. command) }
+    end
   end
 end
 if support.has "gcc" then
