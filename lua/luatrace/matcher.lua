@@ -13,7 +13,6 @@ local decode = require "luatrace.decode"
 local filter = require "luatrace.filter"
 local predicates = require "luatrace.predicates"
 local startup = require "luatrace.startup"
-local value_test = require "luatrace.value_test"
 
 local M = {}
 
@@ -24,7 +23,6 @@ local MAX_ALTERNATIVES, MAX_TESTS = 12, 12
 ---@field calls string the set it was made for
 ---@field sets table<string, table<string, true>> names of the calls that it can hold for, per architecture
 ---@field needs_exit boolean
----@field matched integer calls so far for which all but nth and chance held
 local Matcher = {}
 Matcher.__index = Matcher
 
@@ -135,17 +133,18 @@ local function check_key(key, extra)
     table.concat(names, ", "), tostring(key))
 end
 
---- Leaves the calls for which a predicate cannot hold out of the sets.
-local function narrow(sets, key, predicate, value)
-  if not predicate.fits then return true end
-  local left
-  for arch, set in pairs(sets) do
+--- Leaves out the calls that something cannot be asked of.
+---@param fits fun(row: table): boolean
+---@return boolean left is any call left?
+function Matcher:keep(fits)
+  local left = false
+  for arch, set in pairs(self.sets) do
     for name in pairs(set) do
-      if not predicate.fits(decode.find(arch, name), value) then set[name] = nil end
+      if not fits(decode.find(arch, name)) then set[name] = nil end
     end
-    if next(set) == nil then sets[arch] = nil else left = true end
+    if next(set) == nil then self.sets[arch] = nil else left = true end
   end
-  return left or nil, ("%s can never match: none of these calls has such an argument"):format(key)
+  return left
 end
 
 local function time_of(value, what)
@@ -175,7 +174,7 @@ function M.compile(calls, where, options)
   local sets, message = set_of_calls(calls)
   if not sets then return nil, message end
   local self = setmetatable({ calls = calls, sets = sets, where = where, random = options.random,
-    rules = options.rules or {}, needs_exit = false, at_entry = {}, at_exit = {}, matched = 0 }, Matcher)
+    rules = options.rules or {}, needs_exit = false, at_entry = {}, at_exit = {} }, Matcher)
   local rows = rows_of(sets)
   local used = {}
   for key in pairs(where) do
@@ -193,8 +192,10 @@ function M.compile(calls, where, options)
     local ok, test, why = pcall(predicate.compile, value, rows)
     if not ok then test, why = nil, nil end
     if not test then return nil, ("%s takes %s%s"):format(key, predicate.takes, why and ": " .. why or "") end
-    local fits, never = narrow(sets, key, predicate, value)
-    if not fits then return nil, never end
+    local fits = predicate.fits
+    if fits and not self:keep(function(row) return fits(row, value) end) then
+      return nil, ("%s can never match: none of these calls has such an argument"):format(key)
+    end
     local at = predicate.at or "entry"
     if type(at) == "function" then at = at(value, rows) end
     local list = at == "exit" and self.at_exit or self.at_entry
@@ -258,7 +259,6 @@ function Matcher:admit(call)
   if self.after_startup and not self.after_startup(call) then return false end
   if self.after and not is_past(self, self.after, call) then return false end
   if self.before and is_past(self, self.before, call) then return false end
-  self.matched = self.matched + 1
   local nth = self.nth
   if nth then
     local count = self.count(call)
@@ -322,7 +322,5 @@ function Matcher:scalar(arch, name)
   if #alternatives == 1 and #alternatives[1] == 0 then return nil, exact end
   return alternatives, exact
 end
-
-M.range = value_test.range
 
 return M

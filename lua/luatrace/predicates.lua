@@ -43,6 +43,17 @@ local function any_of(value, compile_one)
   end
 end
 
+--- One test out of a pattern or a list of them; a "!" in front turns what `test_of(matches)` finds over.
+local function any_pattern(value, test_of)
+  return any_of(value, function(pattern)
+    if type(pattern) ~= "string" then return nil end
+    local negated = pattern:sub(1, 1) == "!"
+    local matches, message = glob.compile(negated and pattern:sub(2) or pattern)
+    if not matches then return nil, message end
+    return test_of(matches, negated)
+  end)
+end
+
 local function has_role(row, role)
   for i = 1, #row do
     if row[i].type.role == role then return true end
@@ -57,11 +68,7 @@ M.path = {
   takes = "a pattern such as \"*.db\" or \"/etc/**\", or a list of them", cost = 5,
   fits = function(row) return has_role(row, "path") or has_role(row, "fd") end,
   compile = function(value)
-    return any_of(value, function(pattern)
-      if type(pattern) ~= "string" then return nil end
-      local negated = pattern:sub(1, 1) == "!"
-      local matches, message = glob.compile(negated and pattern:sub(2) or pattern)
-      if not matches then return nil, message end
+    return any_pattern(value, function(matches, negated)
       return function(call)
         local paths = call:paths()
         for i = 1, #paths do
@@ -122,13 +129,10 @@ M.fd = {
 
 local function process_pattern(field)
   return function(value)
-    return any_of(value, function(pattern)
-      if type(pattern) ~= "string" then return nil end
-      local matches, message = glob.compile(pattern)
-      if not matches then return nil, message end
+    return any_pattern(value, function(matches, negated)
       return function(call)
         local actual = call.process[field]
-        return actual ~= nil and matches(actual)
+        return actual ~= nil and matches(actual) ~= negated
       end
     end)
   end
@@ -341,11 +345,7 @@ M.ret = {
 M.stack = {
   takes = "the name of a function or a module such as \"flush_page\" or \"libc.so*\", or a list of them", cost = 9,
   compile = function(value)
-    return any_of(value, function(pattern)
-      if type(pattern) ~= "string" then return nil end
-      local negated = pattern:sub(1, 1) == "!"
-      local matches, message = glob.compile(negated and pattern:sub(2) or pattern)
-      if not matches then return nil, message end
+    return any_pattern(value, function(matches, negated)
       return function(call)
         for _, frame in ipairs(call:stack()) do
           if frame.symbol and matches(frame.symbol) or frame.module and matches(frame.module) then

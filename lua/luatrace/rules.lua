@@ -23,7 +23,6 @@
 --   pending(call)             in front of a call that decides itself whether the rule fires
 --   finish(rule)                                            when the run ends
 
-local decode = require "luatrace.decode"
 local matcher = require "luatrace.matcher"
 
 local M = {}
@@ -103,19 +102,6 @@ local function extra_keys(verb)
   return extra
 end
 
-local function narrow_to_fitting(rule, verb)
-  if not verb.fits then return true end
-  local left
-  for arch, set in pairs(rule.matcher.sets) do
-    for name in pairs(set) do
-      if not verb.fits(decode.find(arch, name)) then set[name] = nil end
-    end
-    if next(set) then left = true else rule.matcher.sets[arch] = nil end
-  end
-  if left then return true end
-  return nil, ("it works on calls with %s"):format(verb.fits_what)
-end
-
 local places = { entry = "entry", before = "entry", exit = "exit", after = "exit" }
 
 local function place(rule, verb)
@@ -160,9 +146,11 @@ function M.make(verb_name, calls, outcome, where, context)
   if context.any_errno then self.where.any_errno = true end
   self.name = where.name
   self.title = title(verb_name, calls, outcome, where)
+  if verb.fits and not made:keep(verb.fits) then
+    return nil, ("it works on calls with %s"):format(verb.fits_what)
+  end
   local ok
-  ok, message = narrow_to_fitting(self, verb)
-  if ok then ok, message = place(self, verb) end
+  ok, message = place(self, verb)
   if ok and verb.check then ok, message = verb.check(self) end
   if not ok then return nil, message end
   return self

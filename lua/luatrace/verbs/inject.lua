@@ -5,7 +5,6 @@
 
 local constants = require "luatrace.constants"
 local corrupt = require "luatrace.verbs.corrupt"
-local decode = require "luatrace.decode"
 local fail = require "luatrace.verbs.fail"
 local kill = require "luatrace.verbs.kill"
 local poke = require "luatrace.verbs.poke"
@@ -33,17 +32,10 @@ function M.check(rule)
     if not ok then return nil, message end
     rule.fits, rule.after = as_fail.fits, as_fail.after
   end
-  for _, name in ipairs { "short", "corrupt" } do
-    local verb = name == "short" and short or corrupt
-    if value[name] then
-      local left
-      for arch, set in pairs(rule.matcher.sets) do
-        for call_name in pairs(set) do
-          if not verb.fits(decode.find(arch, call_name)) then set[call_name] = nil end
-        end
-        if next(set) then left = true else rule.matcher.sets[arch] = nil end
-      end
-      if not left then return nil, ("%s works on calls with %s"):format(name, verb.fits_what) end
+  for _, part in ipairs { { "short", short }, { "corrupt", corrupt } } do
+    local name, verb = part[1], part[2]
+    if value[name] and not rule.matcher:keep(verb.fits) then
+      return nil, ("%s works on calls with %s"):format(name, verb.fits_what)
     end
   end
   if rule.matcher.needs_exit then
