@@ -50,11 +50,17 @@ extern char **environ;
 local C = ffi.C
 local M = {}
 
-local function failed()
-  local number = ffi.errno()
-  local name = constants.errno.by_value[number] or ("errno %d"):format(number)
-  return nil, ffi.string(C.strerror(number)), name
+--- What a function of ours gives when the system's has failed with this errno.
+---@param number integer
+---@return nil, string message, string errno
+function M.failure(number)
+  return nil, ffi.string(C.strerror(number)), constants.errno.by_value[number] or ("errno %d"):format(number)
 end
+
+--- The same for the call that has just failed.
+function M.failed() return M.failure(ffi.errno()) end
+
+local failed = M.failed
 
 local path_buffer = ffi.new("char[4096]")
 

@@ -6,6 +6,7 @@
 -- EAGAIN waits for an edge that never comes: leave such ones out with `fd` or `comm`.
 
 local bit = require "bit"
+local burst = require "luatrace.inject.burst"
 
 local O_NONBLOCK, MSG_DONTWAIT = 0x800, 0x40
 local calls = "?read,?readv,?write,?writev,?recvfrom,?recvmsg,?recvmmsg,?recvmmsg_time64,?sendto,?sendmsg,?sendmmsg," ..
@@ -23,15 +24,10 @@ return {
   about = "non-blocking descriptors give EAGAIN, in bursts",
   options = { burst = "count", chance = "chance" },
   add = function(t, options, where)
-    local burst, chance = options.burst or 3, options.chance or 1
-    local left = {}
+    local fails, counts = burst.new(t, options), {}
     where.when = function(call)
       if not does_not_block(call) then return false end
-      local key = ("%s:%d:%s"):format(call.process.number, call:fds()[1].num, call.name)
-      local count = left[key]
-      if not count then count = (chance == 1 or t.random() < chance) and burst or 0 end
-      left[key] = count > 0 and count - 1 or nil
-      return count > 0
+      return fails(counts, ("%s:%d:%s"):format(call.process.number, call:fds()[1].num, call.name))
     end
     t.fail(calls, "EAGAIN", where)
   end,

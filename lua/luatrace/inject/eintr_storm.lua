@@ -8,6 +8,7 @@
 -- whose EINTR means that something has begun and goes on.
 
 local bit = require "bit"
+local burst = require "luatrace.inject.burst"
 
 local calls = "?read,?readv,?write,?writev,?recvfrom,?recvmsg,?recvmmsg,?recvmmsg_time64,?sendto,?sendmsg,?sendmmsg," ..
   "?accept,?accept4,?poll,?ppoll,?ppoll_time64,?select,?_newselect,?pselect6,?pselect6_time64,?epoll_wait," ..
@@ -48,20 +49,15 @@ return {
   about = "calls that wait fail with EINTR, in bursts",
   options = { burst = "count", chance = "chance" },
   add = function(t, options, where)
-    local burst, chance = options.burst or 3, options.chance or 1
-    local left = setmetatable({}, { __mode = "k" })
+    local fails, by_thread = burst.new(t, options), setmetatable({}, { __mode = "k" })
     where.when = function(call)
       if not may_wait(call) then return false end
-      local by_call = left[call.thread]
-      if not by_call then
-        by_call = {}
-        left[call.thread] = by_call
+      local counts = by_thread[call.thread]
+      if not counts then
+        counts = {}
+        by_thread[call.thread] = counts
       end
-      local count = by_call[call.name]
-      if not count then count = (chance == 1 or t.random() < chance) and burst or 0 end
-      -- The call after a burst goes through, so that programs that retry get on.
-      by_call[call.name] = count > 0 and count - 1 or nil
-      return count > 0
+      return fails(counts, call.name)
     end
     t.fail(calls, "EINTR", where)
   end,

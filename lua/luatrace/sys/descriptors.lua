@@ -7,8 +7,8 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
-local constants = require "luatrace.constants"
 local files = require "luatrace.sys.files"
+local sys = require "luatrace.sys"
 
 ffi.cdef [[
 struct luatrace_message { void *name; uint32_t name_size; struct luatrace_vector *iov; size_t iov_count; void *control;
@@ -44,10 +44,7 @@ local MFD_CLOEXEC = 1
 local F_GETFL, F_SETFL = 3, 4
 local MSG_NOSIGNAL, MSG_DONTWAIT = 0x4000, 0x40
 
-local function failed()
-  local number = ffi.errno()
-  return nil, ffi.string(C.strerror(number)), constants.errno.by_value[number] or ("errno %d"):format(number)
-end
+local failed = sys.failed
 
 local function done(result)
   if result < 0 then return failed() end

@@ -10,7 +10,6 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
-local constants = require "luatrace.constants"
 local sys = require "luatrace.sys"
 
 ffi.cdef [[
@@ -52,10 +51,7 @@ local STATX_BASIC = 0x7ff
 M.O_RDONLY, M.O_WRONLY, M.O_RDWR, M.O_CREAT, M.O_EXCL, M.O_TRUNC, M.O_APPEND, M.O_NOFOLLOW, M.O_PATH, M.O_NONBLOCK =
   0, 1, 2, O_CREAT, 0x80, O_TRUNC, 0x400, 0x20000, 0x200000, 0x800
 
-local function failed()
-  local number = ffi.errno()
-  return nil, ffi.string(C.strerror(number)), constants.errno.by_value[number] or ("errno %d"):format(number)
-end
+local failed = sys.failed
 
 local function done(result)
   if result < 0 then return failed() end

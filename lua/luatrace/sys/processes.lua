@@ -6,7 +6,6 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
-local constants = require "luatrace.constants"
 local sys = require "luatrace.sys"
 
 ffi.cdef [[
@@ -35,11 +34,7 @@ long sysconf(int name);
 local C = ffi.C
 local M = {}
 
-local function failed()
-  local number = ffi.errno()
-  local name = constants.errno.by_value[number] or ("errno %d"):format(number)
-  return nil, ffi.string(C.strerror(number)), name
-end
+local failed = sys.failed
 
 local O_CLOEXEC, O_NONBLOCK = 0x80000, 0x800
 local SIGKILL, PR_SET_PDEATHSIG = 9, 1

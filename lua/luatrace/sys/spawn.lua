@@ -11,7 +11,6 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
-local constants = require "luatrace.constants"
 local sys = require "luatrace.sys"
 
 ffi.cdef [[
@@ -42,10 +41,6 @@ local M = {}
 local SETPGROUP, SETSIGDEF, SETSIGMASK = 2, 4, 8
 local WNOHANG, POLLIN, SIGKILL = 1, 1, 9
 local SYS_pidfd_open = 434
-
-local function failure(number)
-  return nil, ffi.string(C.strerror(number)), constants.errno.by_value[number] or ("errno %d"):format(number)
-end
 
 local function string_array(list)
   local array = ffi.new("const char *[?]", #list + 1)
@@ -91,7 +86,7 @@ function M.start(options)
     ffi.cast("const char *const *", env))
   C.posix_spawn_file_actions_destroy(actions)
   C.posix_spawnattr_destroy(attributes)
-  if number ~= 0 then return failure(number) end
+  if number ~= 0 then return sys.failure(number) end
   local child = { pid = pid_box[0] }
   local fd = tonumber(C.syscall(SYS_pidfd_open, ffi.cast("int", child.pid), ffi.cast("int", 0)))
   child.pidfd = fd >= 0 and fd or nil

@@ -3,7 +3,7 @@
 
 local kill = require "luatrace.verbs.kill"
 
-local M = { outcome = "required", extra = { at = true }, placed = true, takes_calls = true, notify = true }
+local M = { outcome = "required", extra = { at = true }, placed = true, notify = true }
 
 function M.parse(outcome)
   if outcome == nil then return nil, "a signal such as \"SIGINT\"" end
