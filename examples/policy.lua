@@ -63,7 +63,7 @@ end
 at.exec(enter_phase)
 at.exit(function(process) phase_of[process] = nil end)
 
--- Entries are enough: a notification serves each call, at half the price of a stop.
+-- Entries are enough: a notification serves each call, cheaper than a stop.
 watch["%all"](function(call)
   if not started then return end
   local process = call.process

@@ -1,6 +1,5 @@
 --- Reads what --format=json has written: one event a line, as tables. Plain Lua: no core is needed, any LuaJIT or Lua
--- 5.1
--- reads a trace with it.
+-- 5.1 reads a trace with it.
 --
 --   local reader = require "luatrace.json_reader"
 --   for event in reader.events("trace.json") do
@@ -10,8 +9,7 @@
 --   end
 --
 -- Strings are bytes: { base16 = "ff00" } becomes them. null is `reader.null`, which prints as NULL; whole numbers
--- that no
--- double holds stay strings of digits. An empty list and an empty object are both {}.
+-- that no double holds stay strings of digits. An empty list and an empty object are both {}.
 
 local M = {}
 

@@ -100,7 +100,7 @@ Registers a handler for calls, with the grammar of
 .Fl e Cm trace= .
 .It Ic watch Ns . Ns Ar name , No and so on
 The same for handlers that see a call at its entry only: they look, write memory, answer, wait, kill.
-Notifications serve them, at half the price of a stop.
+Notifications serve them, somewhat cheaper than stops.
 .It Ic at Ns . Ns Ar start , exec , fork , thread , signal , exit , finish
 Registers a handler for what happens in the life of a run.
 .It Ic call : Ns Ar run , returns , fail , kill , signal , sleep , hold , release , inject , detach , stack , footprint

@@ -9,7 +9,7 @@
 on = {}
 
 --- The same for handlers that see a call at its entry only: they look, read and write memory, answer, fail, wait, kill.
---- Seccomp notifications serve them, at half the price of a stop; the result, new arguments, inject and stack are `on`'s.
+--- Seccomp notifications serve them, cheaper than stops; the result, new arguments, inject and stack are `on`'s.
 ---@type table<string, fun(handler: luatrace.Handler)>
 watch = {}
 
