@@ -196,20 +196,13 @@ function Tracer:close()
   self.pointer = nil
 end
 
-local function string_array(list)
-  local array = ffi.new("const char *[?]", #list + 1)
-  for i = 1, #list do array[i - 1] = list[i] end
-  array[#list] = nil
-  return array
-end
-
 --- Starts a program under trace.
 ---@param launch table file, argv, env, cwd, user, fds (three), new_group, mode, no_follow, insist_notify, plan
 ---@return { pid: integer, tree: integer, no_new_privs: boolean, notifies: boolean }|nil
 ---@return string? message, string? errno, string? step
 function Tracer:spawn(launch)
   local box, result = ffi.new("struct tracer_launch"), ffi.new("struct launch_result")
-  local argv, env = string_array(launch.argv), launch.env and string_array(launch.env)
+  local argv, env = sys.string_array(launch.argv), launch.env and sys.string_array(launch.env)
   box.file, box.argv, box.envp = launch.file, argv, env
   box.cwd, box.user = launch.cwd, launch.user
   for i = 0, 2 do box.fds[i] = launch.fds and launch.fds[i + 1] or -1 end

@@ -62,6 +62,16 @@ function M.failed() return M.failure(ffi.errno()) end
 
 local failed = M.failed
 
+--- Words as C takes them: ended by NULL. The words must live as long as it does.
+---@param list string[]
+---@return any
+function M.string_array(list)
+  local array = ffi.new("const char *[?]", #list + 1)
+  for i = 1, #list do array[i - 1] = list[i] end
+  array[#list] = nil
+  return array
+end
+
 local path_buffer = ffi.new("char[4096]")
 
 ---@param path string

@@ -42,13 +42,6 @@ local SETPGROUP, SETSIGDEF, SETSIGMASK = 2, 4, 8
 local WNOHANG, POLLIN, SIGKILL = 1, 1, 9
 local SYS_pidfd_open = 434
 
-local function string_array(list)
-  local array = ffi.new("const char *[?]", #list + 1)
-  for i = 1, #list do array[i - 1] = list[i] end
-  array[#list] = nil
-  return array
-end
-
 ---@class luatrace.Child
 ---@field pid integer
 ---@field status integer|nil how it ended
@@ -81,8 +74,8 @@ function M.start(options)
   end
   C.posix_spawn_file_actions_adddup2(actions, options.errors or 1, 2)
   if options.cwd then C.posix_spawn_file_actions_addchdir_np(actions, options.cwd) end
-  local env = options.env and string_array(options.env) or C.environ
-  local number = C.posix_spawn(pid_box, file, actions, attributes, string_array(argv),
+  local env = options.env and sys.string_array(options.env) or C.environ
+  local number = C.posix_spawn(pid_box, file, actions, attributes, sys.string_array(argv),
     ffi.cast("const char *const *", env))
   C.posix_spawn_file_actions_destroy(actions)
   C.posix_spawnattr_destroy(attributes)
