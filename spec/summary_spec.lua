@@ -34,7 +34,8 @@ describe("-c", function()
 
   for _, options in ipairs { "-c -f -U calls,errors,name -S name", "-c -f -U name,calls -S nothing",
     "-c -f -U calls -S calls", "-c -f -U errors,name,calls -S errors", "-cw -f -U name,min-time,max-time -S name",
-    "-c -f -U total-time,longest,shortest,syscall,count -S name", "-c -f -e trace=sched_setaffinity,read -U calls -S calls",
+    "-c -f -U total-time,longest,shortest,syscall,count -S name",
+    "-c -f -e trace=sched_setaffinity,read -U calls -S calls",
     "-c -f -e trace=none", "-C -f -e trace=uname -U calls,errors" } do
     it("is strace's with " .. options, function()
       local words = {}
