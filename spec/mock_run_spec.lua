@@ -1,18 +1,8 @@
 -- Mocks in tests: luatrace.run, several at once, with rules and expectations beside them.
 
-local dirent = require "posix.dirent"
 local support = require "spec.support"
 
 local luatrace = support.module()
-
--- Garbage of earlier specs may hold descriptors, which must not close between two counts.
-local function open_descriptors()
-  collectgarbage()
-  collectgarbage()
-  local count = 0
-  for _ in ipairs(dirent.dir("/proc/self/fd")) do count = count + 1 end
-  return count
-end
 
 local client = [[
 import socket, sys
@@ -32,7 +22,7 @@ describe("mocks in luatrace.run", function()
 
   it("belong to their run: several at once do not see each other's, and nothing stays open", function()
     luatrace.run { cmd = { "true" } }
-    local before = open_descriptors()
+    local before = support.belongings()
     local outputs = {}
     local function run(answer)
       return function()
@@ -42,7 +32,7 @@ describe("mocks in luatrace.run", function()
     end
     luatrace.together(run "one", run "two", run "three")
     assert.are.same({ one = "hello one one\n", two = "hello two two\n", three = "hello three three\n" }, outputs)
-    assert.are.equal(before, open_descriptors())
+    assert.are.same(before, support.belongings())
   end)
 
   it("leave what the program has written for the test to look at", function()
@@ -72,25 +62,25 @@ describe("mocks in luatrace.run", function()
 
   it("end with a run whose script fails, and leave nothing open", function()
     luatrace.run { cmd = { "true" } }
-    local before = open_descriptors()
+    local before = support.belongings()
     local ok, message = pcall(luatrace.run, { cmd = { "/usr/bin/python3", "-c", client }, script = function(t)
       t.files { ["/etc/luatrace-mock"] = "x" }
       t.peer.tcp("db:5432", function(conn) conn:read_line() error "on purpose" end)
     end })
     assert.is_false(ok)
     assert.matches("on purpose", tostring(message))
-    assert.are.equal(before, open_descriptors())
+    assert.are.same(before, support.belongings())
   end)
 
   it("leave nothing open when the program is killed, or there is none", function()
     luatrace.run { cmd = { "true" } }
-    local before = open_descriptors()
+    local before = support.belongings()
     local run = luatrace.run { cmd = { "/usr/bin/python3", "-c", client }, timeout = 0.5, script = function(t)
       t.files { ["/etc/luatrace-mock"] = "x" }
       t.peer.tcp("db:5432", function(conn) conn:stall() end)
     end }
     assert.is_true(run.timed_out)
     pcall(luatrace.run, { cmd = { "/no/such/program" }, script = mocks "x" })
-    assert.are.equal(before, open_descriptors())
+    assert.are.same(before, support.belongings())
   end)
 end)

@@ -1,23 +1,8 @@
 -- luatrace.run: programs under a script from a test, with all that they print and do; many in one process.
 
-local dirent = require "posix.dirent"
 local support = require "spec.support"
 
 local luatrace = support.module()
-
---- What this very process has open, and which children it has.
-local function belongings()
-  -- What earlier specs have left to the collector is not this one's.
-  collectgarbage()
-  collectgarbage()
-  local count = 0
-  for _ in ipairs(dirent.dir("/proc/self/fd")) do count = count + 1 end
-  local file = io.open("/proc/thread-self/children") or io.open("/proc/self/task/" ..
-    require("posix.unistd").getpid() .. "/children")
-  local children = file and file:read("*a") or ""
-  if file then file:close() end
-  return { descriptors = count, children = children }
-end
 
 local function error_of(...)
   local ok, message = pcall(...)
@@ -163,14 +148,14 @@ describe("luatrace.run", function()
 
   it("leaks nothing over many runs", function()
     luatrace.run { cmd = { "true" } }
-    local before = belongings()
+    local before = support.belongings()
     for _ = 1, 50 do luatrace.run { cmd = { "true" }, stdin = "x", record = "openat" } end
     luatrace.together(function()
       for _ = 1, 10 do luatrace.run { cmd = { "true" } } end
     end, function()
       for _ = 1, 10 do pcall(luatrace.run, { cmd = { "/nonexistent/program" } }) end
     end, function() luatrace.run { cmd = { "sleep", "1000" }, timeout = 0.05 } end)
-    assert.same(before, belongings())
+    assert.same(before, support.belongings())
   end)
 
   it("lets one run fail alone", function()
