@@ -39,9 +39,18 @@ local function cloexec(fd) fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC) end
 --- A variable in the environment of everything that a spec starts: tells its processes from all others.
 local marker = ("%d.%d"):format(unistd.getpid(), math.floor(now() * 1e6) % 1e9)
 
+--- Writes to a program that may have ended, or never read: that is no reason to die of SIGPIPE, silently, with busted.
+local function write_if_read(fd, text)
+  local before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+  local put = unistd.write(fd, text)
+  -- Not for longer: what is started inherits it.
+  signal.signal(signal.SIGPIPE, before)
+  return put
+end
+
 local function child(options, input, output, errors)
   unistd.setpid("p", 0, 0)
-  if options.cwd then assert(unistd.chdir(options.cwd)) end
+  if options.cwd and not unistd.chdir(options.cwd) then unistd._exit(127) end
   unistd.dup2(input, 0)
   unistd.dup2(output, 1)
   unistd.dup2(errors, 2)
@@ -100,7 +109,7 @@ function M.execute(options)
     for fd, entry in pairs(fds) do
       local events = entry.revents
       if events and fd == in_write and (events.OUT or events.ERR or events.HUP) then
-        local put = unistd.write(in_write, input:sub(1, 4096))
+        local put = write_if_read(in_write, input:sub(1, 4096))
         input = put and input:sub(put + 1) or ""
         if input == "" then
           unistd.close(in_write)
