@@ -63,7 +63,7 @@ $(BUILD)/obj $(BUILD)/completions:
 	mkdir -p $@
 
 # The manual page and the completions are made of the table of options.
-MANUAL := scripts/manual.lua lua/luatrace/manual.lua lua/luatrace/options.lua lua/luatrace/sweep/command.lua
+MANUAL := scripts/manual.lua lua/luatrace/cli/manual.lua lua/luatrace/cli/options.lua lua/luatrace/sweep/command.lua
 $(BUILD)/luatrace.1: $(MANUAL) | $(BUILD)/obj
 	$(LUAJIT) scripts/manual.lua man > $@
 $(BUILD)/completions/luatrace.bash: $(MANUAL) | $(BUILD)/completions

@@ -1,4 +1,4 @@
---- Holds the file-system models of lua/luatrace/sweep/crash_models.lua against the kernel.
+--- Holds the file-system models of lua/luatrace/sweep/powerloss/crash_models.lua against the kernel.
 --
 --   $ make && sudo luajit scripts/crash-images.lua ext4 15        (the model, trials a program, the seed)
 --   ext4 replace          15 trials, 0 states that the model does not allow; 11 of 14 seen
@@ -19,8 +19,8 @@ local fcntl = require "posix.fcntl"
 local stdlib = require "posix.stdlib"
 local time = require "posix.time"
 local unistd = require "posix.unistd"
-local crash_models = require "luatrace.sweep.crash_models"
-local crash_states = require "luatrace.sweep.crash_states"
+local crash_models = require "luatrace.sweep.powerloss.crash_models"
+local crash_states = require "luatrace.sweep.powerloss.crash_states"
 local files = require "luatrace.sys.files"
 local powerloss = require "luatrace.sweep.powerloss"
 local sys = require "luatrace.sys"

@@ -23,12 +23,8 @@ local function bytes(text)
   return table.concat(lines, ",\n")
 end
 
---- lua/luatrace/a/b.lua is luatrace.a.b; a/init.lua is luatrace.a, but the top one is luatrace.init (src/module.c).
-local function module_name(path)
-  local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/", ".")
-  if name ~= "luatrace.init" then name = name:gsub("%.init$", "") end
-  return name
-end
+--- lua/luatrace/a/b.lua is luatrace.a.b.
+local function module_name(path) return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/", ".")) end
 
 --- What ffi.cdef has to read: declarations without comments, which are most of the text.
 local function declarations(text) return (text:gsub("/%*.-%*/", ""):gsub("[ \n]+", " ")) end
@@ -38,7 +34,7 @@ local packed = assert(loadfile("lua/luatrace/constants/packed.lua"))()
 --- Rooms of constants are embedded as text: see packed.lua. Anything else stays as it is.
 local function compact(path, text)
   local room = path:match("/constants/([%w_]+)%.lua$")
-  if not room or room == "init" or room == "index" or room == "packed" then return text end
+  if not room or room == "index" or room == "packed" then return text end
   local data = assert(loadstring(text))()
   local lines = {}
   for name, value in pairs(data) do

@@ -1,7 +1,7 @@
 -- Prints luatrace(1) or a shell's completions: luajit scripts/manual.lua man|bash|zsh|fish
 
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
-local manual = require "luatrace.manual"
+local manual = require "luatrace.cli.manual"
 
 local write = manual[arg[1] or ""]
 if type(write) ~= "function" then

@@ -1,7 +1,7 @@
 -- The manual page and the completions say what the program takes.
 
-local manual = require "luatrace.manual"
-local options = require "luatrace.options"
+local manual = require "luatrace.cli.manual"
+local options = require "luatrace.cli.options"
 local support = require "spec.support"
 
 describe("the manual", function()

@@ -78,7 +78,7 @@ describe("--normalize", function()
   end)
 
   it("is a function on lines of text, too", function()
-    local normal = require("luatrace.normalize").new()
+    local normal = require("luatrace.output.normalize").new()
     local stream = normal:stream "a file"
     assert.equal("mmap(NULL, 4096) = addr1\n", normal:text(stream, "mmap(NULL, 4096) = 0x7f0012345000\n"))
     assert.equal("munmap(addr1, 4096) = 0\n", normal:text(stream, "munmap(0x7f0012345000, 4096) = 0\n"))

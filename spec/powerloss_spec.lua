@@ -268,7 +268,7 @@ describe("power loss", function()
     local directory = fixture { base = table.concat(content) }
     local program = support.tracee "file_calls"
     -- Where the recording is made: what the system offers depends on the file system.
-    local place = inside 'print(require("luatrace.sweep.write_record").temporary_place())':match("%S+")
+    local place = inside 'print(require("luatrace.sweep.powerloss.write_record").temporary_place())':match("%S+")
     local work = place .. "/luatrace-spec-" .. directory:match("[^-]*$")
     local output = inside(prelude .. ([[
       local record = assert(powerloss.record { cmd = { %q }, fixture = %q })
@@ -421,7 +421,7 @@ describe("power loss", function()
   end)
 
   it("leaves nothing behind, and removes what a killed one had to leave", function()
-    local place = inside 'print(require("luatrace.sweep.write_record").temporary_place())':match("%S+")
+    local place = inside 'print(require("luatrace.sweep.powerloss.write_record").temporary_place())':match("%S+")
     local forgotten, fresh = place .. "/luatrace-powerloss-4194305-old", place .. "/luatrace-powerloss-4194305-new"
     os.execute(("mkdir -p %s/run %s && touch -d '2 hours ago' %s"):format(forgotten, fresh, forgotten))
     local output = inside(prelude .. [[

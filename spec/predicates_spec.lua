@@ -6,11 +6,11 @@ local support = require "spec.support"
 support.module()
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
-local expression = require "luatrace.expression"
-local glob = require "luatrace.glob"
-local matcher = require "luatrace.matcher"
+local expression = require "luatrace.filter.expression"
+local glob = require "luatrace.filter.glob"
+local matcher = require "luatrace.filter.matcher"
 local random = require "luatrace.random"
-local subjects = require "luatrace.subjects"
+local subjects = require "luatrace.filter.subjects"
 
 local archs = { x86_64 = engine.arch[0xC000003E], i386 = engine.arch[0x40000003] }
 

@@ -3,7 +3,7 @@
 local buffer = require "string.buffer"
 local ffi = require "ffi"
 local decode = require "luatrace.decode"
-local footprint_ok, footprint = pcall(require, "luatrace.footprint")
+local footprint_ok, footprint = pcall(require, "luatrace.decode.footprint")
 local structs = require "luatrace.structs"
 
 local arches = {

@@ -3,13 +3,13 @@
 --
 --   os.exit(require("luatrace.cli").main { "--lua", "on.unlink(...)", "--", "gcc", "x.c" })
 
-local detaching = require "luatrace.detaching"
+local detaching = require "luatrace.session.detaching"
 local colour = require "luatrace.output.colour"
 local engine = require "luatrace.engine"
-local options = require "luatrace.options"
-local outputs = require "luatrace.outputs"
-local program = require "luatrace.program"
-local qualifiers = require "luatrace.qualifiers"
+local options = require "luatrace.cli.options"
+local outputs = require "luatrace.cli.outputs"
+local program = require "luatrace.cli.program"
+local qualifiers = require "luatrace.cli.qualifiers"
 local script = require "luatrace.script"
 local session_module = require "luatrace.session"
 local sys = require "luatrace.sys"
@@ -142,7 +142,7 @@ local function prepare_rules(parsed, registry)
   end
   if not parsed.log_decisions and not parsed.replay_decisions then return nil end
   local decisions
-  decisions, message = require("luatrace.decisions").open { log = parsed.log_decisions,
+  decisions, message = require("luatrace.rules.decisions").open { log = parsed.log_decisions,
     replay = parsed.replay_decisions }
   if not decisions then return nil, message end
   ok, message = decisions:check(registry.rules)
@@ -226,7 +226,7 @@ local function tell(parsed)
   if parsed.help then
     text = options.help()
   elseif parsed.version then
-    text = require("luatrace.version").text()
+    text = require("luatrace.cli.version").text()
   elseif parsed.simulations and parsed.simulations[1] == "help" then
     text = require("luatrace.inject").help()
   end

@@ -9,7 +9,7 @@
 -- and memory (read, write, cstring, alloc).
 
 local constants = require "luatrace.constants"
-local footprint = require "luatrace.footprint"
+local footprint = require "luatrace.decode.footprint"
 local schema = require "luatrace.schema"
 local syscalls = require "luatrace.syscalls"
 local types = require "luatrace.types"
@@ -276,7 +276,7 @@ function M.text_result(call, out)
   end
 end
 
---- The memory that a call reads, and what it has written: see footprint.lua.
+--- The memory that a call reads, and what it has written: see decode/footprint.lua.
 ---@return { argument: string, direction: "read"|"written", address: any, length: integer }[]
 function M.footprint(call) return footprint.of(call) end
 

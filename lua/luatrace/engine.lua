@@ -251,7 +251,7 @@ function Tracer:next(nanoseconds)
   return C.tracer_next(self.pointer, nanoseconds)
 end
 
---- Makes `next` return (READY) when one of these descriptors of ours is ready: see watched_fds.lua.
+--- Makes `next` return (READY) when one of these descriptors of ours is ready: see session/watched_fds.lua.
 ---@param list { fd: integer, events: integer }[] events as of poll(2); empty: none any more
 ---@return any watched the core's array: revents of each
 function Tracer:watch(list)

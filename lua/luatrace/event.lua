@@ -15,7 +15,7 @@ local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
-local subjects = require "luatrace.subjects"
+local subjects = require "luatrace.filter.subjects"
 
 local exact, tonumber, type, error, rawget, rawset = engine.exact, tonumber, type, error, rawget, rawset
 local running, yield = coroutine.running, coroutine.yield
@@ -441,7 +441,7 @@ end
 ---@param session table
 ---@param stop any the core's struct tracer_stop
 ---@param row table of luatrace.decode
----@param thread table of luatrace.process_tree
+---@param thread table of luatrace.tracee.process_tree
 ---@return luatrace.Call
 function M.new(session, stop, row, thread)
   -- The fields of a whole life, so that the table never grows.

@@ -141,8 +141,8 @@ end
 ---@return luatrace.CallRecorder|nil
 function M.observer(registry)
   if not registry.expectations then return nil end
-  local recorder = require("luatrace.call_recorder").new { recorded = {},
-    processes = require("luatrace.recorded_processes").new() }
+  local recorder = require("luatrace.run.call_recorder").new { recorded = {},
+    processes = require("luatrace.run.recorded_processes").new() }
   M.listen(recorder, registry.expectations)
   recorder.calls = M.patterns(recorder)
   recorder.name = "expectations"
@@ -216,7 +216,7 @@ end }
 ---@return luatrace.ExpectationFailure|nil
 function Recorded:outcome()
   if self.decided then return self.result end
-  local recorded_calls = require "luatrace.recorded_calls"
+  local recorded_calls = require "luatrace.run.recorded_calls"
   local expectation, run = self.expectation, self.run
   for _, pattern in ipairs(expectation.patterns) do
     recorded_calls.check_recorded(run.calls, pattern, recorded_calls.names(pattern), expectation.title)

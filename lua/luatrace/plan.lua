@@ -9,9 +9,9 @@ local bit = require "bit"
 local ffi = require "ffi"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
-local fd_table = require "luatrace.fd_table"
+local fd_table = require "luatrace.tracee.fd_table"
 local filter = require "luatrace.filter"
-local mechanism = require "luatrace.mechanism"
+local mechanism = require "luatrace.plan.mechanism"
 local mock = require "luatrace.mock"
 local rules = require "luatrace.rules"
 
@@ -71,7 +71,7 @@ local function guard_listener(session, call)
     "can have one, and luatrace has it (--trap=stop leaves it to the program)")
 end
 
---- Parts (luatrace.mechanism) that luatrace itself wants, and `run`, which is asked before all handlers.
+--- Parts (luatrace.plan.mechanism) that luatrace itself wants, and `run`, which is asked before all handlers.
 local guards = {
   clone = { run = guard_clone, reason = "guard: CLONE_UNTRACED",
     tests = { { { arg = 0, op = "ne", mask = CLONE_UNTRACED, value = 0 } } } },
@@ -167,7 +167,7 @@ end
 M.matching = matching
 
 --- One more handler of a call, or an output that shows it.
----@param part table of luatrace.mechanism
+---@param part table of luatrace.plan.mechanism
 local function want(entry, handler, part, observer)
   local count = #entry.handlers + 1
   if handler then entry.handlers[count], entry.parts[count] = handler, part else observe(entry, observer) end
@@ -304,7 +304,7 @@ function Plan:insist_on_notify()
 end
 
 --- Compiles what is wanted into the engine's plan.
----@param may { answer: boolean, notify: boolean } see luatrace.mechanism
+---@param may { answer: boolean, notify: boolean } see luatrace.plan.mechanism
 function Plan:fill(may)
   self.engine_plan, self.may, self.notifies = engine.new_plan(), may, false
   local function choose(entry)

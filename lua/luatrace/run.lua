@@ -26,14 +26,14 @@
 --   a:wait()
 --   luatrace.together(function() luatrace.run {...} end, function() luatrace.run {...} end)
 
-local call_recorder = require "luatrace.call_recorder"
-local capture = require "luatrace.capture"
+local call_recorder = require "luatrace.run.call_recorder"
+local capture = require "luatrace.run.capture"
 local event = require "luatrace.event"
 local expect = require "luatrace.expect"
 local filter = require "luatrace.filter"
-local reactor = require "luatrace.reactor"
-local recorded_calls = require "luatrace.recorded_calls"
-local recorded_processes = require "luatrace.recorded_processes"
+local reactor = require "luatrace.run.reactor"
+local recorded_calls = require "luatrace.run.recorded_calls"
+local recorded_processes = require "luatrace.run.recorded_processes"
 local script = require "luatrace.script"
 local session_module = require "luatrace.session"
 local sys = require "luatrace.sys"

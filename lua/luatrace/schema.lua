@@ -2,7 +2,7 @@
 -- with its name, not in what it prints.
 --
 -- HOW TO ADD A CALL. Put a row into the room of lua/luatrace/syscalls that fits (a new room is named in
--- syscalls/init.lua). All the rest follows from it: text, JSON, fields for scripts, assignment, footprint, classes.
+-- syscalls.lua). All the rest follows from it: text, JSON, fields for scripts, assignment, footprint, classes.
 --
 --   pwritev2 = { returns = t.count, { "fd", t.fd }, { "iov", t.ptr_in(t.iovec "iovcnt") }, { "iovcnt", t.size },
 --     { "offset", t.i64 }, { "offset_high", t.ulong, when = never }, { "flags", t.flags("rwf_flags") } },
@@ -20,7 +20,7 @@
 --   - `errors = "EACCES ENOSPC | EBADF"`: errors that can really happen, for fault injection, and behind the bar those
 --     of a caller's mistake; without it, those of syscalls/errors.lua, which come from the manual pages
 --
--- TYPES are in types.lua; structs in structs/init.lua and the files beside it. The usual ones:
+-- TYPES are in types.lua; structs in structs.lua and the files beside it. The usual ones:
 --
 --   t.i32 t.u32 t.i64 t.u64 t.long t.size   decimal        t.x32 t.xlong   hexadecimal        t.mode   octal
 --   t.fd t.fd_socket t.dirfd t.pid t.uid t.signal t.dev t.address (an address that nobody looks behind)

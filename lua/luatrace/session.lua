@@ -14,16 +14,16 @@
 
 local bit = require "bit"
 local calls = require "luatrace.session.calls"
-local detaching = require "luatrace.detaching"
+local detaching = require "luatrace.session.detaching"
 local engine = require "luatrace.engine"
 local life = require "luatrace.session.life"
 local plan = require "luatrace.plan"
-local process_tree = require "luatrace.process_tree"
+local process_tree = require "luatrace.tracee.process_tree"
 local rules = require "luatrace.rules"
-local scratch = require "luatrace.scratch"
+local scratch = require "luatrace.tracee.scratch"
 local sys = require "luatrace.sys"
-local timers = require "luatrace.timers"
-local watched_fds = require "luatrace.watched_fds"
+local timers = require "luatrace.session.timers"
+local watched_fds = require "luatrace.session.watched_fds"
 
 local kind = engine.kind
 local tonumber, rawget, rawset, type = tonumber, rawget, rawset, type
@@ -95,7 +95,7 @@ function M.new(options)
   end
   local engine_options = { want = want }
   for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
-  -- Runs at the same time share one tracer (reactor.lua): wait4 would hand each the others' statuses.
+  -- Runs at the same time share one tracer (run/reactor.lua): wait4 would hand each the others' statuses.
   self.tracer = options.tracer or engine.open(engine_options)
   local resolved, unresolved = rules.resolve(registry)
   if not resolved then error(unresolved, 0) end
@@ -247,7 +247,7 @@ end
 --- Serves one stop.
 function Session:serve(stop)
   local what = stop.kind
-  if self.options.debug then require("luatrace.stop_log").note(self, stop) end
+  if self.options.debug then require("luatrace.session.stop_log").note(self, stop) end
   if self.failed and what ~= kind.EXIT then return self:serve_after_failure(stop, what) end
   return stops[what](self, stop)
 end

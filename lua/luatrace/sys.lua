@@ -1,5 +1,5 @@
 --- A thin layer over libc: what Lua's own library lacks. All libc declarations that luatrace needs are here or in
--- options.lua (getopt); the binary carries no C modules for Lua.
+-- cli/options.lua (getopt); the binary carries no C modules for Lua.
 --
 --   local sys = require "luatrace.sys"
 --   sys.readlink("/proc/self/exe")     -- "/usr/bin/luajit", or nil, message, "ENOENT"

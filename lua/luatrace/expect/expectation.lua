@@ -12,8 +12,8 @@
 
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
-local glob = require "luatrace.glob"
-local recorded_calls = require "luatrace.recorded_calls"
+local glob = require "luatrace.filter.glob"
+local recorded_calls = require "luatrace.run.recorded_calls"
 
 local M = {}
 

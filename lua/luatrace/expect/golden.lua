@@ -16,7 +16,7 @@
 local decode = require "luatrace.decode"
 local diff = require "luatrace.expect.diff"
 local libraries = require "luatrace.expect.libraries"
-local normalize = require "luatrace.normalize"
+local normalize = require "luatrace.output.normalize"
 local string_buffer = require "string.buffer"
 
 local M = { live = true }

@@ -5,9 +5,9 @@
 -- may be opened for writing, made, renamed, removed or changed. Attempts count, also failed ones; the exec that starts
 -- the program does not. Names are judged as they are: links are not followed.
 
-local fd_table = require "luatrace.fd_table"
+local fd_table = require "luatrace.tracee.fd_table"
 local files_module = require "luatrace.expect.files"
-local glob = require "luatrace.glob"
+local glob = require "luatrace.filter.glob"
 local libraries = require "luatrace.expect.libraries"
 local sys = require "luatrace.sys"
 

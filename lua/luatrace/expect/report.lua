@@ -70,7 +70,7 @@ end
 -- stack, note }] }] }.
 function formats.json(outcomes, about)
   local json = require "luatrace.output.json"
-  local recorded_calls = require "luatrace.recorded_calls"
+  local recorded_calls = require "luatrace.run.recorded_calls"
   local types = require "luatrace.types"
   local list = {}
   for i, outcome in ipairs(outcomes) do

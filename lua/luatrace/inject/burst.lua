@@ -5,7 +5,7 @@
 
 local M = {}
 
----@param t table of a fault: see inject/init.lua
+---@param t table of a fault: see inject.lua
 ---@param options { burst: integer?, chance: number? }
 ---@return fun(counts: table, key: string): boolean
 function M.new(t, options)

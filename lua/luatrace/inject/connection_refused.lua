@@ -14,8 +14,8 @@ local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local descriptors = require "luatrace.sys.descriptors"
-local matcher = require "luatrace.matcher"
-local realistic = require "luatrace.realistic"
+local matcher = require "luatrace.filter.matcher"
+local realistic = require "luatrace.rules.realistic"
 local sys = require "luatrace.sys"
 
 local O_NONBLOCK, SOL_SOCKET, SO_ERROR = 0x800, 1, 4

@@ -4,7 +4,7 @@ local bit = require "bit"
 local ffi = require "ffi"
 local files = require "luatrace.sys.files"
 local sys = require "luatrace.sys"
-local predicates = require "luatrace.predicates"
+local predicates = require "luatrace.filter.predicates"
 local short = require "luatrace.verbs.short"
 
 local M = {}

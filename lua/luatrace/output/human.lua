@@ -17,7 +17,7 @@
 -- Times, stacks, filters and destinations are those of the text format, on which this one stands.
 
 local bit = require "bit"
-local about = require "luatrace.about"
+local about = require "luatrace.output.about"
 local constants = require "luatrace.constants"
 local formats = require "luatrace.sentences.formats"
 local sentences = require "luatrace.sentences"

@@ -11,7 +11,7 @@ local buffer = require "string.buffer"
 local bit = require "bit"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
-local footprint = require "luatrace.footprint"
+local footprint = require "luatrace.decode.footprint"
 local sink = require "luatrace.output.sink"
 local types = require "luatrace.types"
 

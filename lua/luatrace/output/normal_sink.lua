@@ -1,4 +1,4 @@
---- Where lines go with --normalize: through luatrace.normalize, and grouped by thread.
+--- Where lines go with --normalize: through luatrace.output.normalize, and grouped by thread.
 --
 -- The order guarantee: all lines of a thread stand together, in the order of its calls; threads stand in the order of
 -- their names (P1, P1t1, P1t2, P1.1, P1.1t1, P1.2): a process, its threads, its children. P1's lines are written as

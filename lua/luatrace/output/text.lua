@@ -13,13 +13,13 @@ local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
-local footprint = require "luatrace.footprint"
-local qualifiers = require "luatrace.qualifiers"
-local pids = require "luatrace.pids"
-local quote = require "luatrace.quote"
+local footprint = require "luatrace.decode.footprint"
+local qualifiers = require "luatrace.cli.qualifiers"
+local pids = require "luatrace.tracee.pids"
+local quote = require "luatrace.text.quote"
 local sink = require "luatrace.output.sink"
 local siginfo = require "luatrace.structs.siginfo"
-local writing = require("luatrace.style").now
+local writing = require("luatrace.text.style").now
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
 
@@ -248,7 +248,7 @@ end
 
 --- 32-bit programs have calls in calls.
 local function inner_call(call)
-  return call.arch.bits == 32 and require("luatrace.multiplexed").shown(call) or call
+  return call.arch.bits == 32 and require("luatrace.decode.multiplexed").shown(call) or call
 end
 
 function Text:entry(call, want_exit)

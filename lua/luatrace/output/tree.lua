@@ -6,7 +6,7 @@
 
 local bit = require "bit"
 local constants = require "luatrace.constants"
-local quote = require "luatrace.quote"
+local quote = require "luatrace.text.quote"
 local sink = require "luatrace.output.sink"
 
 local M = {}

@@ -7,8 +7,8 @@
 local bit = require "bit"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
-local fd_table = require "luatrace.fd_table"
-local quote = require "luatrace.quote"
+local fd_table = require "luatrace.tracee.fd_table"
+local quote = require "luatrace.text.quote"
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
 

@@ -4,7 +4,7 @@
 
 local bit = require "bit"
 local decode = require "luatrace.decode"
-local detaching = require "luatrace.detaching"
+local detaching = require "luatrace.session.detaching"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local sys = require "luatrace.sys"

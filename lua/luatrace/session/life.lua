@@ -5,10 +5,10 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local detaching = require "luatrace.detaching"
+local detaching = require "luatrace.session.detaching"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
-local vdso = require "luatrace.vdso"
+local vdso = require "luatrace.tracee.vdso"
 
 local kind, flag = engine.kind, engine.flag
 local tonumber, rawget, rawset = tonumber, rawget, rawset

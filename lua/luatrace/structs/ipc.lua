@@ -1,7 +1,7 @@
---- System V IPC (shmctl(2), semctl(2), msgctl(2)); added to the structs of structs/init.lua.
+--- System V IPC (shmctl(2), semctl(2), msgctl(2)); added to the structs of structs.lua.
 
 local bit = require "bit"
-local quote = require "luatrace.quote"
+local quote = require "luatrace.text.quote"
 local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 

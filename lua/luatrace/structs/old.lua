@@ -1,4 +1,4 @@
---- Structs of 32-bit programs' oldest calls, and vectors of messages; added to those of structs/init.lua.
+--- Structs of 32-bit programs' oldest calls, and vectors of messages; added to those of structs.lua.
 
 local constants = require "luatrace.constants"
 local datagram = require "luatrace.structs.datagram"

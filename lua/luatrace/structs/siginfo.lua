@@ -2,7 +2,7 @@
 
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local style = require "luatrace.style"
+local style = require "luatrace.text.style"
 local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 

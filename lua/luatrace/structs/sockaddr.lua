@@ -5,9 +5,9 @@
 
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local ip = require "luatrace.ip"
-local quote = require "luatrace.quote"
-local style = require "luatrace.style"
+local ip = require "luatrace.text.ip"
+local quote = require "luatrace.text.quote"
+local style = require "luatrace.text.style"
 local t = require "luatrace.types"
 
 local AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16

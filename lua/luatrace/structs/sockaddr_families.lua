@@ -5,8 +5,8 @@
 local bit = require "bit"
 local buffer = require "string.buffer"
 local ffi = require "ffi"
-local ip = require "luatrace.ip"
-local quote = require "luatrace.quote"
+local ip = require "luatrace.text.ip"
+local quote = require "luatrace.text.quote"
 local t = require "luatrace.types"
 
 local hidden = t.hidden

@@ -1,8 +1,8 @@
---- Structs of the calls on clocks, queues, identities, mounts and modules; added to those of structs/init.lua.
+--- Structs of the calls on clocks, queues, identities, mounts and modules; added to those of structs.lua.
 
 local bit = require "bit"
 local constants = require "luatrace.constants"
-local quote = require "luatrace.quote"
+local quote = require "luatrace.text.quote"
 local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 

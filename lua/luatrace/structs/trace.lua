@@ -3,7 +3,7 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local quote = require "luatrace.quote"
+local quote = require "luatrace.text.quote"
 local t = require "luatrace.types"
 local f = require "luatrace.structs.fields"
 

@@ -131,7 +131,7 @@ end
 ---@param fd luatrace.Fd
 ---@return string description, table[]|nil holders
 function Peers:socket_peer(fd)
-  local text = require("luatrace.fd_details").text(fd, { socket = true }) or fd.path
+  local text = require("luatrace.tracee.fd_details").text(fd, { socket = true }) or fd.path
   local peer = tonumber(text:match("^UNIX[%u%-]*:%[%d+%->(%d+)"))
   if not peer then
     local here, there = text:match("^TCPv?6?:%[(.-)%->(.*)%]$")

@@ -1,7 +1,7 @@
 --- `luatrace sweep`: its options, and from the command line to an exit code: 0 nothing found, 123 findings, 125 errors.
 
 local json = require "luatrace.sweep.json"
-local options = require "luatrace.options"
+local options = require "luatrace.cli.options"
 local processes = require "luatrace.sys.processes"
 local sys = require "luatrace.sys"
 
@@ -11,7 +11,7 @@ local FOUND, FAILED, INTERRUPTED = 123, 125, 130
 
 local number, one_of, seconds = options.takes.number, options.takes.one_of, options.takes.seconds
 
----@type table[] see options.lua
+---@type table[] see cli/options.lua
 M.rows = {
   { section = "What is swept" },
   { long = "fixture", value = "DIR", field = "fixture", kind = "value",

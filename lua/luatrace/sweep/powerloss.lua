@@ -8,9 +8,9 @@
 --   record:close()
 --
 -- `record` runs the command once, in a private copy of the fixture, and notes every call that changes files, with its
--- data, and everything that the program told the world (write_log.lua). `states` turns that into the directories that
--- a power loss at any moment may leave, by the rules of a file-system model (crash_models.lua: posix, ext4, btrfs), the
--- likeliest first, each once (crash_states.lua). `check` makes each of them real and asks a checker.
+-- data, and everything that the program told the world (powerloss/write_log.lua). `states` turns that into the
+-- directories that a power loss at any moment may leave, by the rules of a file-system model (crash_models.lua: posix,
+-- ext4, btrfs), the likeliest first, each once (crash_states.lua). `check` makes each of them real and asks a checker.
 --
 -- A checker is a command (a list of words, or a text for sh) or a Lua function. The command runs in the state's
 -- directory, several at a time; status 0 says that all is well. What the program had announced before the power went
@@ -29,14 +29,14 @@
 -- directory, as a recovery does. Without a checker one rule is applied: every file of the fixture has its old content
 -- or its new one (or is gone, when the program's work was to remove it).
 
-local crash_explain = require "luatrace.sweep.crash_explain"
-local crash_models = require "luatrace.sweep.crash_models"
-local crash_states = require "luatrace.sweep.crash_states"
+local crash_explain = require "luatrace.sweep.powerloss.crash_explain"
+local crash_models = require "luatrace.sweep.powerloss.crash_models"
+local crash_states = require "luatrace.sweep.powerloss.crash_states"
 local files = require "luatrace.sys.files"
 local spawn = require "luatrace.sys.spawn"
-local state_dir = require "luatrace.sweep.state_dir"
+local state_dir = require "luatrace.sweep.powerloss.state_dir"
 local sys = require "luatrace.sys"
-local write_record = require "luatrace.sweep.write_record"
+local write_record = require "luatrace.sweep.powerloss.write_record"
 
 local M = {}
 

@@ -51,7 +51,7 @@ local SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
 local errors = t.custom {
   fetch = function(call, address) return t.cell(t.i32).fetch(call, address) end,
   text = function(out, _, value)
-    out:put("[", require("luatrace.style").constant(tostring(value), constants.errno.by_value[value]), "]")
+    out:put("[", require("luatrace.text.style").constant(tostring(value), constants.errno.by_value[value]), "]")
   end,
   extents = function(_, address, _, add) add(address, 4) end,
 }

@@ -1,8 +1,8 @@
 --- Descriptors, and directories to start from.
 -- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
 
-local quote = require "luatrace.quote"
-local style = require "luatrace.style"
+local quote = require "luatrace.text.quote"
+local style = require "luatrace.text.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
@@ -34,7 +34,7 @@ local AT_FDCWD = -100
 --- The path alone, as most want it, or what fd_details finds out.
 local function text_of(fd, decoded)
   if decoded.socket or decoded.dev or decoded.pidfd then
-    return require("luatrace.fd_details").text(fd, decoded)
+    return require("luatrace.tracee.fd_details").text(fd, decoded)
   end
   return quote.path(fd.path)
 end

@@ -3,7 +3,7 @@
 
 local bit = require "bit"
 local constants = require "luatrace.constants"
-local style = require "luatrace.style"
+local style = require "luatrace.text.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal

@@ -5,9 +5,9 @@ local bit = require "bit"
 local ffi = require "ffi"
 local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
-local pids = require "luatrace.pids"
-local quote = require "luatrace.quote"
-local style = require "luatrace.style"
+local pids = require "luatrace.tracee.pids"
+local quote = require "luatrace.text.quote"
+local style = require "luatrace.text.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal

@@ -1,7 +1,7 @@
 --- Pointers by direction, and what most of them lead to: bytes, strings, paths.
 -- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
 
-local quote = require "luatrace.quote"
+local quote = require "luatrace.text.quote"
 local M = require "luatrace.types.base"
 
 local internal = M.internal

@@ -4,8 +4,8 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local quote = require "luatrace.quote"
-local style = require "luatrace.style"
+local quote = require "luatrace.text.quote"
+local style = require "luatrace.text.style"
 local M = require "luatrace.types.base"
 
 local internal = M.internal

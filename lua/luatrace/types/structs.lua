@@ -2,7 +2,7 @@
 -- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
 
 local ffi = require "ffi"
-local quote = require "luatrace.quote"
+local quote = require "luatrace.text.quote"
 local M = require "luatrace.types.base"
 
 local internal = M.internal

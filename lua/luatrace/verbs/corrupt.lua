@@ -5,7 +5,7 @@
 -- and changed on its way: the program's own memory stays as it is.
 
 local bit = require "bit"
-local predicates = require "luatrace.predicates"
+local predicates = require "luatrace.filter.predicates"
 
 local M = { outcome = "optional" }
 

@@ -5,7 +5,7 @@
 
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
-local realistic = require "luatrace.realistic"
+local realistic = require "luatrace.rules.realistic"
 
 local M = { outcome = "required", extra = { execute = true, any_errno = true }, notify = true }
 

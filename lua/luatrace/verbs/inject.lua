@@ -1,7 +1,7 @@
 --- --inject: several things that happen to one call at once, decided together; strace's order.
 --
 -- The outcome is a table: error, retval, syscall, signal, delay_enter, delay_exit, poke_enter, poke_exit, and what
--- luatrace adds: kill, short, corrupt. luatrace.inject_option makes it of the text.
+-- luatrace adds: kill, short, corrupt. luatrace.cli.inject_option makes it of the text.
 
 local constants = require "luatrace.constants"
 local corrupt = require "luatrace.verbs.corrupt"

@@ -5,8 +5,8 @@
 -- told is true, and the file position, too.
 
 local ffi = require "ffi"
-local predicates = require "luatrace.predicates"
-local value_test = require "luatrace.value_test"
+local predicates = require "luatrace.filter.predicates"
+local value_test = require "luatrace.filter.value_test"
 
 local M = { outcome = "optional", only_entry = true }
 

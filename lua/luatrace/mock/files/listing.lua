@@ -4,7 +4,7 @@
 -- been told. In a real one the mocked names come with the first that the kernel tells, and are left out of the others.
 
 local ffi = require "ffi"
-local scratch = require "luatrace.scratch"
+local scratch = require "luatrace.tracee.scratch"
 local stat = require "luatrace.mock.files.stat"
 
 local M = {}

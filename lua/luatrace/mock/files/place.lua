@@ -5,7 +5,7 @@
 
 local ffi = require "ffi"
 local bit = require "bit"
-local fd_table = require "luatrace.fd_table"
+local fd_table = require "luatrace.tracee.fd_table"
 
 local M = {}
 

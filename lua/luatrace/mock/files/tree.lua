@@ -9,7 +9,7 @@
 --   tree:add("/etc/app/main.conf", { content = "x" })
 --   tree:find "/etc/app"                        -- the node; nil: none of ours; false, "ENOENT": not there
 
-local fd_table = require "luatrace.fd_table"
+local fd_table = require "luatrace.tracee.fd_table"
 local descriptors = require "luatrace.sys.descriptors"
 local files = require "luatrace.sys.files"
 local sys = require "luatrace.sys"

@@ -8,7 +8,7 @@
 local descriptors = require "luatrace.sys.descriptors"
 local event = require "luatrace.event"
 local sys = require "luatrace.sys"
-local watched_fds = require "luatrace.watched_fds"
+local watched_fds = require "luatrace.session.watched_fds"
 
 local M = {}
 

@@ -11,7 +11,7 @@ local engine = require "luatrace.engine"
 local place = require "luatrace.mock.files.place"
 local sockets = require "luatrace.mock.peer.sockets"
 local swap = require "luatrace.mock.peer.swap"
-local watched_fds = require "luatrace.watched_fds"
+local watched_fds = require "luatrace.session.watched_fds"
 
 local M = {}
 

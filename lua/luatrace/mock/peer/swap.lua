@@ -8,7 +8,7 @@ local bit = require "bit"
 local ffi = require "ffi"
 local descriptors = require "luatrace.sys.descriptors"
 local files = require "luatrace.sys.files"
-local hand_over = require "luatrace.hand_over"
+local hand_over = require "luatrace.tracee.hand_over"
 local sys = require "luatrace.sys"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- sock_diag(7): requests and answers about sockets, by the family that they are about.
 
 local t = require "luatrace.types"
-local ip = require "luatrace.ip"
+local ip = require "luatrace.text.ip"
 local p = require "luatrace.structs.netlink.parts"
 local link = require "luatrace.structs.netlink.link"
 

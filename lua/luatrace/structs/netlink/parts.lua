@@ -9,9 +9,9 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local constants = require "luatrace.constants"
-local ip = require "luatrace.ip"
-local quote = require "luatrace.quote"
-local style = require "luatrace.style"
+local ip = require "luatrace.text.ip"
+local quote = require "luatrace.text.quote"
+local style = require "luatrace.text.style"
 local t = require "luatrace.types"
 
 local M = {}
