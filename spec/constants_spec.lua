@@ -2,6 +2,7 @@
 
 local constants = require "luatrace.constants"
 local abi = dofile "spec/abi/constants.lua"
+local support = require "spec.support"
 
 local function rooms()
   package.path = "scripts/constants/?.lua;" .. package.path
@@ -46,7 +47,7 @@ describe("constants", function()
   end)
 
   it("are the same when the build has made text of them", function()
-    local packed = require "luatrace.constants.packed"
+    local packed = require "luatrace.packed"
     for name in pairs(constants.index) do
       local set = constants.flags[name]
       local again = packed.open_set(packed.set(set))
@@ -58,10 +59,63 @@ describe("constants", function()
         assert.is_true(set[i][2] == again[i][2] and type(set[i][2]) == type(again[i][2]), set[i][1])
       end
     end
-    local requests = packed.open_map(packed.map(constants.ioctl.by_value))
+    local requests = packed.whole(packed.map(constants.ioctl.by_value))
     for value, text in pairs(constants.ioctl.by_value) do assert.equal(text, requests[value]) end
-    assert.is_nil(requests[1234567])
-    assert.equal(0x5401, packed.open_map(packed.map(constants.ioctl.by_name)).TCGETS)
+    assert.equal(0x5401, packed.whole(packed.map(constants.ioctl.by_name)).TCGETS)
+  end)
+
+  it("are the same in the built program, and so are names, rooms and classes of calls", function()
+    local decode = require "luatrace.decode"
+    local lines = {}
+    local function expect(code, value) lines[#lines + 1] = ("same(%q, %s, %s)"):format(code, code, value) end
+    for name, map in pairs(constants.maps()) do
+      local arch = name:match("^numbers_(.*)$")
+      local place = arch and "constants.numbers." .. arch or "constants." .. name
+      for from, to in pairs(map.by_name) do expect(("%s.by_name[%q]"):format(place, from), to) end
+      for from, to in pairs(map.by_value) do expect(("%s.by_value[%d]"):format(place, from), ("%q"):format(to)) end
+    end
+    for name, text in pairs(constants.errno.text) do
+      expect(("constants.errno.text[%q]"):format(name), ("%q"):format(text))
+    end
+    for _, key in ipairs { '""', '"open 2"', '"open\\nclose"', '"ope"', '"opens"', "-1", "1.5", "true", "1LL" } do
+      expect(("constants.numbers.x86_64.by_name[%s]"):format(key), "nil")
+    end
+    for _, arch in ipairs { "x86_64", "i386", "x32" } do
+      for name in pairs(decode.names(arch)) do
+        local classes = {}
+        for class, names in pairs(decode.classes(arch)) do
+          if (" " .. names .. " "):find(" " .. name .. " ", 1, true) then classes[#classes + 1] = class end
+        end
+        table.sort(classes)
+        expect(("classes_of(%q, %q)"):format(arch, name), ("%q"):format(table.concat(classes, " ")))
+        assert.same(decode.find(arch, name).classes, (function()
+          local set = {}
+          for _, class in ipairs(classes) do set[class] = true end
+          return set
+        end)())
+      end
+    end
+    local file = os.tmpname()
+    support.write(file, [[
+      local constants, decode = require "luatrace.constants", require "luatrace.decode"
+      assert(not require("luatrace.packed").is_source)
+      local function same(what, is, shall) if is ~= shall then print(what, is, shall) end end
+      local function classes_of(arch, name)
+        local classes, listed = {}, {}
+        for class in pairs(decode.find(arch, name).classes) do classes[#classes + 1] = class end
+        for class, names in pairs(decode.classes(arch)) do
+          if (" " .. names .. " "):find(" " .. name .. " ", 1, true) then listed[#listed + 1] = class end
+        end
+        table.sort(classes)
+        table.sort(listed)
+        same(name, table.concat(classes, " "), table.concat(listed, " "))
+        return table.concat(classes, " ")
+      end
+    ]] .. "(function() " .. table.concat(lines, " end)();(function() ") .. " end)()\n")
+    local result = support.run { options = { "--script", file }, cmd = { "true" } }
+    os.remove(file)
+    assert.equal("", result.stdout .. result.stderr)
+    assert.equal(0, result.status)
   end)
 
   it("have no set twice and no empty one", function()

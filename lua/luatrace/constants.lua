@@ -16,9 +16,9 @@
 --
 -- Sets live in rooms, one file per subject, loaded when the first set of theirs is asked for. All but this file is
 -- written by scripts/generate-constants from the tables in scripts/constants; `constants.index` says which room
--- has which set. In the built program rooms are text (packed.lua).
+-- has which set. In the built program sets and maps are text, each by itself (packed.lua).
 
-local index = require "luatrace.constants.index"
+local packed = require "luatrace.packed"
 
 ---@class luatrace.constant_set
 ---@field name string
@@ -74,19 +74,17 @@ end
 ---@param name string
 ---@return luatrace.constant_set|nil
 local function load_set(name)
-  local room = index[name]
-  if not room then return nil end
-  local sets = require("luatrace.constants." .. room)
-  local set = sets[name]
-  if type(set) == "string" then
-    set = require("luatrace.constants.packed").open_set(set)
-    sets[name] = set
+  local text = packed.text("set " .. name)
+  local set
+  if text then
+    set = packed.open_set(text)
+  else
+    local room = packed.is_source and require("luatrace.constants.index")[name]
+    if not room then return nil end
+    set = require("luatrace.constants." .. room)[name]
   end
-  if not getmetatable(set) then
-    set.name = name
-    setmetatable(set, set_meta)
-  end
-  return set
+  set.name = name
+  return setmetatable(set, set_meta)
 end
 
 --- A table that fills itself by `load`, one key at a time.
@@ -102,11 +100,8 @@ end
 
 local function load_map(module)
   return function()
-    local map = require("luatrace.constants." .. module)
-    for direction, text in pairs(map) do
-      if type(text) == "string" then map[direction] = require("luatrace.constants.packed").open_map(text) end
-    end
-    return setmetatable(map, map_meta)
+    if packed.is_source then return setmetatable(require("luatrace.constants." .. module), map_meta) end
+    return lazy(function(direction) return packed.open_map(("map %s %s"):format(module, direction)) end)
   end
 end
 
@@ -123,6 +118,7 @@ local single = {
   end,
   -- One table under both names: whoever asks says what it takes the set for, `kind` says what it is.
   flags = function() return lazy(load_set) end,
+  index = function() return require "luatrace.constants.index" end,
 }
 
 ---@class luatrace.constants
@@ -132,13 +128,20 @@ local single = {
 ---@field signals luatrace.name_map
 ---@field numbers table<"x86_64"|"i386"|"x32", luatrace.name_map> x32 numbers carry bit 30
 ---@field ioctl luatrace.name_map `by_value` may be "A or B", as strace prints it
----@field index table<string, string> set name -> room
+---@field index table<string, string> set name -> room, in a source tree
 local constants = lazy(function(key)
   local load = single[key]
   return load and load()
 end)
 
 constants.enums = constants.flags
-constants.index = index
+
+--- All maps of a source tree, by the names of their files: the build embeds them.
+---@return table<string, luatrace.name_map>
+function constants.maps()
+  local maps = { errno = constants.errno, signals = constants.signals, ioctl = constants.ioctl }
+  for arch, file in pairs(arches) do maps[file] = constants.numbers[arch] end
+  return maps
+end
 
 return constants

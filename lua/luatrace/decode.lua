@@ -10,6 +10,7 @@
 
 local constants = require "luatrace.constants"
 local footprint = require "luatrace.decode.footprint"
+local packed = require "luatrace.packed"
 local schema = require "luatrace.schema"
 local syscalls = require "luatrace.syscalls"
 local types = require "luatrace.types"
@@ -68,9 +69,43 @@ function M.find(arch, name)
   return nr and M.row(arch, nr) or nil
 end
 
---- All known names of an architecture's calls, as keys.
+--- The number of a call; nil when the architecture has none of that name.
+---@param name string
+---@return integer|nil
+function M.number(arch, name) return tables(arch).numbers.by_name[name] end
+
+--- All known names of an architecture's calls, as keys. For one name, `number` is cheaper.
 ---@return table<string, integer>
-function M.names(arch) return tables(arch).numbers.by_name end
+function M.names(arch)
+  local known = tables(arch)
+  known.names = known.names or packed.whole(known.numbers.by_name)
+  return known.names
+end
+
+--- The classes of an architecture's calls, each with the names of its calls: { file = "open openat ..." }.
+---@return table<string, string>
+function M.classes(arch)
+  local known = tables(arch)
+  if known.classes then return known.classes end
+  local text = packed.text("classes " .. arch)
+  if text then
+    known.classes = packed.whole(text)
+    return known.classes
+  end
+  local lists = {}
+  for name in pairs(M.names(arch)) do
+    for class in pairs(M.find(arch, name).classes) do
+      lists[class] = lists[class] or {}
+      table.insert(lists[class], name)
+    end
+  end
+  for class, names in pairs(lists) do
+    table.sort(names)
+    lists[class] = table.concat(names, " ")
+  end
+  known.classes = lists
+  return lists
+end
 
 -- --- values ---------------------------------------------------------------------------------------------------------
 

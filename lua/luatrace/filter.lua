@@ -59,29 +59,21 @@ local function did_you_mean(word, names)
   return #near > 0 and (" (did you mean %s?)"):format(table.concat(near, ", ")) or ""
 end
 
-local function add_class(set, class, arch, names)
-  local found = false
-  for name in pairs(names) do
-    local row = decode.find(arch, name)
-    if row and row.classes and row.classes[class] then
-      set[name], found = true, true
-    end
-  end
-  return found
+local function add_class(set, class, arch)
+  local names = decode.classes(arch)[class]
+  for name in (names or ""):gmatch("%S+") do set[name] = true end
+  return names ~= nil
 end
 
 --- All class names, for messages.
 local function class_names()
-  local set, list = {}, {}
-  for name in pairs(decode.names("x86_64")) do
-    for class in pairs(decode.find("x86_64", name).classes or {}) do set[class] = true end
-  end
-  for class in pairs(set) do list[#list + 1] = "%" .. class end
+  local list = {}
+  for class in pairs(decode.classes("x86_64")) do list[#list + 1] = "%" .. class end
   table.sort(list)
-  return list, set
+  return list
 end
 
-local function add_word(set, word, arch, names)
+local function add_word(set, word, arch)
   local optional = word:sub(1, 1) == "?"
   if optional then word = word:sub(2) end
   local plain, only = word:match("^(.-)@(%w+)$")
@@ -91,34 +83,34 @@ local function add_word(set, word, arch, names)
     word = plain
   end
   if word == "all" or word == "%all" then
-    for name in pairs(names) do set[name] = true end
+    for name in pairs(decode.names(arch)) do set[name] = true end
     return true
   end
   if word == "none" then return true end
   local class = word:match("^%%(.+)$")
   if class then
-    if add_class(set, class_alias[class] or class, arch, names) or optional then return true end
-    local _, known = class_names()
-    if known[class_alias[class] or class] then return true end -- a class without members on this architecture
-    return nil, ("there is no class %s; there are %s"):format(word, table.concat((class_names()), " "))
+    class = class_alias[class] or class
+    if add_class(set, class, arch) or optional then return true end
+    if decode.classes("x86_64")[class] then return true end -- a class without members on this architecture
+    return nil, ("there is no class %s; there are %s"):format(word, table.concat(class_names(), " "))
   end
   if word:sub(1, 1) == "/" then
     local matches, message = sys.regex(word:sub(2))
     if not matches then return nil, ("%s is no regular expression: %s"):format(word, message) end
     local found = false
-    for name in pairs(names) do
+    for name in pairs(decode.names(arch)) do
       if matches(name) then set[name], found = true, true end
     end
     if found or optional then return true end
     return nil, ("no call matches %s"):format(word)
   end
-  if names[word] then
+  if decode.number(arch, word) then
     set[word] = true
     return true
   end
   if optional then return true end
   if word == "" then return nil, "the set of calls has an empty word" end
-  return nil, ("there is no call %q%s"):format(word, did_you_mean(word, names))
+  return nil, ("there is no call %q%s"):format(word, did_you_mean(word, decode.names(arch)))
 end
 
 --- The calls of one architecture that a set names.
@@ -126,7 +118,6 @@ end
 ---@param arch "x86_64"|"i386"|"x32"
 ---@return table<string, true>|nil set, string? message
 function M.calls(text, arch)
-  local names = decode.names(arch)
   local negated = text:sub(1, 1) == "!"
   if negated then text = text:sub(2) end
   local set = {}
@@ -140,12 +131,12 @@ function M.calls(text, arch)
       word, rest = rest:match("^([^,]*),?(.*)$")
       if rest == "" then rest = nil end
     end
-    local ok, message = add_word(set, word, arch, names)
+    local ok, message = add_word(set, word, arch)
     if not ok then return nil, message end
   until not rest
   if negated then
     local others = {}
-    for name in pairs(names) do
+    for name in pairs(decode.names(arch)) do
       if not set[name] then others[name] = true end
     end
     return others

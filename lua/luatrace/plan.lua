@@ -178,9 +178,8 @@ end
 local function add_rule(wanted, rule, reason)
   local handler = rules.handler(rule)
   for arch, names in pairs(rule.matcher.sets) do
-    local numbers = decode.names(arch)
     for name in pairs(names) do
-      local entry = entry_for(wanted, arch, numbers[name])
+      local entry = entry_for(wanted, arch, decode.number(arch, name))
       local tests, exact = rule.matcher:scalar(arch, name)
       local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
       want(entry, handler, { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
@@ -200,9 +199,8 @@ local function add_pattern(wanted, pattern, handler, part, where, observer)
     return
   end
   for arch, names in pairs(matching(pattern, where)) do
-    local numbers = decode.names(arch)
     for name in pairs(names) do
-      local nr = numbers[name]
+      local nr = decode.number(arch, name)
       -- An observer may know for each call who asked for it.
       local reason = observer and observer.reasons and observer.reasons[name]
       if nr then want(entry_for(wanted, arch, nr), handler, reason and { reason = reason } or part, observer) end
@@ -272,7 +270,7 @@ end
 function Plan:guard(which)
   for _, arch in ipairs(arches) do
     for name, guard in pairs(which) do
-      local nr = decode.names(arch.name)[name]
+      local nr = decode.number(arch.name, name)
       if nr then
         local entry = entry_for(self.wanted, arch.name, nr)
         entry.guard = guard
@@ -318,7 +316,7 @@ function Plan:fill(may)
   end
   if self.notifies then
     self:guard(listener_guards)
-    for _, arch in ipairs(arches) do choose(self.wanted[arch.name][decode.names(arch.name).seccomp]) end
+    for _, arch in ipairs(arches) do choose(self.wanted[arch.name][decode.number(arch.name, "seccomp")]) end
   end
   for _, arch in ipairs(arches) do
     for nr, entry in pairs(self.wanted[arch.name]) do self:add(arch, nr, entry) end
@@ -341,7 +339,7 @@ end
 function Plan:note_fd_calls()
   local entries = {}
   for _, name in ipairs(fd_table.changing_calls()) do
-    local nr = decode.names("x86_64")[name]
+    local nr = decode.number("x86_64", name)
     if nr then
       local entry = self:entry("x86_64", nr)
       if not mechanism.always_stops(entry.mechanisms) then return end

@@ -2,34 +2,31 @@
 --
 --   local row = require("luatrace.syscalls").find("x86_64", "openat")
 
+local packed = require "luatrace.packed"
 local schema = require "luatrace.schema"
 
 local M = {}
 
---- In the order of how often they are needed: a room is loaded only when all rooms before it lack the call.
+--- In a source tree a room is loaded when all rooms before it lack the call; the built program knows which has it.
 local rooms = { "file", "fd", "memory", "process", "signal", "network", "time", "poll", "xattr", "ipc", "mount",
   "system", "sched", "trace", "messages" }
 local i386_rooms = { "i386", "i386_old" }
 
 local lists = { x86_64 = rooms, i386 = i386_rooms }
---- Rooms that are loaded already, in order.
-local loaded = { x86_64 = {}, i386 = {} }
+local function room(name) return require("luatrace.syscalls." .. name) end
 
-local function room(arch, index)
-  local known = loaded[arch][index]
-  if not known then
-    known = require("luatrace.syscalls." .. lists[arch][index])
-    loaded[arch][index] = known
-  end
-  return known
-end
+--- Name of a call -> room, in the built program.
+local room_of = {}
+for arch in pairs(lists) do room_of[arch] = not packed.is_source and packed.open_map("rooms " .. arch) or nil end
 
 --- A row is checked, and completed, when it is first asked for.
 local function checked(name, row) return row.name and row or schema.check(name, row) end
 
 local function search(arch, name)
-  for index = 1, #lists[arch] do
-    local row = room(arch, index)[name]
+  local known = room_of[arch]
+  if known then return known[name] and checked(name, room(known[name])[name]) end
+  for _, each in ipairs(lists[arch]) do
+    local row = room(each)[name]
     if row then return checked(name, row) end
   end
 end
@@ -39,8 +36,6 @@ end
 ---@param name string
 ---@return table|nil
 function M.find(arch, name)
-  -- The i386 rooms are made of checked rows of the others.
-  if arch == "i386" and not loaded.i386[1] then M.rooms("x86_64") end
   return arch == "i386" and search("i386", name) or search("x86_64", name)
 end
 
@@ -49,11 +44,22 @@ end
 ---@return table<string, table>[]
 function M.rooms(arch)
   local list = {}
-  for index = 1, #lists[arch] do
-    list[index] = room(arch, index)
-    for name, row in pairs(list[index]) do checked(name, row) end
+  for index, name in ipairs(lists[arch]) do
+    list[index] = room(name)
+    for call, row in pairs(list[index]) do checked(call, row) end
   end
   return list
+end
+
+--- Which room has which call: for the build.
+---@param arch "x86_64"|"i386"
+---@return table<string, string>
+function M.room_names(arch)
+  local names = {}
+  for _, each in ipairs(lists[arch]) do
+    for call in pairs(room(each)) do names[call] = names[call] or each end
+  end
+  return names
 end
 
 return M
