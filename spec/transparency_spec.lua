@@ -163,15 +163,28 @@ func main() {
   -- CPython's own tests say by their exit status what they think of the world they run in.
   for _, name in ipairs { "test_subprocess", "test_signal", "test_threading", "test_fork1", "test_socket" } do
     it("python3 -m test " .. name .. " #slow", function()
-      -- Stream sockets to the hypervisor (vsock) hang in virtual machines, traced or not.
-      -- Some of CPython's tests race with themselves: testSourceAddress asks a socket that its other thread may have
-      -- closed; -w runs again what failed, and only what fails twice counts.
-      local test = { "/usr/bin/python3", "-m", "test", "-q", "-w", "-i", "*VSOCK*", "-i", "*testSourceAddress*", name }
       local present = support.native { cmd = { "/usr/bin/python3", "-c", "import test." .. name } }
       if present.status ~= 0 then return pending("python3's tests are not installed (libpython3.11-testsuite)") end
+      -- Many ask about every descriptor there may be. -w runs again what failed, and only what fails twice counts.
+      local test = { "sh", "-c", 'ulimit -n 256; exec "$@"', "sh", "/usr/bin/python3", "-m", "test", "-q", "-w" }
+      for _, left_out in ipairs {
+        -- Stream sockets to the hypervisor hang in virtual machines, traced or not.
+        "*VSOCK*",
+        -- Races with itself: it asks a socket that its other thread may have closed.
+        "*testSourceAddress*",
+        -- Waits 30 s to see that a read goes on behind a signal: hard_cases/ sees it by what the read returns.
+        "*test_siginterrupt_off",
+        -- Once more what ProcessTestCase does a thousand times.
+        "*NoPoll.test_leaking_fds_on_error",
+      } do
+        test[#test + 1], test[#test + 2] = "-i", left_out
+      end
+      test[#test + 1] = name
       local directory = support.tempdir()
-      local native = support.native { cmd = test, cwd = directory, timeout = 300 }
       local traced = support.run { lua = everything, cmd = test, cwd = directory, timeout = 300 }
+      if traced.status == 0 then return end
+      -- What this machine is to blame for fails untraced as well.
+      local native = support.native { cmd = test, cwd = directory, timeout = 300 }
       assert.equal(native.status, traced.status, traced.stdout .. traced.stderr)
     end)
   end
