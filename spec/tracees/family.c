@@ -17,6 +17,22 @@ static void *spin(void *count) {
   return NULL;
 }
 
+static _Atomic int served;
+
+/* Calls for as long as the rare one has not been served, but not for ever. */
+static void *busy(void *unused) {
+  for (int i = 0; i < 100000 && !served; i++)
+    syscall(SYS_getppid);
+  spin((void *)100);
+  return unused;
+}
+
+static void *rarely(void *unused) {
+  syscall(SYS_getppid);
+  served = 1;
+  return unused;
+}
+
 static void *forever(void *unused) {
   for (;;)
     pause();
@@ -127,13 +143,13 @@ int main(int argc, char **argv) {
     puts("done");
   } else if (!strcmp(mode, "fair")) {
     /* Two that never stop calling, and one that calls rarely. */
-    pthread_t busy[2], rare;
-    pthread_create(&busy[0], NULL, spin, (void *)3000);
-    pthread_create(&busy[1], NULL, spin, (void *)3000);
-    pthread_create(&rare, NULL, spin, (void *)1);
+    pthread_t two[2], rare;
+    pthread_create(&two[0], NULL, busy, NULL);
+    pthread_create(&two[1], NULL, busy, NULL);
+    pthread_create(&rare, NULL, rarely, NULL);
     pthread_join(rare, NULL);
-    pthread_join(busy[0], NULL);
-    pthread_join(busy[1], NULL);
+    pthread_join(two[0], NULL);
+    pthread_join(two[1], NULL);
     puts("done");
   } else if (!strcmp(mode, "ids")) {
     /* Tids are used again: many short-lived threads, one after the other. */

@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "asleep.h"
 
 static const char *error_of(long result) { return result < 0 ? strerror(errno) : "-"; }
 
@@ -80,27 +83,56 @@ static int storm(int count) {
   return 0;
 }
 
+/* Shared with the child that sends signals. */
+struct progress {
+  _Atomic long handled;
+  _Atomic bool returned;
+};
+static struct progress *progress;
+
+static void handle_shared(int signal) {
+  (void)signal;
+  progress->handled++;
+}
+
+/* Signals for the parent while it sleeps in its read, each when the one before has been handled. */
+static void interrupt(pid_t parent, int count, int out) {
+  for (int i = 1; i <= count && !progress->returned; i++) {
+    long before = progress->handled;
+    wait_until_asleep(parent);
+    kill(parent, SIGALRM);
+    /* A tracer that has to be told of the read has ever more time for it before the next signal. */
+    while (progress->handled == before)
+      usleep((useconds_t)(i * 100));
+  }
+  _exit(out >= 0 && write(out, "x", 1) != 1);
+}
+
 /* A read that waits: a signal ends it with EINTR, or not, as the handler was installed. */
 static int blocked(void) {
   int ends[2];
   char byte;
-  if (pipe(ends)) return 1;
-  on(SIGALRM, 0);
-  setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 50000}, NULL);
-  say("read", read(ends[0], &byte, 1));
-  on(SIGALRM, SA_RESTART);
+  pid_t parent = getpid();
+  progress = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (pipe(ends) || progress == MAP_FAILED) return 1;
+  struct sigaction action = {.sa_handler = handle_shared};
+  sigaction(SIGALRM, &action, NULL);
   pid_t child = fork();
-  if (child == 0) {
-    /* Some of these come while the parent sleeps in its read. */
-    for (int i = 0; i < 5; i++) {
-      kill(getppid(), SIGALRM);
-      usleep(5000);
-    }
-    _exit(write(ends[1], "x", 1) != 1);
-  }
+  /* One that comes before the read waits does not end it. */
+  if (child == 0) interrupt(parent, 10000, -1);
+  say("read", read(ends[0], &byte, 1));
+  progress->returned = true;
+  while (waitpid(child, NULL, 0) < 0)
+    ;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, NULL);
+  long before = progress->handled;
+  progress->returned = false;
+  child = fork();
+  if (child == 0) interrupt(parent, 5, ends[1]);
   say("read", read(ends[0], &byte, 1));
   waitpid(child, NULL, 0);
-  puts(handled == 6 ? "all signals" : "some signals");
+  puts(progress->handled - before == 5 ? "all signals" : "some signals");
   return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "asleep.h"
+
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number) { caught = number; }
@@ -14,17 +16,6 @@ static void on_signal(int number) { caught = number; }
 static void handle(int number, int flags) {
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
   sigaction(number, &action, NULL);
-}
-
-/* Until the parent sleeps in a call: its state in /proc is the only thing to see it by. */
-static void wait_until_asleep(pid_t pid) {
-  char path[64], state = 0;
-  snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  while (state != 'S') {
-    FILE *file = fopen(path, "r");
-    if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 0;
-    if (file) fclose(file);
-  }
 }
 
 static int read_one(int fd) {
