@@ -54,6 +54,16 @@ describe("mistakes", function()
       fails({ options = { "--kernel-without=legs" }, cmd = yes }, 125, "%-%-kernel%-without takes")
     end)
 
+    it("a condition whose value is wrong, without the manual of all conditions", function()
+      fails({ options = { "-e", "openat(flag=O_CREAT)" }, cmd = yes }, 125,
+        "^luatrace: %-e trace=openat: arg: there is no argument flag: there are dirfd, pathname, flags, mode\n$")
+    end)
+
+    it("-ff where no file can be made", function()
+      fails({ options = { "-ff", "-o", "/nonexistent/t" }, cmd = yes }, 125,
+        "^luatrace: cannot write to /nonexistent/t.PID: No such file or directory\n$")
+    end)
+
     it("a user or a directory that does not exist", function()
       fails({ lua = "", options = { "-u", "nobody-of-that-name" }, cmd = yes }, 125, "there is no such user")
       fails({ lua = "", options = { "--chdir=/nonexistent" }, cmd = yes }, 125, "cannot change directory /nonexistent")
@@ -82,6 +92,16 @@ describe("mistakes", function()
       local directory = support.tempdir()
       support.write(directory .. "/s.lua", "local x\n\nx.y = 1\n")
       fails({ script = directory .. "/s.lua", cmd = yes }, 125, "s%.lua:3: attempt to index local 'x'")
+    end)
+
+    it("a name that is nearly right", function()
+      fails({ lua = 'fial("write", "EIO")', cmd = yes }, 125, "global 'fial' %(a nil value%) %(did you mean fail%?%)")
+      fails({ lua = "on.write(function() prnt(1) end)", cmd = yes }, 125, "%(did you mean print%?%)")
+    end)
+
+    it("an error that is no text", function()
+      fails({ lua = "error {1}", cmd = yes }, 125, "called error with a table, not with a text")
+      fails({ lua = "on.write(function() error() end)", cmd = yes }, 125, "called error with a nil, not with a text")
     end)
 
     it("an error in any handler: the program ends, nothing of it is left", function()

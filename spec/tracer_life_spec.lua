@@ -102,6 +102,37 @@ describe("the tracer's life", function()
     assert.equal("0\n", signalled("-qqq -I 4 -e trace=none", signal.SIGTSTP).stdout)
   end)
 
+  --- Signals the tracers of such handlers when each holds its program, and says how all ended.
+  local function signalled_in_handler(number, handlers)
+    local directory = support.tempdir()
+    local code = {}
+    for i, handler in ipairs(handlers) do
+      code[#code + 1] = (": >out%d; %s --lua '%s' -- sleep 100 >out%d & tracer%d=$!"):format(i, support.binary,
+        handler:gsub("HELD", "print(1) io.stdout:flush()"), i, i)
+    end
+    for i = 1, #handlers do code[#code + 1] = ("while ! [ -s out%d ]; do :; done"):format(i) end
+    for i = 1, #handlers do code[#code + 1] = ("kill -%d $tracer%d"):format(number, i) end
+    for i = 1, #handlers do code[#code + 1] = ("wait $tracer%d; echo $?"):format(i) end
+    return support.execute { words = { "bash", "-c", table.concat(code, "\n") }, cwd = directory }.stdout
+  end
+
+  it("a signal to luatrace reaches a thread that a handler holds", function()
+    local ended = 128 + signal.SIGTERM .. "\n"
+    assert.equal(ended:rep(4), signalled_in_handler(signal.SIGTERM, {
+      "on.clock_nanosleep(function(call) HELD call:hold() end)",
+      "watch.clock_nanosleep(function(call) HELD call:hold() end)",
+      "on.clock_nanosleep(function(call) HELD call:sleep(1000) end)",
+      "watch.clock_nanosleep(function(call) HELD call:sleep(1000) end)" }))
+    assert.equal(128 + signal.SIGHUP .. "\n", signalled_in_handler(signal.SIGHUP, {
+      "on.clock_nanosleep(function(call) HELD call:hold() end)" }))
+  end)
+
+  it("a handler that holds for ever, or runs for ever, does not keep luatrace from ending", function()
+    assert.equal(("%d\n%d\n"):format(128 + signal.SIGKILL, 128 + signal.SIGTERM), signalled_in_handler(signal.SIGTERM, {
+      "on.clock_nanosleep(function(call) HELD while true do call:sleep(0.01) end end)",
+      "on.clock_nanosleep(function(call) HELD while true do end end)" }))
+  end)
+
   it("-I takes a number or a word", function()
     local result = support.run { options = { "-I", "5" }, cmd = { "true" } }
     assert.equal(125, result.status)

@@ -26,6 +26,9 @@
 /* The one mutable global: a signal has reached luatrace itself. */
 static volatile sig_atomic_t caught_signal;
 
+/* Of the timer's 20 ms: how long a signal may go unseen, and when another one is a second press of the keys. */
+enum { UNSEEN_TICKS = 100, UNSEEN_AGAIN = 15 };
+
 uint32_t tracer_abi(void) { return TRACER_ABI; }
 
 struct tracer *tracer_open(const struct tracer_options *options) {
@@ -386,9 +389,23 @@ void tracer_change_signal(struct tracer *tracer, int signal, void (*handler)(int
 }
 
 /* A signal just before wait4 blocks would be noticed only after the next stop: the timer repeats the interruption
- * until tracer_next has seen it. */
+ * until tracer_next has seen it. It never does while a script's handler runs for ever: then the signal does to us what
+ * it does to any program, and the kernel kills the tracees. From a keyboard, where the program decides, that takes a
+ * second signal. */
 static void on_signal(int signal) {
-  if (signal != SIGALRM) caught_signal = signal;
+  static volatile sig_atomic_t ticks, asked_again;
+  if (signal != SIGALRM) {
+    if (!caught_signal) ticks = asked_again = 0;
+    if (ticks >= UNSEEN_AGAIN) asked_again = 1;
+    caught_signal = signal;
+  } else if (caught_signal && ++ticks >= UNSEEN_TICKS) {
+    bool from_keyboard = caught_signal == SIGINT || caught_signal == SIGQUIT;
+    if (!from_keyboard || asked_again) {
+      struct sigaction plain = {.sa_handler = SIG_DFL};
+      sigaction(caught_signal, &plain, NULL);
+      raise(caught_signal);
+    }
+  }
   const struct itimerval soon = {.it_value = {.tv_usec = 20000}, .it_interval = {.tv_usec = 20000}};
   if (signal != SIGALRM) setitimer(ITIMER_REAL, &soon, NULL);
 }

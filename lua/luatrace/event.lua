@@ -208,7 +208,8 @@ function Call:signal(signal)
   self.session.tracer:signal(self.tracee, signal_number(signal, "call:signal"), false)
 end
 
---- Holds this thread, and nobody else, for so many seconds.
+--- Holds this thread, and nobody else, for so many seconds; a signal to luatrace (Ctrl-C, SIGTERM) ends the wait, as
+--- the thread could not receive it.
 ---@param seconds number
 function Call:sleep(seconds)
   is_live(self)
@@ -218,7 +219,8 @@ function Call:sleep(seconds)
   wait(self, "sleep", op.SLEEP, seconds)
 end
 
---- Holds this thread until another handler calls `call:release(value)` on it; returns that value.
+--- Holds this thread until another handler calls `call:release(value)` on it; returns that value, or nil when a signal
+--- to luatrace has ended the wait.
 ---@return any
 function Call:hold()
   is_live(self)

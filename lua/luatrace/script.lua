@@ -162,6 +162,17 @@ function M.new(options)
   end })
 end
 
+--- All names that mean something in a script.
+---@param environment table
+---@return table<string, true>
+function M.names(environment)
+  local names = {}
+  for _, from in ipairs { environment, lazy, _G } do
+    for name in pairs(from) do names[name] = true end
+  end
+  return names
+end
+
 --- Compiles and runs a script in its environment.
 ---@param source { file: string } | { code: string }
 ---@param environment table
@@ -177,8 +188,8 @@ function M.run(source, environment)
   setfenv(chunk, environment)
   local arguments = environment.arg or {}
   local ok, failure = xpcall(function() return chunk(unpack(arguments)) end, function(problem)
-    if type(problem) == "table" then return problem end
-    return { message = tostring(problem), trace = debug.traceback("", 2) }
+    if type(problem) == "table" and problem.kind then return problem end
+    return { message = require("luatrace.session").error_text(problem, environment), trace = debug.traceback("", 2) }
   end)
   if ok then return true end
   local session = require "luatrace.session"

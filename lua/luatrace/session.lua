@@ -16,6 +16,7 @@ local bit = require "bit"
 local calls = require "luatrace.session.calls"
 local detaching = require "luatrace.session.detaching"
 local engine = require "luatrace.engine"
+local filter = require "luatrace.filter"
 local life = require "luatrace.session.life"
 local plan = require "luatrace.plan"
 local process_tree = require "luatrace.tracee.process_tree"
@@ -29,6 +30,9 @@ local kind = engine.kind
 local tonumber, rawget, rawset, type = tonumber, rawget, rawset, type
 local resume = coroutine.resume
 local band = bit.band
+
+--- How long handlers may go on holding a thread when the program has been told to end.
+local PATIENCE = 2 -- seconds
 
 local M = {}
 
@@ -156,18 +160,29 @@ end
 function Session:script_error(message, co)
   if self.failed then return end
   self.failed = true
-  if type(message) == "table" and message.luatrace_exit then
-    self.exit_code = message.luatrace_exit
-  else
-    local trace = co and debug.traceback(co) or ""
-    self.error_message = M.script_traceback(tostring(message), trace)
-    self.exit_code = 125
-  end
+  local trace = co and debug.traceback(co) or ""
+  self.error_message = M.script_traceback(M.error_text(message, self.registry.environment), trace)
+  self.exit_code = 125
   if self.options.on_error == "detach" or self.attached then
     self:let_everybody_go()
   else
     self:kill_all(9)
   end
+end
+
+--- What an error says, which may be anything; a global that is not there has perhaps a neighbour.
+---@param message any
+---@param environment table|nil the script's
+---@return string
+function M.error_text(message, environment)
+  if type(message) ~= "string" then
+    local is_text = type(message) == "number" or (getmetatable(message) or {}).__tostring
+    return is_text and tostring(message) or ("the script called error with a %s, not with a text"):format(type(message))
+  end
+  local name = message:match("attempt to %w+ global '([%w_]+)' %(a nil value%)")
+  if not name then return message end
+  local near = filter.nearest(name, require("luatrace.script").names(environment or {}))
+  return #near > 0 and ("%s (did you mean %s?)"):format(message, table.concat(near, ", ")) or message
 end
 
 --- Only the script's own lines: where in luatrace it was noticed helps nobody.
@@ -206,9 +221,12 @@ stops[kind.INTERRUPTED] = function(self, stop)
     self:kill_all(signal == 1 and 1 or 15)
     self.terminated = (self.terminated or 0) + 1
     if self.terminated > 1 then self:kill_all(9) end
+    self:kill_if_held(PATIENCE)
+    self:wake_all()
   else
     self.keyboard = (self.keyboard or 0) + 1
     if self.keyboard >= 3 then self:kill_all(9) end
+    self:wake_all()
   end
 end
 

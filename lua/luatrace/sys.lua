@@ -234,7 +234,7 @@ function M.clock_gettime(which)
   return tonumber(time_box.sec), tonumber(time_box.nsec)
 end
 
-local F_OK, X_OK = 0, 1
+local F_OK, X_OK, W_OK = 0, 1, 2
 
 --- Does the path exist, and is it a directory? More is not needed here.
 ---@return "dir"|"file"|nil
@@ -242,6 +242,13 @@ function M.file_kind(path)
   if C.access(path, F_OK) ~= 0 then return nil end
   if C.access(path .. "/.", F_OK) == 0 then return "dir" end
   return "file"
+end
+
+--- May files be made or changed there?
+---@return true|nil, string? message, string? errno
+function M.writable(path)
+  if C.access(path, W_OK) ~= 0 then return failed() end
+  return true
 end
 
 ---@return boolean

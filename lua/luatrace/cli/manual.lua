@@ -213,7 +213,7 @@ One read of a socket in ten gets a single byte.
 .It Li luatrace --inject 'rename(path=*.new):kill' -- cmd
 The program dies where it would put the new file into place.
 .El
-.Ss Expectations
+.Sh EXPECTATIONS
 What a program must, may and must not do, stated in a script.
 When one does not hold,
 .Nm
@@ -259,6 +259,13 @@ or the script failed.
 .It 126 , 127
 The command could not be executed, or was not found.
 .El
+.Sh SIGNALS
+What the keyboard sends (SIGINT, SIGQUIT) reaches the program as well, which decides; at the third one it is killed.
+SIGTERM and SIGHUP are passed on to all of the program's processes; a second one kills them.
+A signal ends what handlers and rules wait for, as a thread that is held cannot receive it; a handler that goes on
+holding one is ended after two seconds.
+.Fl I
+changes this; attached processes are let go.
 .Sh EXAMPLES
 .Bl -tag -width Ds
 .It luatrace \-\-lua 'on.unlink(function(call) call:returns(0) end)' \-\- gcc x.c

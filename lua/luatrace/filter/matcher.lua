@@ -191,7 +191,7 @@ function M.compile(calls, where, options)
     local predicate, value = predicates[key], where[key]
     local ok, test, why = pcall(predicate.compile, value, rows)
     if not ok then test, why = nil, nil end
-    if not test then return nil, ("%s takes %s%s"):format(key, predicate.takes, why and ": " .. why or "") end
+    if not test then return nil, why and ("%s: %s"):format(key, why) or ("%s takes %s"):format(key, predicate.takes) end
     local fits = predicate.fits
     if fits and not self:keep(function(row) return fits(row, value) end) then
       return nil, ("%s can never match: none of these calls has such an argument"):format(key)

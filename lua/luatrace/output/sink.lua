@@ -3,6 +3,8 @@
 -- A terminal and standard error get every piece at once, so that one sees what a program is blocked in; files and
 -- pipes get blocks. A sink remembers the first failure to write.
 
+local sys = require "luatrace.sys"
+
 local M = {}
 
 local BLOCK = 65536
@@ -26,6 +28,8 @@ function M.open(options)
   if not path then
     self.file, self.at_once = io.stderr, true
   elseif options.separate then
+    local ok, message = sys.writable(path:match("^.*/") or ".")
+    if not ok then return nil, ("cannot write to %s.PID: %s"):format(path, message) end
     self.prefix, self.append, self.files = path, options.append, {}
   elseif path:find("^[|!]") then
     local pipe, message = io.popen(path:sub(2), "w")

@@ -114,6 +114,33 @@ function Session:release(call, value)
   self.timers:add(0, { call = call, resume_with = value, task = task })
 end
 
+--- Ends what handlers wait for: a signal cannot reach a thread that one of them holds.
+function Session:wake_all()
+  self.timers:hasten(function(task) return task.co and task.call end)
+  for _, call in pairs(self.threads) do
+    if rawget(call, "holding") then self:release(call) end
+  end
+end
+
+--- The handler that holds a call in front of the kernel or behind it; nil while the kernel is at work.
+local function held_by(call)
+  local task, waiters = rawget(call, "task"), rawget(call, "waiters")
+  if task and not rawget(call, "dead") and not (waiters and waiters[#waiters] == task) then return task end
+end
+
+--- The program has been told to end: a handler that holds the same call so many seconds later waits in a loop of its
+-- own, which would never let the signal through.
+function Session:kill_if_held(seconds)
+  local held = {}
+  for _, call in pairs(self.threads) do held[call] = held_by(call) end
+  if not next(held) then return end
+  self.timers:add(tonumber(sys.monotonic()) + seconds * 1e9, { run = function()
+    for call, task in pairs(held) do
+      if held_by(call) == task and task.call == call then return self:kill_all(9) end
+    end
+  end })
+end
+
 -- --- one call from entry to return --------------------------------------------------------------------------------
 
 --- Goes on with a call whose current handler waits for the kernel or has ended.

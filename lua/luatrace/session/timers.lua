@@ -4,6 +4,7 @@
 --   timers:add(due_nanoseconds, task)
 --   local due = timers:next_due()          -- or nil
 --   for task in timers:expired(now) do ... end
+--   timers:hasten(function(task) return task.call end)     -- these are due at once
 
 local M = {}
 
@@ -48,6 +49,15 @@ local function pop(self)
     self[hole] = last
   end
   return first.task
+end
+
+--- Makes tasks due at once.
+---@param which fun(task: any): any
+function Timers:hasten(which)
+  local entries = {}
+  for i = 1, self.n do entries[i], self[i] = self[i], nil end
+  self.n = 0
+  for _, entry in ipairs(entries) do self:add(which(entry.task) and 0 or entry.due, entry.task) end
 end
 
 --- Iterates over the tasks that are due, taking them out.

@@ -61,7 +61,9 @@ function M.open(directory, setting, resume)
   if not sys.file_kind(directory) then
     local ok
     ok, message = files.mkdir(directory)
-    if not ok then return nil, ("cannot make the directory %s: %s"):format(directory, message) end
+    if not ok then
+      return nil, ("cannot make the directory %s for findings: %s (--output names another)"):format(directory, message)
+    end
     made = true
   end
   if not resume then remove_old(directory) end
