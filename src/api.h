@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 5 };
+enum { TRACER_ABI = 6 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -241,7 +241,8 @@ enum resume_how {
 /* Lets a held tracee go on. signal: at STOP_SIGNAL what is delivered, 0 to suppress it. */
 int tracer_resume(struct tracer *tracer, uint64_t stop, uint32_t how, int32_t signal);
 
-/* At STOP_SYSCALL_ENTRY (-EINVAL with STOP_FLAG_NOTIFY): rewrite what will run. The program's registers are restored after the call. */
+/* At STOP_SYSCALL_ENTRY (-EINVAL with STOP_FLAG_NOTIFY): rewrite what will run. The program's registers are restored
+ * after the call. */
 int tracer_set_call(struct tracer *tracer, uint64_t stop, uint64_t nr, const uint64_t args[6]);
 /* At STOP_SYSCALL_ENTRY: the call does not happen, the program sees `result`. */
 int tracer_skip_call(struct tracer *tracer, uint64_t stop, int64_t result);
@@ -267,7 +268,6 @@ int tracer_kill(struct tracer *tracer, uint32_t tree, int32_t signal);
 
 /* STOP_SIGNAL: the siginfo (128 bytes). */
 int tracer_get_siginfo(struct tracer *tracer, uint64_t stop, void *siginfo, uint32_t size);
-int tracer_set_siginfo(struct tracer *tracer, uint64_t stop, const void *siginfo, uint32_t size);
 
 enum interruptible {
   INTERRUPTIBLE_REPORT = 0,  /* SIGINT, SIGTERM, SIGHUP, SIGQUIT reach the caller as STOP_INTERRUPTED */
@@ -310,8 +310,6 @@ struct stack_frame {
 };
 /* Frames filled, innermost first. */
 int tracer_stack(struct tracer *tracer, uint32_t tracee, struct stack_frame *frames, uint32_t capacity);
-/* The process has mapped, unmapped or exec'ed: forget what was cached for it. */
-void tracer_stack_flush(struct tracer *tracer, uint32_t tracee);
 
 /* --- printing (printer.c) -------------------------------------------------------------------------------------- */
 

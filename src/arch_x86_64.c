@@ -22,7 +22,3 @@ size_t arch_arg_offset(uint32_t arch, unsigned arg) {
 size_t arch_number_offset(void) { return offsetof(struct user_regs_struct, orig_rax); }
 
 size_t arch_result_offset(void) { return offsetof(struct user_regs_struct, rax); }
-
-size_t arch_ip_offset(void) { return offsetof(struct user_regs_struct, rip); }
-
-size_t arch_sp_offset(void) { return offsetof(struct user_regs_struct, rsp); }

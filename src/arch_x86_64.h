@@ -20,11 +20,20 @@ enum { ARCH_CALL_SIZE = 2 };
 /* The page where vsyscall(2) "calls" happen: there is no call instruction to go back to. */
 #define ARCH_VSYSCALL_PAGE 0xffffffffff600000u
 
+/* The code segment of 32-bit code. */
+enum { ARCH_CS_32 = 0x23 };
+
+/* Calls that the core itself must know: those that make children, and the one that makes a program. */
+enum {
+  ARCH_NR_X86_64_CLONE = 56,
+  ARCH_NR_I386_CLONE = 120,
+  ARCH_NR_CLONE3 = 435, /* the same number everywhere */
+  ARCH_NR_X86_64_EXECVE = 59
+};
+
 /* Offsets into struct user_regs_struct, as PTRACE_PEEKUSER and PTRACE_POKEUSER take them. */
 size_t arch_arg_offset(uint32_t arch, unsigned arg);
 size_t arch_number_offset(void);
 size_t arch_result_offset(void);
-size_t arch_ip_offset(void);
-size_t arch_sp_offset(void);
 
 #endif

@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <linux/audit.h> /* AUDIT_ARCH_* */
-#include <sched.h>       /* CLONE_* */
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -16,6 +14,7 @@
 #include "affinity.h"
 #include "arch_x86_64.h"
 #include "call.h"
+#include "family.h"
 #include "launch.h"
 #include "printer.h"
 #include "notified.h"
@@ -24,9 +23,6 @@
 #include "syscall_info.h"
 #include "tracees.h"
 #include "trap_plan.h"
-#include "waiting.h"
-
-enum { NR_X86_64_EXECVE = 59 };
 
 unsigned long backend_options(const struct tree *tree) {
   unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
@@ -125,7 +121,7 @@ static const struct tracer_stop *report(struct tracer *tracer, struct tracee *tr
 }
 
 bool backend_is_the_programs(struct tracee *tracee, uint64_t nr) {
-  if (tracee->launching && nr != NR_X86_64_EXECVE) return false;
+  if (tracee->launching && nr != ARCH_NR_X86_64_EXECVE) return false;
   tracee->launching = false;
   return true;
 }
@@ -200,144 +196,7 @@ static const struct tracer_stop *call_stop(struct tracer *tracer, struct tracee 
   return entered(tracer, tracee, &info);
 }
 
-/* --- stops: birth and death ------------------------------------------------------------------------------------ */
-
-static void read_family(pid_t tid, pid_t *pid, pid_t *parent) {
-  char path[64], line[128];
-  snprintf(path, sizeof path, "/proc/%d/status", tid);
-  FILE *file = fopen(path, "re");
-  if (!file) return;
-  while (fgets(line, sizeof line, file))
-    if (sscanf(line, "Tgid: %d", pid) != 1 && sscanf(line, "PPid: %d", parent) == 1) break;
-  fclose(file);
-}
-
-static const struct tracer_stop *birth_note(struct tracer *tracer, struct tracee *child, const struct tracee *parent,
-                                            uint64_t clone_flags) {
-  child->born = true;
-  tracer->note = (struct tracer_stop){
-      .kind = STOP_BIRTH,
-      .time = tracer_now(),
-      .tracee = child->number,
-      .tid = child->tid,
-      .pid = child->process->pid,
-      .tree = child->tree->number,
-      .parent = parent ? parent->number : 0,
-      .message = clone_flags,
-      .flags = (child->is_thread ? STOP_FLAG_THREAD : 0) | (clone_flags & CLONE_VFORK ? STOP_FLAG_VFORK : 0) |
-               (child->is_root ? STOP_FLAG_ROOT : 0) | (child->tree->attached ? STOP_FLAG_ATTACHED : 0),
-  };
-  return child->muted ? NULL : &tracer->note;
-}
-
-const struct tracer_stop *backend_birth(struct tracer *tracer, struct tracee *tracee) {
-  return birth_note(tracer, tracee, NULL, tracee->is_thread ? CLONE_THREAD | CLONE_VM | CLONE_FILES | CLONE_FS : 0);
-}
-
-/* The flags of the clone that `parent` is in, from its registers: no memory needed but for clone3. */
-static uint64_t clone_flags_of(const struct tracee *parent, int event) {
-  struct user_regs_struct regs;
-  if (event == PTRACE_EVENT_VFORK) return CLONE_VFORK | CLONE_VM | SIGCHLD;
-  if (event == PTRACE_EVENT_FORK || ptrace(PTRACE_GETREGS, parent->tid, NULL, &regs)) return SIGCHLD;
-  /* Injected or rewritten calls included: the kernel runs what orig_rax says. */
-  bool i386 = parent->stop.arch == AUDIT_ARCH_I386 && parent->phase != PHASE_OUTSIDE;
-  i386 = i386 || regs.cs == 0x23;
-  if (regs.orig_rax == (i386 ? 120u : 56u)) return i386 ? (uint32_t)regs.rbx : regs.rdi;
-  if (regs.orig_rax == 435) {
-    uint64_t address = i386 ? (uint32_t)regs.rbx : regs.rdi;
-    errno = 0;
-    long flags = ptrace(PTRACE_PEEKDATA, parent->tid, (void *)address, NULL);
-    return errno ? 0 : (uint64_t)flags;
-  }
-  return 0;
-}
-
-/* clone3 has it beside its flags, in the fifth word of its structure. */
-static uint64_t exit_signal_of(const struct tracee *parent, uint64_t flags) {
-  if (flags & 0xff) return flags & 0xff;
-  struct syscall_info call;
-  if (syscall_info_get(parent->tid, true, SYSCALL_OP_ENTRY, &call) || call.nr != 435) return 0;
-  errno = 0;
-  long signal = ptrace(PTRACE_PEEKDATA, parent->tid, (void *)(call.args[0] + 32), NULL);
-  return errno ? 0 : (uint64_t)signal;
-}
-
-static void inherit(struct tracee *child, const struct tracee *parent) {
-  child->muted = parent->muted;
-  child->detaching = parent->detaching;
-  /* Its registers are a copy of the parent's, rewritten arguments included. */
-  child->changed_args = parent->changed_args;
-  child->stop.arch = parent->stop.arch;
-  memcpy(child->original_args, parent->original_args, sizeof child->original_args);
-}
-
-static const struct tracer_stop *forked(struct tracer *tracer, struct tracee *parent, int event) {
-  unsigned long message = 0;
-  ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &message);
-  uint64_t flags = clone_flags_of(parent, event);
-  pid_t tid = (pid_t)message;
-  struct tracee *child = tid > 0 ? tracer_find_tid(tracer, tid) : NULL;
-  const struct tracer_stop *birth = NULL;
-  if (child && child->born) {
-    /* Adopted earlier, when it seemed that this event would never come. */
-  } else if (tid > 0) {
-    bool thread = flags & CLONE_THREAD;
-    if (child) {
-      /* Its first stop overtook this event: now its family is known. */
-      child->tree = parent->tree;
-      child->tree->alive++;
-      if (thread) {
-        process_drop(child->process);
-        child->process = process_hold(parent->process);
-      }
-      child->parked = false;
-      tracees_push_front(tracer, (struct wait_status){.tid = tid, .status = child->parked_status});
-    } else {
-      child = tracees_add(tracer, parent->tree, tid, thread ? parent->process : NULL);
-    }
-    if (!thread && exit_signal_of(parent, flags) != SIGCHLD) waiting_note_silent_end(tracer);
-    if (child) {
-      affinity_note_birth(tracer);
-      child->is_thread = thread;
-      inherit(child, parent);
-      birth = birth_note(tracer, child, parent, flags);
-    }
-  }
-  go_on(parent, 0);
-  return birth;
-}
-
-/* A status of a tid that nobody has announced: a child faster than its parent's event, or a child of our host program
- * that is not ours to trace. Held back until its parent's event tells which. */
-static void park(struct tracer *tracer, struct wait_status status) {
-  if (!stop_is_alive(status.status)) return;
-  struct tracee *tracee = tracees_add(tracer, NULL, status.tid, NULL);
-  if (!tracee) return;
-  tracee->parked = true;
-  tracee->parked_status = status.status;
-}
-
-void backend_adopt_parked(struct tracer *tracer) {
-  for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
-    struct tracee *child = tracer->slots[slot];
-    if (!child || !child->parked) continue;
-    pid_t pid = child->tid, parent_pid = 0;
-    read_family(child->tid, &pid, &parent_pid);
-    struct tracee *parent = tracer_find_tid(tracer, pid == child->tid ? parent_pid : pid);
-    struct tree *tree = parent && parent->tree ? parent->tree : tracer->trees;
-    if (!tree) continue;
-    child->tree = tree;
-    tree->alive++;
-    child->parked = false;
-    child->is_thread = pid != child->tid;
-    if (child->is_thread && parent) {
-      process_drop(child->process);
-      child->process = process_hold(parent->process);
-    }
-    if (parent) inherit(child, parent);
-    tracees_push_status(tracer, (struct wait_status){.tid = child->tid, .status = child->parked_status});
-  }
-}
+/* --- stops: death and exec -------------------------------------------------------------------------------------- */
 
 static const struct tracer_stop *died(struct tracer *tracer, struct tracee *tracee, int status) {
   bool reported = tracee->born && !tracee->muted;
@@ -347,7 +206,7 @@ static const struct tracer_stop *died(struct tracer *tracer, struct tracee *trac
   tracee->stop.status = status;
   tracees_bury(tracer, tracee);
   /* Its unannounced children will not be announced any more. */
-  if (!parked) backend_adopt_parked(tracer);
+  if (!parked) family_adopt(tracer);
   return reported ? &tracee->stop : NULL;
 }
 
@@ -387,7 +246,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
     tracee->stop.ip = regs.rip;
     tracee->stop.sp = regs.rsp;
-    tracee->stop.arch = regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+    tracee->stop.arch = regs.cs == ARCH_CS_32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
   }
   report(tracer, tracee, STOP_EXEC);
   tracee->stop.message = former && (pid_t)former != tracee->tid ? former : message;
@@ -431,7 +290,7 @@ static const struct tracer_stop *paused(struct tracer *tracer, struct tracee *tr
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
     tracee->stop.ip = regs.rip;
     tracee->stop.sp = regs.rsp;
-    tracee->stop.arch = regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+    tracee->stop.arch = regs.cs == ARCH_CS_32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
   }
   return &tracee->stop;
 }
@@ -479,8 +338,11 @@ static const struct tracer_stop *dispatch_stop(struct tracer *tracer, struct tra
     return call_stop(tracer, tracee, SYSCALL_OP_SECCOMP);
   case WAIT_SYSCALL:
     return call_stop(tracer, tracee, expected);
-  case WAIT_FORK:
-    return forked(tracer, tracee, meaning.detail);
+  case WAIT_FORK: {
+    const struct tracer_stop *birth = family_forked(tracer, tracee, meaning.detail);
+    go_on(tracee, 0);
+    return birth;
+  }
   case WAIT_EXEC:
     return executed(tracer, tracee, status);
   case WAIT_SIGNAL:
@@ -498,7 +360,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
   struct tracee *tracee = tracer_find_tid(tracer, status.tid);
   struct wait_meaning meaning = stop_classify(status.status);
   if (!tracee) {
-    park(tracer, status);
+    family_park(tracer, status);
     return NULL;
   }
   tracee->stop.system_time = status.system_time;
@@ -510,7 +372,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
   if (!tracee->parked && !tracee->born) {
     /* A root, or adopted: its birth is reported first, then this status. */
     tracees_push_front(tracer, status);
-    return backend_birth(tracer, tracee);
+    return family_birth(tracer, tracee);
   }
   if (!alive) return died(tracer, tracee, status.status);
   bool first = tracee->state == TRACEE_NEW;

@@ -12,8 +12,6 @@ unsigned long backend_options(const struct tree *tree);
 const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_status status);
 /* Is the call `nr` the program's? Before its own execve luatrace's launching code runs in the tracee. */
 bool backend_is_the_programs(struct tracee *tracee, uint64_t nr);
-/* The birth of a tracee whose parent's event told of none: a root, or one adopted. NULL when nobody is to know. */
-const struct tracer_stop *backend_birth(struct tracer *tracer, struct tracee *tracee);
 /* Lets a held tracee go on; applies what was rewritten. */
 int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal);
 /* Stops a running tracee: reported as STOP_PAUSED. */
@@ -21,7 +19,5 @@ int backend_pause(struct tracee *tracee);
 int backend_inject(struct tracee *tracee, uint64_t nr, const uint64_t args[6]);
 /* Lets go of a tracee: at once when it is stopped, else at its next stop. */
 void backend_detach(struct tracer *tracer, struct tracee *tracee);
-/* Stops that were held back because their tracee's birth was not yet known are queued after all. */
-void backend_adopt_parked(struct tracer *tracer);
 
 #endif

@@ -31,10 +31,10 @@ bool call_enter(struct tracee *tracee, const struct syscall_info *info);
 bool call_is_restart(int64_t result);
 /* The call that was noted has ended with such a result. */
 void call_note_interruption(struct tracee *tracee);
-/* At a signal-delivery-stop: sees to what the signal has broken off. True when the signal is put off: it shall not be
- * delivered now. */
 /* The tracee was stopped by us: what that broke off is remembered as after a signal. */
 void call_look_at_pause(const struct tracer *tracer, struct tracee *tracee);
+/* At a signal-delivery-stop: sees to what the signal has broken off. True when the signal is put off: it shall not be
+ * delivered now. */
 bool call_look_at_signal(const struct tracer *tracer, struct tracee *tracee, int signal);
 /* A notification has been received. True when it is a call that was received before, coming again because a signal was
  * put off. */

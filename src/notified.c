@@ -10,6 +10,7 @@
 #include "backend_notify.h"
 #include "backend_ptrace.h"
 #include "call.h"
+#include "family.h"
 #include "tracees.h"
 #include "waiting.h"
 
@@ -62,7 +63,7 @@ const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *t
   tracee->stop.flags |= STOP_FLAG_NOTIFY | (restarted ? STOP_FLAG_RESTARTED : 0);
   if (tracee->born) return &tracee->stop;
   tracer->after_birth = tracee->stop.id;
-  return backend_birth(tracer, tracee);
+  return family_birth(tracer, tracee);
 }
 
 int notified_answer(struct tracee *tracee, bool want_exit) {

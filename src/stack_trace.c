@@ -436,10 +436,3 @@ int tracer_stack(struct tracer *tracer, uint32_t number, struct stack_frame *fra
   struct tracee *tracee = tracer_find_tracee(tracer, number);
   return tracee ? stack_trace(tracer, tracee, frames, capacity) : -ESRCH;
 }
-
-void tracer_stack_flush(struct tracer *tracer, uint32_t number) {
-  struct tracee *tracee = tracer_find_tracee(tracer, number);
-  if (!tracee || !tracee->process->unwinder) return;
-  stack_trace_free(tracee->process->unwinder);
-  tracee->process->unwinder = NULL;
-}

@@ -20,8 +20,8 @@ static int get_from_registers(pid_t tid, enum syscall_op expected, uint32_t arch
   long error = request(PTRACE_GETREGS, tid, 0, (uintptr_t)&regs);
   if (error) return (int)error;
   info->op = expected;
-  /* cs 0x23: 32-bit code. `int 0x80` from 64-bit code cannot be told here: the price of an old kernel. */
-  info->arch = arch ? arch : regs.cs == 0x23 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+  /* `int 0x80` from 64-bit code cannot be told here: the price of an old kernel. */
+  info->arch = arch ? arch : regs.cs == ARCH_CS_32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
   info->ip = regs.rip;
   info->sp = regs.rsp;
   if (info->arch == AUDIT_ARCH_I386) {

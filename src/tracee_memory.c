@@ -104,7 +104,6 @@ static int64_t by_poke(pid_t tid, tracee_addr to, const void *from, uint64_t siz
     tracee_addr aligned = (to + done) & ~7ull;
     uint64_t skip = (to + done) - aligned, take = 8 - skip < size - done ? 8 - skip : size - done;
     errno = 0;
-    errno = 0;
     long word = take < 8 ? ptrace(PTRACE_PEEKDATA, tid, (void *)aligned, NULL) : 0;
     if (!errno) {
       memcpy((char *)&word + skip, (const char *)from + done, take);

@@ -14,6 +14,7 @@
 
 #include "affinity.h"
 #include "backend_ptrace.h"
+#include "family.h"
 #include "launch.h"
 #include "printer.h"
 #include "notified.h"
@@ -46,7 +47,7 @@ struct tracer *tracer_open(const struct tracer_options *options) {
 
 /* --- trees ----------------------------------------------------------------------------------------------------- */
 
-struct tree *tracer_tree(struct tracer *tracer, uint32_t number) {
+static struct tree *find_tree(struct tracer *tracer, uint32_t number) {
   for (struct tree *tree = tracer->trees; tree; tree = tree->next)
     if (tree->number == number) return tree;
   return NULL;
@@ -94,7 +95,7 @@ int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, stru
 }
 
 int tracer_launch_error(struct tracer *tracer, uint32_t number, uint32_t *step) {
-  const struct tree *tree = tracer_tree(tracer, number);
+  const struct tree *tree = find_tree(tracer, number);
   if (!tree || !tree->launch) return 0;
   if (step) *step = tree->launch->step;
   return tree->launch->error;
@@ -285,16 +286,6 @@ int tracer_get_siginfo(struct tracer *tracer, uint64_t stop, void *siginfo, uint
   return 0;
 }
 
-int tracer_set_siginfo(struct tracer *tracer, uint64_t stop, const void *siginfo, uint32_t size) {
-  struct tracee *tracee;
-  siginfo_t whole;
-  int error = held(tracer, stop, STOP_SIGNAL, &tracee);
-  if (error) return error;
-  if (ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &whole)) return -errno;
-  memcpy(&whole, siginfo, size < sizeof whole ? size : sizeof whole);
-  return ptrace(PTRACE_SETSIGINFO, tracee->tid, NULL, &whole) ? -errno : 0;
-}
-
 /* --- many at once ---------------------------------------------------------------------------------------------- */
 
 int tracer_signal(struct tracer *tracer, uint32_t number, int32_t signal, uint32_t whole_process) {
@@ -313,15 +304,17 @@ int tracer_pause(struct tracer *tracer, uint32_t number) {
 
 int tracer_count(struct tracer *tracer, uint32_t number) {
   if (number == 0) return (int)tracer->alive;
-  const struct tree *tree = tracer_tree(tracer, number);
+  const struct tree *tree = find_tree(tracer, number);
   return tree ? (int)tree->alive : 0;
 }
 
 int tracer_kill(struct tracer *tracer, uint32_t tree, int32_t signal) {
   int count = 0;
+  family_adopt(tracer); /* those whose birth has not been told yet belong to it, too */
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
     const struct tracee *tracee = tracer->slots[slot];
-    if (!tracee || tracee->state == TRACEE_DEAD || (tree && tracee->tree->number != tree)) continue;
+    if (!tracee || tracee->state == TRACEE_DEAD) continue;
+    if (tree && (!tracee->tree || tracee->tree->number != tree)) continue;
     if (kill(tracee->process->pid, signal) == 0) count++;
   }
   return count;
@@ -349,11 +342,12 @@ int tracer_detach(struct tracer *tracer, uint32_t number) {
 void tracer_close(struct tracer *tracer) {
   if (!tracer) return;
   affinity_release(tracer);
+  family_adopt(tracer);
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
     struct tracee *tracee = tracer->slots[slot];
     if (!tracee || tracee->state == TRACEE_DEAD) continue;
     tracee->muted = true;
-    if (tracee->tree->attached)
+    if (tracee->tree && tracee->tree->attached)
       backend_detach(tracer, tracee);
     else
       kill(tracee->process->pid, SIGKILL);

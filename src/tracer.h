@@ -84,7 +84,6 @@ struct tracer {
   struct tracee *finished; /* reported as gone: freed by the next tracer_next */
 
   struct tracer_stop note; /* stops that belong to no tracee, and births */
-  bool signals_caught;
   struct affinity affinity;
   struct watched watched;
   struct waiting *waiting;          /* waiting.c: NULL while there is no listener */
@@ -101,7 +100,6 @@ struct wait_status {
   uint64_t system_time; /* nanoseconds; 0 unless wanted */
 };
 
-struct tree *tracer_tree(struct tracer *tracer, uint32_t number);
 struct tracee *tracer_find_tid(struct tracer *tracer, pid_t tid);
 /* The tracee with this number, NULL when it is gone. */
 struct tracee *tracer_find_tracee(struct tracer *tracer, uint32_t number);

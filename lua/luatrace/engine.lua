@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 5
+local ABI = 6
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -312,10 +312,6 @@ function Tracer:get_siginfo(stop)
   return ffi.string(box, 128)
 end
 
-function Tracer:set_siginfo(stop, bytes)
-  return checked(C.tracer_set_siginfo(self.pointer, stop, bytes, #bytes))
-end
-
 -- One growing buffer for all reads: what leaves it is a Lua string.
 function Tracer:_reserve(size)
   if size > self.buffer_size then
@@ -433,8 +429,6 @@ function Tracer:stack(tracee)
   end
   return frames
 end
-
-function Tracer:flush_stack(tracee) C.tracer_stack_flush(self.pointer, tracee) end
 
 --- The name of an address or a large integer: hexadecimal.
 function M.hex(value)
