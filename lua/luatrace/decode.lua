@@ -10,6 +10,7 @@
 
 local constants = require "luatrace.constants"
 local footprint = require "luatrace.decode.footprint"
+local multiplexed = require "luatrace.decode.multiplexed"
 local packed = require "luatrace.packed"
 local schema = require "luatrace.schema"
 local syscalls = require "luatrace.syscalls"
@@ -39,6 +40,14 @@ local function instance(arch, name, nr)
   return row
 end
 
+--- A call inside another has its own row, with the number of the call around it: it can be told by that alone.
+local function inner_instance(arch, name, number)
+  local nr, test = multiplexed.outer(number)
+  local row = instance(arch, name, nr)
+  row.inner = test.value
+  return row
+end
+
 local function tables(arch)
   local known = by_arch[arch]
   if not known then
@@ -48,7 +57,7 @@ local function tables(arch)
   return known
 end
 
---- The row of a call number; one is made for a number that no table knows.
+--- The row of a call number, or of one of luatrace.decode.multiplexed; one is made for a number that no table knows.
 ---@param arch "x86_64"|"i386"|"x32"
 ---@param nr integer
 ---@return table row
@@ -56,7 +65,9 @@ function M.row(arch, nr)
   local known = tables(arch)
   local row = known.rows[nr]
   if not row then
-    row = instance(arch, known.numbers.by_value[nr] or ("syscall_0x%x"):format(nr), nr)
+    local inner = arch == "i386" and multiplexed.name(nr)
+    row = inner and inner_instance(arch, inner, nr) or
+      instance(arch, known.numbers.by_value[nr] or ("syscall_0x%x"):format(nr), nr)
     known.rows[nr] = row
   end
   return row
@@ -65,20 +76,30 @@ end
 ---@param name string
 ---@return table|nil row
 function M.find(arch, name)
-  local nr = tables(arch).numbers.by_name[name]
+  local nr = M.number(arch, name)
   return nr and M.row(arch, nr) or nil
 end
 
---- The number of a call; nil when the architecture has none of that name.
+--- The number of a call, where it has several its own; nil when the architecture has none of that name.
 ---@param name string
 ---@return integer|nil
-function M.number(arch, name) return tables(arch).numbers.by_name[name] end
+function M.number(arch, name)
+  return tables(arch).numbers.by_name[name] or arch == "i386" and multiplexed.numbers[name] or nil
+end
 
 --- All known names of an architecture's calls, as keys. For one name, `number` is cheaper.
 ---@return table<string, integer>
 function M.names(arch)
   local known = tables(arch)
-  known.names = known.names or packed.whole(known.numbers.by_name)
+  if known.names then return known.names end
+  known.names = packed.whole(known.numbers.by_name)
+  if arch == "i386" then
+    local own = known.names
+    known.names = {}
+    for _, numbers in ipairs { multiplexed.numbers, own } do
+      for name, number in pairs(numbers) do known.names[name] = number end
+    end
+  end
   return known.names
 end
 
@@ -105,6 +126,16 @@ function M.classes(arch)
   end
   known.classes = lists
   return lists
+end
+
+--- All numbers by which a call can be made: on i386 those of luatrace.decode.multiplexed are among them.
+---@param name string
+---@return integer[]
+function M.numbers(arch, name)
+  local list = { M.number(arch, name) }
+  local inner = arch == "i386" and multiplexed.numbers[name]
+  if inner and inner ~= list[1] then list[2] = inner end
+  return list
 end
 
 -- --- values ---------------------------------------------------------------------------------------------------------

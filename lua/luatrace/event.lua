@@ -245,6 +245,8 @@ function Call:inject(name, ...)
     local row = decode.find(self.arch.name, name)
     if not row then
       misuse(("call:inject: there is no call %q on %s"):format(tostring(name), self.arch.name))
+    elseif row.inner then
+      misuse(("call:inject: on i386 %s has no number of its own: it is made inside another call"):format(name))
     end
     nr = row.nr
   end

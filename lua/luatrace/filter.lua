@@ -7,6 +7,7 @@
 --   filter.calls("openat,%network,/^sched_", "x86_64")   -- { openat = true, connect = true, ... }
 
 local decode = require "luatrace.decode"
+local multiplexed = require "luatrace.decode.multiplexed"
 local sys = require "luatrace.sys"
 
 local M = {}
@@ -104,8 +105,13 @@ local function add_word(set, word, arch)
     if found or optional then return true end
     return nil, ("no call matches %s"):format(word)
   end
-  if decode.number(arch, word) then
+  local number = decode.number(arch, word)
+  if number then
     set[word] = true
+    -- Whatever is made through it has its own name.
+    if arch == "i386" and multiplexed.has_inner(number) then
+      for _, name in ipairs(multiplexed.names_inside(number)) do set[name] = true end
+    end
     return true
   end
   if optional then return true end

@@ -22,7 +22,6 @@
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
-local socketcall = require "luatrace.mock.socketcall"
 
 local M = {}
 
@@ -39,18 +38,6 @@ local function caller()
     end
     level = level + 1
   end
-end
-
---- The same for calls that 32-bit programs make through socketcall.
-local function on_socketcall(registry, name, inner_name, handler)
-  local number = socketcall.number(inner_name)
-  if not number then return end
-  local function dispatch(call)
-    local inner = socketcall.inner(call, inner_name)
-    if inner then handler(inner) end
-  end
-  table.insert(registry.on, { pattern = "?socketcall", fn = dispatch, where = caller(), verb = name, is_mock = true,
-    tests = { { { arg = 0, op = "eq", value = number, bits = 32 } } } })
 end
 
 ---@class luatrace.MockContext
@@ -88,7 +75,6 @@ function M.finder(registry, options)
     function context.on(calls, handler, part)
       part = part or {}
       local pattern = "?" .. table.concat(calls, ",?")
-      for _, inner_name in ipairs(calls) do on_socketcall(registry, name, inner_name, handler) end
       table.insert(registry.on, { pattern = pattern, fn = handler, where = caller(), verb = name, is_mock = true,
         notify = part.notify, tests = part.tests })
     end

@@ -13,6 +13,7 @@ local fd_table = require "luatrace.tracee.fd_table"
 local filter = require "luatrace.filter"
 local mechanism = require "luatrace.plan.mechanism"
 local mock = require "luatrace.mock"
+local multiplexed = require "luatrace.decode.multiplexed"
 local rules = require "luatrace.rules"
 
 local M = {}
@@ -174,16 +175,22 @@ local function want(entry, handler, part, observer)
   entry.reasons[#entry.reasons + 1] = part.reason
 end
 
+--- A call inside another, whose arguments a filter cannot see (luatrace.decode.multiplexed).
+local function is_inner(arch, nr) return arch == "i386" and multiplexed.is_inner(nr) end
+
 --- A rule's calls, each with what the filter can say of it: tests, and an error that it can answer with by itself.
 local function add_rule(wanted, rule, reason)
   local handler = rules.handler(rule)
   for arch, names in pairs(rule.matcher.sets) do
     for name in pairs(names) do
-      local entry = entry_for(wanted, arch, decode.number(arch, name))
       local tests, exact = rule.matcher:scalar(arch, name)
       local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
-      want(entry, handler, { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
-        is_rule = true, notify = rules.may_be_notified(rule, decode.find(arch, name)) })
+      for _, nr in ipairs(decode.numbers(arch, name)) do
+        local part = { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
+          is_rule = true, notify = rules.may_be_notified(rule, decode.find(arch, name)) }
+        if is_inner(arch, nr) and tests then part.tests, part.errno = nil, nil end
+        want(entry_for(wanted, arch, nr), handler, part)
+      end
     end
   end
 end
@@ -200,10 +207,13 @@ local function add_pattern(wanted, pattern, handler, part, where, observer)
   end
   for arch, names in pairs(matching(pattern, where)) do
     for name in pairs(names) do
-      local nr = decode.number(arch, name)
       -- An observer may know for each call who asked for it.
       local reason = observer and observer.reasons and observer.reasons[name]
-      if nr then want(entry_for(wanted, arch, nr), handler, reason and { reason = reason } or part, observer) end
+      for _, nr in ipairs(decode.numbers(arch, name)) do
+        local one = reason and { reason = reason } or part
+        if is_inner(arch, nr) and one.tests then one = { reason = one.reason, notify = one.notify } end
+        want(entry_for(wanted, arch, nr), handler, one, observer)
+      end
     end
   end
 end
@@ -318,18 +328,37 @@ function Plan:fill(may)
     self:guard(listener_guards)
     for _, arch in ipairs(arches) do choose(self.wanted[arch.name][decode.number(arch.name, "seccomp")]) end
   end
+  self:add_inner(choose)
   for _, arch in ipairs(arches) do
-    for nr, entry in pairs(self.wanted[arch.name]) do self:add(arch, nr, entry) end
+    for nr, entry in pairs(self.wanted[arch.name]) do
+      if not is_inner(arch.name, nr) then self:add(arch, nr, entry) end
+    end
   end
   if everything_wanted then
     self.engine_plan:add_rest(engine.mechanism[self.wanted.everything.mechanisms[1].mechanism])
   end
 end
 
-function Plan:add(arch, nr, entry)
+--- The calls inside others come before what is wanted of the call around them.
+function Plan:add_inner(choose)
+  local i386 = arches[2]
+  local around = {}
+  for number, entry in pairs(self.wanted.i386) do
+    if is_inner("i386", number) then
+      local nr, test = multiplexed.outer(number)
+      around[nr] = true
+      self:add(i386, nr, entry, { test })
+    end
+  end
+  if #self.wanted.everything.reasons == 0 then return end
+  for nr in pairs(around) do choose(entry_for(self.wanted, "i386", nr)) end
+end
+
+---@param tests table|nil in place of those of the entry, which has none then
+function Plan:add(arch, nr, entry, tests)
   for _, item in ipairs(entry.mechanisms) do
     local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], item.data or 0,
-      item.tests)
+      tests or item.tests)
     if not ok then error(("trap plan: call %d of %s: %s"):format(nr, arch.name, message), 0) end
   end
 end

@@ -1,36 +1,28 @@
---- i386's socketcall(2) and ipc(2): one number for many calls, which text shows as what they are.
+--- i386's socketcall(2) and ipc(2): one number for many calls, each of which is a call of its own here.
 --
---   local shown = multiplexed.shown(call)      -- of a socketcall(SYS_SEND, ...): a view of it as send(3, ...)
+--   multiplexed.number("send")                -- 0x9066: socketcall (102) with SYS_SEND (9), as one number
+--   multiplexed.inside(tracer, stop)          -- the number and the arguments of the call that a stop is about
+--   multiplexed.outside(call)                 -- what the kernel is to be given when a script has rewritten it
 --
--- The view is the call for whoever prints it: its row and its raw arguments are the inner call's, all else is the
--- call's own. Handlers get the call itself: what they rewrite are its registers.
+-- The trap plan knows them by those numbers, scripts and outputs by their names: a 32-bit program's send is a send,
+-- whichever way its C library makes it.
 
 local bit = require "bit"
 local ffi = require "ffi"
-local datagram = require "luatrace.structs.datagram"
-local schema = require "luatrace.schema"
-local syscalls = require "luatrace.syscalls"
-local t = require "luatrace.types"
 
 local M = {}
 
-local message_flags = t.flags("msg_flags", { comment = "MSG_???" })
+local SOCKETCALL, IPC = 102, 117
+--- Numbers of the calls inside: the code of the call times this, and the number of the call around it.
+local OUTER = 0x1000
 
---- Inner calls that have no number of their own anywhere.
-local own_rows = {
-  send = { returns = t.count, classes = "network", { "sockfd", t.fd_socket }, { "buf", t.ptr_in(datagram.bytes "len") },
-    { "len", t.size }, { "flags", message_flags } },
-  recv = { returns = t.count, classes = "network", { "sockfd", t.fd_socket },
-    { "buf", t.ptr_out(datagram.bytes("len", "ret")) }, { "len", t.size }, { "flags", message_flags } },
-}
-
---- socketcall's calls (linux/net.h), with how many words of arguments each has.
+--- socketcall's calls by their codes (linux/net.h), with how many words of arguments each has in memory.
 local sockets = { { "socket", 3 }, { "bind", 3 }, { "connect", 3 }, { "listen", 2 }, { "accept", 3 },
   { "getsockname", 3 }, { "getpeername", 3 }, { "socketpair", 4 }, { "send", 4 }, { "recv", 4 }, { "sendto", 6 },
   { "recvfrom", 6 }, { "shutdown", 2 }, { "setsockopt", 5 }, { "getsockopt", 5 }, { "sendmsg", 3 }, { "recvmsg", 3 },
   { "accept4", 4 }, { "recvmmsg", 5 }, { "sendmmsg", 4 } }
 
---- ipc's calls (linux/ipc.h), with which of ipc's own arguments theirs are.
+--- ipc's calls by their codes (linux/ipc.h), with which of ipc's own arguments theirs are.
 local FIRST, SECOND, THIRD, POINTER, FIFTH = 2, 3, 4, 5, 6
 local ipcs = {
   [1] = { "semop", FIRST, POINTER, SECOND }, [2] = { "semget", FIRST, SECOND, THIRD },
@@ -42,76 +34,130 @@ local ipcs = {
 }
 local SEMCTL, MSGRCV = 3, 12
 
---- What is behind a pointer, in its brackets.
-local function pointed_at(inner)
-  return setmetatable({ text = function(out, call, value)
-    out:put("[")
-    inner.text(out, call, value)
-    out:put("]")
-  end }, { __index = inner })
+--- The calls that a rewritten one becomes where none of its own name has a number on i386.
+local direct_names = { send = "sendto", recv = "recvfrom", accept = "accept4" }
+
+local by_outer = { [SOCKETCALL] = sockets, [IPC] = ipcs }
+local numbers = {}
+for outer, list in pairs(by_outer) do
+  for code, item in pairs(list) do numbers[item[1]] = code * OUTER + outer end
 end
 
-local rows = {}
-local function row_of(name, outer, by_pointer)
-  local kept_as = by_pointer and name .. " by pointer" or name
-  local row = rows[kept_as]
-  if not row then
-    local base = own_rows[name] and schema.check(name, own_rows[name]) or syscalls.find("i386", name)
-    row = setmetatable({ nr = outer.nr }, { __index = base })
-    for i = 1, #base do row[i] = base[i] end
-    if by_pointer then
-      row[#row] = setmetatable({ type = pointed_at(row[#row].type) }, { __index = row[#row] })
-    end
-    rows[kept_as] = row
-  end
-  return row
+--- Names of the calls inside, as keys, and their numbers.
+M.numbers = numbers
+
+--- Does the kernel know this number as a call with others inside?
+---@param nr integer
+function M.has_inner(nr) return by_outer[nr] ~= nil end
+
+--- The name of a number that `M.numbers` has given.
+---@param number integer
+---@return string|nil
+function M.name(number)
+  local list = by_outer[number % OUTER]
+  local item = list and list[(number - number % OUTER) / OUTER]
+  return item and item[1]
 end
 
-local inner = {}
+--- Names of all calls inside one.
+---@param outer integer of which `has_inner` holds
+---@return string[]
+function M.names_inside(outer)
+  local names = {}
+  for _, item in pairs(by_outer[outer]) do names[#names + 1] = item[1] end
+  return names
+end
 
-function inner.socketcall(call)
-  local item = sockets[t.load.u32(nil, call.raw[1])]
-  if not item then return nil end
-  local bytes = call.memory:read(call.raw[2], item[2] * 4)
-  if not bytes or #bytes < item[2] * 4 then return nil end
+--- Is this a number of `M.numbers`?
+---@param number integer of i386
+function M.is_inner(number) return number >= OUTER end
+
+--- The number of the call around, and the test of its first argument by which a filter tells the call inside.
+---@param number integer of `M.numbers`
+---@return integer nr, table test see luatrace.plan.mechanism
+function M.outer(number)
+  local nr = number % OUTER
+  -- ipc's code has a version above it, which the kernel masks so.
+  return nr, { arg = 0, op = "eq", value = (number - nr) / OUTER, bits = 32, mask = nr == IPC and 0xffff or nil }
+end
+
+local function inside_socketcall(tracer, tracee, code, address)
+  local item = sockets[code]
+  local size = item and item[2] * 4
+  local bytes = item and tracer:read(tracee, address, size)
+  if not bytes or #bytes < size then return nil end
   local words, raw = ffi.cast("const uint32_t *", bytes), {}
   for i = 1, 6 do raw[i] = i <= item[2] and words[i - 1] or 0 end
-  return item[1], raw
+  return raw
 end
 
-function inner.ipc(call)
-  local number = t.load.u32(nil, call.raw[1])
-  local version, item = bit.rshift(number, 16), ipcs[number % 65536]
+local function inside_ipc(tracer, tracee, code, args)
+  local version, item = bit.rshift(code, 16), ipcs[code % 65536]
   -- The oldest msgrcv has two of its arguments in memory.
-  if not item or number % 65536 == MSGRCV and version == 0 then return nil end
+  if not item or code % 65536 == MSGRCV and version == 0 then return nil end
   local raw = {}
-  for i = 1, 6 do raw[i] = item[i + 1] and call.raw[item[i + 1]] or 0 end
-  if number % 65536 ~= SEMCTL then return item[1], raw end
+  for i = 1, 6 do raw[i] = item[i + 1] and tonumber(args[item[i + 1] - 1]) or 0 end
+  if code % 65536 ~= SEMCTL then return raw end
   -- Its last argument, a union, is behind a pointer.
-  local union = call.memory:read(raw[4], 4)
-  if not union or #union < 4 then return item[1], raw end
+  local union = tracer:read(tracee, raw[4], 4)
+  if not union or #union < 4 then return raw end
   raw[4] = ffi.cast("const uint32_t *", union)[0]
-  return item[1], raw, true
+  return raw, true
 end
 
---- What becomes of the call after its view was made.
-local later = { "left", "answered", "tampered", "unfinished", "undecided", "selected" }
-
---- The call as it is to be shown: itself, or the view of the call inside.
----@param call luatrace.Call of a 32-bit program
----@return luatrace.Call|table
-function M.shown(call)
-  local view = rawget(call, "shown_as")
-  if view == nil then
-    local name, raw, by_pointer
-    local look = inner[call.row.name]
-    if look and call.phase == "entry" then name, raw, by_pointer = look(call) end
-    view = name and setmetatable({ raw = raw, row = row_of(name, call.row, by_pointer) }, { __index = call }) or false
-    rawset(call, "shown_as", view)
+--- The call inside the one that a tracee is about to make.
+---@param tracer table
+---@param stop any the core's, at the entry of a call of which `has_inner` holds
+---@return integer|nil number of `M.numbers`; nil when what the program gave is no such call
+---@return any[]|nil raw its arguments
+---@return boolean|nil by_pointer its last argument was behind a pointer
+function M.inside(tracer, stop)
+  local nr, code = tonumber(stop.nr), tonumber(stop.args[0]) % 2 ^ 32
+  local raw, by_pointer
+  if nr == SOCKETCALL then
+    raw = inside_socketcall(tracer, stop.tracee, code, tonumber(stop.args[1]))
+  else
+    raw, by_pointer = inside_ipc(tracer, stop.tracee, code, stop.args)
   end
-  if not view then return call end
-  for _, key in ipairs(later) do rawset(view, key, rawget(call, key)) end
-  return view
+  if not raw then return nil end
+  return (nr == IPC and code % 65536 or code) * OUTER + nr, raw, by_pointer
+end
+
+local pointed_rows = {}
+
+--- The row of a call whose last argument is shown in brackets: it was behind a pointer.
+---@param row table
+---@return table
+function M.pointed(row)
+  local known = pointed_rows[row]
+  if not known then
+    local last = row[#row]
+    local shown = setmetatable({ text = function(out, call, value)
+      out:put("[")
+      last.type.text(out, call, value)
+      out:put("]")
+    end }, { __index = last.type })
+    known = {}
+    for key, value in pairs(row) do known[key] = value end
+    known.text_plan = nil -- of luatrace.decode: how the row as it was is printed
+    known[#row] = setmetatable({ type = shown }, { __index = last })
+    pointed_rows[row] = known
+  end
+  return known
+end
+
+--- What the kernel is given for a call that a script has rewritten. The arguments of socketcall's are in the program's
+-- memory, which stays as it is: the call that has its arguments in registers is made instead. ipc's are in registers.
+---@param call luatrace.Call one inside another
+---@param number_of fun(arch: string, name: string): integer see luatrace.decode
+---@return integer nr, any[] raw
+function M.outside(call, number_of)
+  local name, raw = call.row.name, call.raw
+  if call.row.nr == SOCKETCALL then return number_of("i386", direct_names[name] or name), raw end
+  local args, given = {}, call.stop.args
+  for i = 1, 6 do args[i] = tonumber(given[i - 1]) end
+  for i, place in ipairs({ unpack(ipcs[call.row.inner], 2) }) do args[place] = raw[i] end
+  return IPC, args
 end
 
 return M

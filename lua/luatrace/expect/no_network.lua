@@ -3,11 +3,9 @@
 -- connect, bind, listen, sendto and the like with internet addresses, and raw packets. Unix sockets and netlink are no
 -- network; a socket that is made and never used is none either. loopback: 127.0.0.0/8 and ::1 are allowed.
 
-local ffi = require "ffi"
-
 local M = {}
 
-local watched = "?connect,?bind,?listen,?sendto,?sendmsg,?sendmmsg,?accept,?accept4,?socketcall"
+local watched = "?connect,?bind,?listen,?sendto,?sendmsg,?sendmmsg,?accept,?accept4"
 local AF_PACKET = 17
 
 ---@param options { loopback: boolean|nil }|nil
@@ -33,27 +31,7 @@ local function is_loopback(address)
   return ip:find("^127%.") ~= nil or ip == "::1" or ip:find("^::ffff:127%.") ~= nil
 end
 
---- 32-bit programs' old way: which argument of the call inside it is an address.
-local socketcalls = { [2] = 2, [3] = 2, [11] = 5 } -- bind, connect, sendto
-local AF_INET, AF_INET6, AF_VSOCK = 2, 10, 40
-
---- socketcall(2) shows nothing of the call inside it: that is in memory.
-local function socketcall_uses(self, call)
-  local place = socketcalls[tonumber(call.raw[1])]
-  local words = place and call.memory:read(call.raw[2], place * 4)
-  if not words or #words < place * 4 then return false end
-  local address = call.memory:read(ffi.cast("const uint32_t *", words)[place - 1], 8) or ""
-  if #address < 8 then return false end
-  local family = ffi.cast("const uint16_t *", address)[0]
-  if family == AF_INET then return not (self.loopback and address:byte(5) == 127) end
-  return family == AF_INET6 or family == AF_PACKET or family == AF_VSOCK
-end
-
 function M:returned(record)
-  if record.name == "socketcall" then
-    if self.current and socketcall_uses(self, self.current) then self:note(self.found, record) end
-    return
-  end
   if record.name == "socket" then
     if record.args[1] == AF_PACKET and not record.failed then self:note(self.found, record) end
     return

@@ -21,7 +21,7 @@ local sys = require "luatrace.sys"
 local O_NONBLOCK, SOL_SOCKET, SO_ERROR = 0x800, 1, 4
 --- What the network tells later; all else is known at once.
 local told_later = { ECONNREFUSED = true, ETIMEDOUT = true, EHOSTUNREACH = true, ENETUNREACH = true }
-local transfers = "?read,?readv,?recvfrom,?recvmsg,?write,?writev,?sendto,?sendmsg"
+local transfers = "?read,?readv,?recv,?recvfrom,?recvmsg,?write,?writev,?send,?sendto,?sendmsg"
 
 return {
   about = "connect fails with ECONNREFUSED, or another error",

@@ -13,8 +13,8 @@ local descriptors = require "luatrace.sys.descriptors"
 local short = require "luatrace.verbs.short"
 
 local MSG_PEEK = 2
-local reads = "?read,?readv,?recvfrom,?recvmsg"
-local writes = "?write,?writev,?sendto,?sendmsg"
+local reads = "?read,?readv,?recv,?recvfrom,?recvmsg"
+local writes = "?write,?writev,?send,?sendto,?sendmsg"
 local copies = "?sendfile,?sendfile64,?splice"
 
 local function is_peek(call)

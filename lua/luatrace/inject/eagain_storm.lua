@@ -9,8 +9,8 @@ local bit = require "bit"
 local burst = require "luatrace.inject.burst"
 
 local O_NONBLOCK, MSG_DONTWAIT = 0x800, 0x40
-local calls = "?read,?readv,?write,?writev,?recvfrom,?recvmsg,?recvmmsg,?recvmmsg_time64,?sendto,?sendmsg,?sendmmsg," ..
-  "?accept,?accept4"
+local calls = "?read,?readv,?write,?writev,?recv,?recvfrom,?recvmsg,?recvmmsg,?recvmmsg_time64," ..
+  "?send,?sendto,?sendmsg,?sendmmsg,?accept,?accept4"
 
 local function does_not_block(call)
   local fd = call:fds()[1]

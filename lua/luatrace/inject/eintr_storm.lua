@@ -10,16 +10,18 @@
 local bit = require "bit"
 local burst = require "luatrace.inject.burst"
 
-local calls = "?read,?readv,?write,?writev,?recvfrom,?recvmsg,?recvmmsg,?recvmmsg_time64,?sendto,?sendmsg,?sendmmsg," ..
-  "?accept,?accept4,?poll,?ppoll,?ppoll_time64,?select,?_newselect,?pselect6,?pselect6_time64,?epoll_wait," ..
-  "?epoll_pwait,?epoll_pwait2,?wait4,?waitpid,?waitid,?msgrcv,?msgsnd,?semop,?semtimedop,?semtimedop_time64,?flock"
+local calls = "?read,?readv,?write,?writev,?recv,?recvfrom,?recvmsg,?recvmmsg,?recvmmsg_time64," ..
+  "?send,?sendto,?sendmsg,?sendmmsg,?accept,?accept4,?poll,?ppoll,?ppoll_time64,?select,?_newselect,?pselect6," ..
+  "?pselect6_time64,?epoll_wait,?epoll_pwait,?epoll_pwait2,?wait4,?waitpid,?waitid,?msgrcv,?msgsnd,?semop," ..
+  "?semtimedop,?semtimedop_time64,?flock"
 
 local O_NONBLOCK, MSG_DONTWAIT, IPC_NOWAIT, LOCK_NB, WNOHANG = 0x800, 0x40, 0x800, 4, 1
 --- Flags by which a call says that it will not wait: in which argument, which bit.
 local does_not_wait = { wait4 = { 3, WNOHANG }, waitpid = { 3, WNOHANG }, waitid = { 4, WNOHANG },
-  flock = { 2, LOCK_NB }, msgrcv = { 5, IPC_NOWAIT }, msgsnd = { 4, IPC_NOWAIT }, recvfrom = { 4, MSG_DONTWAIT },
-  recvmsg = { 3, MSG_DONTWAIT }, recvmmsg = { 4, MSG_DONTWAIT }, recvmmsg_time64 = { 4, MSG_DONTWAIT },
-  sendto = { 4, MSG_DONTWAIT }, sendmsg = { 3, MSG_DONTWAIT }, sendmmsg = { 4, MSG_DONTWAIT } }
+  flock = { 2, LOCK_NB }, msgrcv = { 5, IPC_NOWAIT }, msgsnd = { 4, IPC_NOWAIT }, recv = { 4, MSG_DONTWAIT },
+  recvfrom = { 4, MSG_DONTWAIT }, recvmsg = { 3, MSG_DONTWAIT }, recvmmsg = { 4, MSG_DONTWAIT },
+  recvmmsg_time64 = { 4, MSG_DONTWAIT }, send = { 4, MSG_DONTWAIT }, sendto = { 4, MSG_DONTWAIT },
+  sendmsg = { 3, MSG_DONTWAIT }, sendmmsg = { 4, MSG_DONTWAIT } }
 --- Timeouts in milliseconds.
 local timeouts = { poll = 3, epoll_wait = 4, epoll_pwait = 4 }
 --- Timeouts that a pointer leads to.

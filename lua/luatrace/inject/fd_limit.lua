@@ -13,11 +13,9 @@ local duplicates = "?dup,?dup2,?dup3,?fcntl,?fcntl64"
 local opens = "?open,?openat,?openat2,?creat,?pipe,?pipe2,?socket,?socketpair,?accept,?accept4,?epoll_create," ..
   "?epoll_create1,?eventfd,?eventfd2,?timerfd_create,?signalfd,?signalfd4,?inotify_init,?inotify_init1," ..
   "?memfd_create,?memfd_secret,?pidfd_open,?pidfd_getfd,?userfaultfd,?perf_event_open,?io_uring_setup," ..
-  "?fanotify_init,?open_by_handle_at,?fsopen,?fsmount,?open_tree,?socketcall"
+  "?fanotify_init,?open_by_handle_at,?fsopen,?fsmount,?open_tree"
 
 local pairs_of = { pipe = 2, pipe2 = 2, socketpair = 2 }
---- Calls inside socketcall(2), by which 32-bit programs make some of them: socket, accept, socketpair, accept4.
-local inside_socketcall = { [1] = 1, [5] = 1, [8] = 2, [18] = 1 }
 local F_DUPFD, F_DUPFD_CLOEXEC = 0, 1030
 
 --- The numbers that a process has in use.
@@ -41,7 +39,6 @@ end
 --- How many descriptors a call makes.
 local function made_by(call)
   local name = call.name
-  if name == "socketcall" then return inside_socketcall[tonumber(call.raw[1])] or 0 end
   -- An old one gets another mask.
   if name:find "^signalfd" and tonumber(call.raw[1]) % 2 ^ 32 ~= 2 ^ 32 - 1 then return 0 end
   return pairs_of[name] or 1

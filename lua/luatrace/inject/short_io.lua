@@ -10,8 +10,8 @@
 local descriptors = require "luatrace.sys.descriptors"
 local short = require "luatrace.verbs.short"
 
-local reads = "?read,?readv,?pread64,?preadv,?preadv2,?recvfrom"
-local writes = "?write,?writev,?pwrite64,?pwritev,?pwritev2,?sendto,?sendmsg,?sendfile,?sendfile64," ..
+local reads = "?read,?readv,?pread64,?preadv,?preadv2,?recv,?recvfrom"
+local writes = "?write,?writev,?pwrite64,?pwritev,?pwritev2,?send,?sendto,?sendmsg,?sendfile,?sendfile64," ..
   "?copy_file_range,?splice"
 
 local PIPE_BUF = 4096

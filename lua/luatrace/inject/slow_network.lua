@@ -12,8 +12,8 @@ local descriptors = require "luatrace.sys.descriptors"
 local line = require "luatrace.inject.line"
 local short = require "luatrace.verbs.short"
 
-local reads = "?read,?readv,?recvfrom,?recvmsg,?recvmmsg"
-local writes = "?write,?writev,?sendto,?sendmsg,?sendmmsg,?sendfile,?sendfile64,?splice"
+local reads = "?read,?readv,?recv,?recvfrom,?recvmsg,?recvmmsg"
+local writes = "?write,?writev,?send,?sendto,?sendmsg,?sendmmsg,?sendfile,?sendfile64,?splice"
 --- How often in a second something comes in.
 local PIECES = 10
 

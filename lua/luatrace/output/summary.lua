@@ -59,7 +59,6 @@ end
 
 --- What a call is about is known at its entry.
 function Summary:entry(call)
-  if call.arch.bits == 32 then require("luatrace.decode.multiplexed").shown(call) end
   if self.wants_system_time then rawset(call, "system_entered", tonumber(call.stop.system_time)) end
   if not self.by then return end
   local key, title = require("luatrace.output.about").key(self.by, call)
@@ -88,7 +87,6 @@ end
 
 --- Calls of one name are another row on each architecture; they are listed by number where nothing else decides.
 local function call_row(rows, call)
-  if call.arch.bits == 32 then call = require("luatrace.decode.multiplexed").shown(call) end
   local row = row_of(rows, call.row, call.row.name)
   row.nr, row.arch = call.row.nr, call.arch.bits == 32 and "i386" or call.row.nr >= X32_BIT and "x32" or "x86_64"
   return row

@@ -246,13 +246,7 @@ function Text:put_new_mode(process, tid, time)
   self:note_mode(process, mode, tid, time)
 end
 
---- 32-bit programs have calls in calls.
-local function inner_call(call)
-  return call.arch.bits == 32 and require("luatrace.decode.multiplexed").shown(call) or call
-end
-
 function Text:entry(call, want_exit)
-  call = inner_call(call)
   if call.arch.bits ~= 64 or self.modes then
     self.modes = self.modes or {}
     local mode = call.row.nr >= X32_BIT and "x32" or modes[call.arch.bits]
@@ -320,7 +314,6 @@ local function wanted_status(self, call)
 end
 
 function Text:exit(call)
-  call = inner_call(call)
   if rawget(call, "untold") then return end
   if rawget(call, "entry_text") then
     if not wanted_status(self, call) then return end
@@ -435,7 +428,6 @@ end
 
 --- A call that its thread did not survive.
 function Text:cut_short(call, tid, time)
-  call = call and inner_call(call)
   if not call or rawget(call, "untold") then return end
   if rawget(call, "undecided") and not rawget(call, "selected") then return end
   local same_line = true
@@ -491,7 +483,6 @@ M.class = Text
 
 --- A thread goes on without us: the line that it has begun, if that is the open one, says so.
 function Text:detached(thread, call)
-  call = call and inner_call(call)
   self:take_printed()
   local out = self.out
   local draft = call and rawget(call, "entry_text")

@@ -13,6 +13,7 @@ return { category = "network", rows = {
   getsockname = "(ask|asked) for the own address of {sockfd}[<: {addr:peer}>]",
   getpeername = "(ask|asked) who is at the other end of {sockfd}[<: {addr:peer}>]",
   sendto = "(send|sent) [{ret:size} ]over {sockfd}< to {dest_addr:peer}>",
+  send = "(send|sent) [{ret:size} ]over {sockfd}", recv = "(receive|received) [{ret:size} ]over {sockfd}",
   recvfrom = { { function(call) return call.raw_ret == 0 and call.raw[3] ~= 0 end,
     "(receive|found) the end of what came over {sockfd}" },
     "(receive|received) [{ret:size} ]over {sockfd}[< from {src_addr:peer}>]" },

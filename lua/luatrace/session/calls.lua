@@ -7,6 +7,7 @@ local decode = require "luatrace.decode"
 local detaching = require "luatrace.session.detaching"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
+local multiplexed = require "luatrace.decode.multiplexed"
 local sys = require "luatrace.sys"
 
 local kind, flag, op = engine.kind, engine.flag, event.op
@@ -206,7 +207,11 @@ function Session:to_kernel(call)
   if rawget(call, "answered") then
     tracer:skip_call(id, call.raw_ret)
   elseif rawget(call, "changed") then
-    tracer:set_call(id, rawget(call, "new_nr") or call.stop.nr, call.raw)
+    local nr, raw = rawget(call, "new_nr") or call.stop.nr, call.raw
+    if call.row.inner and not rawget(call, "new_nr") then
+      nr, raw = multiplexed.outside(call, decode.number)
+    end
+    tracer:set_call(id, nr, raw)
   end
   local observers, by_core = call.observers, false
   for i = 1, #observers do by_core = observers[i]:entry(call, want_exit) end
@@ -259,11 +264,18 @@ stops[kind.ENTRY] = function(self, stop)
   if arch_name == "x86_64" and nr >= 0x40000000 then
     arch_name = "x32"
   end
+  local raw, by_pointer
+  if arch_name == "i386" and multiplexed.has_inner(nr) then
+    local number
+    number, raw, by_pointer = multiplexed.inside(self.tracer, stop)
+    nr = number or nr
+  end
   local entry = self.wanted:find(arch_name, nr)
   local thread = self.tree:thread(stop.tracee)
   local fds = thread.process.fds
   if not fds.complete then fds:new_stop() end
-  local call = event.new(self, stop, entry.row, thread)
+  local call = event.new(self, stop, by_pointer and multiplexed.pointed(entry.row) or entry.row, thread)
+  if raw then rawset(call, "raw", raw) end
   rawset(call, "handlers", entry.handlers)
   rawset(call, "observers", entry.observers or nobody)
   if entry.changes_fds then rawset(call, "changes_fds", true) end

@@ -3,6 +3,7 @@
 
 local t = require "luatrace.types"
 local structs = require "luatrace.structs"
+local datagram = require "luatrace.structs.datagram"
 local file = require "luatrace.syscalls.file"
 local fd_rows = require "luatrace.syscalls.fd"
 local memory = require "luatrace.syscalls.memory"
@@ -55,6 +56,8 @@ local function socketcall_args(call)
   return socketcall_words[socketcall_counts[t.load.u32(nil, call.raw[1])] or 0] or t.address
 end
 
+local message_flags = t.flags("msg_flags", { comment = "MSG_???" })
+
 return {
   mmap2 = mmap2,
   clone = clone,
@@ -83,6 +86,11 @@ return {
     { "options", t.flags("wait4_options", { comment = "W???" }) } },
   socketcall = { returns = t.long, classes = "network desc",
     { "call", t.enum("socketcall", { style = "decimal" }) }, { "args", t.by(socketcall_args) } },
+  send = { returns = t.count, classes = "network desc", { "sockfd", t.fd_socket },
+    { "buf", t.ptr_in(datagram.bytes "len") },
+    { "len", t.size }, { "flags", message_flags } },
+  recv = { returns = t.count, classes = "network desc", { "sockfd", t.fd_socket },
+    { "buf", t.ptr_out(datagram.bytes("len", "ret")) }, { "len", t.size }, { "flags", message_flags } },
   ugetrlimit = { returns = zero, { "resource", t.enum "rlimit_resource" }, { "rlim", t.ptr_out(structs.rlimit) } },
   futex_time64 = arguments(require("luatrace.syscalls.process").futex),
   sigreturn = { returns = t.long, classes = "signal", { "frame", t.old_signal_frame } },

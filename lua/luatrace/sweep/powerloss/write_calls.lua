@@ -130,6 +130,7 @@ local write_family = {
   ["?sendfile64"] = { fd = 1, bytes = no_bytes, blocks = true },
   copy_file_range = { fd = 3, offset = behind(4), bytes = no_bytes },
   splice = { fd = 3, offset = behind(4), bytes = no_bytes, blocks = true },
+  ["?send"] = { fd = 1, bytes = plain_bytes },
   sendto = { fd = 1, bytes = plain_bytes },
   sendmsg = { fd = 1, bytes = message_bytes },
   sendmmsg = { fd = 1, bytes = no_bytes },
