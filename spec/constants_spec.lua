@@ -131,7 +131,7 @@ describe("constants", function()
   end)
 
   for room, rows in pairs(rooms()) do
-    it("are what the headers say: " .. room, function()
+    it("are what the headers say: " .. room .. " #slow", function()
       for _, row in ipairs(rows) do
         local headers = {}
         for word in row[4]:gmatch "%S+" do headers[#headers + 1] = word end
@@ -197,7 +197,10 @@ describe("constants", function()
       "linux/userfaultfd.h", "linux/nsfs.h", "linux/perf_event.h", "linux/videodev2.h", "linux/vhost.h",
       "linux/fuse.h", "linux/watchdog.h", "linux/uinput.h",
     }
-    local result = abi.compare(headers, map_entries(constants.ioctl.by_name, ""))
+    -- Requests are macros. For each name that is none, the compiler looks for one that is spelt nearly so: seconds.
+    local known = {}
+    for _, name in ipairs(abi.macros(headers, "^([%w_]+)$")) do known[name] = constants.ioctl.by_name[name] end
+    local result = abi.compare(headers, map_entries(known, ""))
     assert.same({}, result.wrong)
     assert.is_true(result.compared > 700, "compared " .. result.compared)
     assert.equal("TCGETS", constants.ioctl.by_value[0x5401])

@@ -116,7 +116,7 @@ describe("rows", function()
       assert.same({}, generic)
     end)
 
-    it("bear any registers and any memory on " .. arch, function()
+    it("bear any registers and any memory on " .. arch .. " #slow", function()
       local random = math.random
       math.randomseed(20261127)
       local out = buffer.new()
@@ -235,7 +235,7 @@ describe("rows", function()
   end
 
   for arch, abi in pairs(arches) do
-    it("have structs laid out as the compiler does on " .. arch, function()
+    it("have structs laid out as the compiler does on " .. arch .. " #slow", function()
       local wrong, seen = {}, 0
       for _, layout in ipairs(layouts) do
         local struct = structs[layout[1]]

@@ -74,13 +74,13 @@ function abi.compare(headers, entries, options)
   return result
 end
 
---- The names of the object-like macros that a header defines.
----@param header string
+--- The names of the object-like macros that a header, or several, define.
+---@param header string|string[]
 ---@param pattern string with one capture
 ---@param options string|nil
 ---@return string[]
 function abi.macros(header, pattern, options)
-  local text = with_source(includes { header }, function(path)
+  local text = with_source(includes(type(header) == "table" and header or { header }), function(path)
     return read_command(("gcc -D_GNU_SOURCE -E -dM %s %s"):format(options or "", path))
   end)
   local names = {}
