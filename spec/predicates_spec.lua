@@ -5,6 +5,7 @@ local support = require "spec.support"
 
 support.module()
 local decode = require "luatrace.decode"
+local fd_table = require "luatrace.tracee.fd_table"
 local engine = require "luatrace.engine"
 local expression = require "luatrace.filter.expression"
 local glob = require "luatrace.filter.glob"
@@ -112,6 +113,88 @@ describe("predicates and the seccomp filter", function()
     assert.is_false(exact)
     assert.is_false(select(2, assert(matcher.compile("write", { fd = 3, nth = 2 })):scalar("x86_64", "write")))
     assert.is_true(select(2, assert(matcher.compile("write", { fd = 3 })):scalar("x86_64", "write")))
+  end)
+end)
+
+describe("paths that the core lets pass without waking Lua", function()
+  local pick = random.new(20261129)
+  local function one_of(list) return list[pick(#list)] end
+
+  --- A text of a few pieces.
+  local function text_of(pieces, most)
+    local words = {}
+    for i = 1, pick(1, most) do words[i] = one_of(pieces) end
+    return table.concat(words)
+  end
+
+  local names = { "a", "b", "ab", ".c", "x.c", "/", "/", "/", "..", ".", "//", "[", "\\", "*" }
+  local patterns = { "a", "b", ".c", "x", "/", "/", "*", "**", "?", "[ab]", "[!a]", "{a,b}", "{.c,x/}", "\\*", "\\[",
+    "/**/", "!" }
+
+  it("match none of the patterns: random patterns and paths", function()
+    local row, audit = decode.find("x86_64", "openat"), archs.x86_64.audit
+    local mask = 2 -- pathname is the second argument
+    assert.same({ 1 }, subjects.path_arguments(row))
+    local held, passed = 0, 0
+    for _ = 1, 3000 do
+      local pattern = { (one_of { "", "/", "/a" }) .. text_of(patterns, 4) }
+      if pick() < 0.3 then pattern[2] = text_of(patterns, 2) end
+      local made = matcher.compile("openat", { path = pattern })
+      local ends = made and made:path_ends()
+      if ends then
+        local plan = engine.new_plan()
+        for _, pair in ipairs(ends) do assert(plan:add_path(audit, row.nr, mask, pair[1], pair[2])) end
+        for _ = 1, 12 do
+          local path = (one_of { "", "/", "/a" }) .. text_of(names, 5)
+          local directory = one_of { "/", "/a", "/b/x.c", "/ab/a" }
+          local fds = fd_table.new(0)
+          fds.cwd, fds.get = function() return directory end, function() end
+          local call = { row = row, name = "openat", pathname = path, raw = { -100, 0 }, process = { fds = fds } }
+          call.paths = function(self) return subjects.paths(self) end
+          local holds, through = made:entry(call), plan:lets_through(audit, row.nr, path)
+          if holds then
+            held = held + 1
+            assert.is_true(through, ("%s in %s: %s"):format(path, directory, table.concat(pattern, " ")))
+          elseif not through then
+            passed = passed + 1
+          end
+        end
+      end
+    end
+    assert.is_true(held > 300 and passed > 3000, held .. " " .. passed)
+  end)
+
+  it("are told by what patterns begin and end with", function()
+    assert.same({ { "", ".db" } }, glob.ends "*.db")
+    assert.same({ { "/etc/", "" } }, glob.ends "/etc/**")
+    assert.same({ { "/etc/x", ".conf" } }, glob.ends "/etc/x[0-9]*.conf")
+    assert.same({ { "", ".c" }, { "", ".h" } }, glob.ends "src/*.{c,h}")
+    assert.same({ { "/a*b", "a*b" } }, glob.ends "/a\\*b")
+    assert.is_nil(glob.ends "!*.db")
+    assert.is_nil(glob.ends "lib*")
+  end)
+
+  it("are so only where nothing else wants the call, and all of its paths can be told", function()
+    assert.same({ 1, 3 }, subjects.path_arguments(decode.find("x86_64", "renameat")))
+    assert.is_nil(subjects.path_arguments(decode.find("x86_64", "write")))
+    for lua, first in pairs {
+      ['fail("openat", "EIO", { path = "*.none" })'] = false,
+      ['fail("openat", "EIO", { path = "*.none" }) count "openat"'] = true,
+      ['fail("openat", "EIO", { path = "!*.none" })'] = true,
+      ['fail("openat", "EIO", { path = "*.none" }) watch.openat(function() end)'] = true,
+    } do
+      local result = support.run { lua = lua .. " at.finish(function(run) print(run.calls.openat.count > 0) end)",
+        cmd = { "/bin/cat", "/dev/null" } }
+      assert.equal(first and "true\n" or "false\n", result.stdout, lua)
+    end
+    assert.same({}, support.leftovers())
+  end)
+
+  it("are those of fresh memory: relative, by a descriptor, unreadable", function()
+    local result = support.run { cwd = "/", lua = 'fail("openat,newfstatat,stat", "EIO", { path = "*/passwd" })',
+      cmd = { "/bin/sh", "-c", "cat etc/passwd; cat /etc/../etc/passwd; cd /etc; cat passwd; cat ./passwd/." } }
+    local _, failures = result.stderr:gsub("Input/output error", "")
+    assert.equal(4, failures, result.stderr)
   end)
 end)
 

@@ -128,6 +128,14 @@ int trap_plan_filter_size(struct trap_plan *plan);
 /* What the plan says of one call: enum trap_mechanism | data << 8. The same verdict as the filter's. */
 int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const uint64_t args[6]);
 
+/* Call `nr` is of interest only if one of its paths (bit i of `arguments`: argument i) matches a pattern; one of those
+ * begins with `begin` ("", or a slash first) and ends with `end` (no slash in it). One call of this for each pattern.
+ * Where a stop or a notification shows other paths, the core lets the call pass by itself, and reports nothing. */
+int trap_plan_add_path(struct trap_plan *plan, uint32_t arch, uint32_t nr, uint32_t arguments, const char *begin,
+                       const char *end);
+/* Would this path be reported? 1 also in doubt. */
+int trap_plan_lets_through(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const char *path);
+
 struct tracer_options {
   uint32_t want;                /* enum tracer_want */
   uint32_t no_set_syscall_info; /* force the register path of older kernels */

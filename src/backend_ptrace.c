@@ -147,6 +147,7 @@ static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *t
     }
   }
   affinity_note_stop(tracer, tracee);
+  if (call_is_ruled_out(tracer, tracee)) return go_on(tracee, 0);
   if (printer_entry(tracer, tracee)) {
     apply_entry(tracer, tracee, true);
     return go_on(tracee, 0);

@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <limits.h> /* PATH_MAX */
 #include <linux/audit.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "path_sieve.h"
+#include "tracee_memory.h"
 #include "trap_plan.h"
 
 /* Numbers of the calls by which the kernel goes on with what was broken off. */
@@ -52,6 +55,22 @@ bool call_enter(struct tracee *tracee, const struct syscall_info *info) {
   tracee->changed_args = 0;
   tracee->changed_nr = tracee->skipped = tracee->force_at_exit = false;
   return restarted;
+}
+
+bool call_is_ruled_out(const struct tracer *tracer, struct tracee *tracee) {
+  const struct tracer_stop *stop = &tracee->stop;
+  if (!tracee->born || !tracee->tree->plan) return false;
+  const struct path_sieve *sieve = trap_plan_sieve(tracee->tree->plan, stop->arch, stop->nr);
+  if (!sieve) return false;
+  uint8_t arguments = path_sieve_arguments(sieve);
+  for (int i = 0; i < 6; i++) {
+    char path[PATH_MAX];
+    if (!(arguments & 1u << i)) continue;
+    int64_t length = tracee_memory_read_cstring(tracer, tracee, stop->args[i], path, sizeof path, NULL);
+    /* What cannot be read, or has no end, is nobody's but Lua's to judge. */
+    if (length < 0 || length >= (int64_t)sizeof path || path_sieve_lets_through(sieve, path)) return false;
+  }
+  return true;
 }
 
 /* --- signals and notifications ---------------------------------------------------------------------------------- */

@@ -27,6 +27,8 @@
 
 /* Notes the call that the tracee is about to make; true when it is one that a signal broke off, coming again. */
 bool call_enter(struct tracee *tracee, const struct syscall_info *info);
+/* Does the plan rule the call out by its paths, so that nobody needs to be woken? After call_enter. */
+bool call_is_ruled_out(const struct tracer *tracer, struct tracee *tracee);
 /* Is it one of the results by which the kernel says that the call shall run again? */
 bool call_is_restart(int64_t result);
 /* The call that was noted has ended with such a result. */

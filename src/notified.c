@@ -55,6 +55,10 @@ const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *t
   bool restarted = call_enter(tracee, &info);
   tracee->stop.sp = 0;
   if (affinity_is_asked(n.arch, n.nr)) affinity_release(tracer);
+  if (call_is_ruled_out(tracer, tracee)) {
+    notify_continue(tree->listener, n.id);
+    return NULL;
+  }
 
   tracee_set_state(tracee, TRACEE_STOPPED);
   tracee->notified = true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arch_x86_64.h" /* ARCH_X32_BIT */
+#include "path_sieve.h"
 
 enum section { SECTION_X86_64, SECTION_I386, SECTION_X32, SECTIONS };
 
@@ -23,7 +24,9 @@ struct trap_plan {
   struct trap_test *tests;
   uint32_t test_count, test_size;
   uint32_t first[SECTIONS][TRAP_PLAN_NUMBERS];
-  uint32_t rest; /* the entry that ends all chains, and decides numbers past the last; 0: none */
+  struct path_sieve **sieves; /* by section and number; NULL until there is one */
+  uint32_t rest;              /* the entry that ends all chains, and decides numbers past the last;
+                                 0: none */
   struct sock_filter *filter;
   unsigned short length;
 };
@@ -36,6 +39,9 @@ struct trap_plan *trap_plan_new(void) {
 
 void trap_plan_free(struct trap_plan *plan) {
   if (!plan) return;
+  for (uint32_t i = 0; plan->sieves && i < SECTIONS * TRAP_PLAN_NUMBERS; i++)
+    path_sieve_free(plan->sieves[i]);
+  free(plan->sieves);
   free(plan->entries);
   free(plan->tests);
   free(plan->filter);
@@ -112,6 +118,35 @@ int trap_plan_add_rest(struct trap_plan *plan, uint32_t mechanism) {
       append(plan, section, nr, index);
   plan->rest = index;
   return 0;
+}
+
+/* --- paths ----------------------------------------------------------------------------------------------------- */
+
+static struct path_sieve **sieve_of(const struct trap_plan *plan, uint32_t arch, uint64_t nr) {
+  int section = section_of(arch, nr);
+  if (section < 0 || !plan->sieves) return NULL;
+  uint32_t number = number_in(section, nr);
+  return number < TRAP_PLAN_NUMBERS ? &plan->sieves[(uint32_t)section * TRAP_PLAN_NUMBERS + number] : NULL;
+}
+
+const struct path_sieve *trap_plan_sieve(const struct trap_plan *plan, uint32_t arch, uint64_t nr) {
+  struct path_sieve **sieve = sieve_of(plan, arch, nr);
+  return sieve ? *sieve : NULL;
+}
+
+int trap_plan_add_path(struct trap_plan *plan, uint32_t arch, uint32_t nr, uint32_t arguments, const char *begin,
+                       const char *end) {
+  if (!plan->sieves) plan->sieves = calloc(SECTIONS * TRAP_PLAN_NUMBERS, sizeof(struct path_sieve *));
+  if (!plan->sieves) return -ENOMEM;
+  struct path_sieve **sieve = sieve_of(plan, arch, nr);
+  if (!sieve) return -EINVAL;
+  if (!*sieve) *sieve = path_sieve_new((uint8_t)arguments);
+  return *sieve ? path_sieve_add(*sieve, begin, end) : -ENOMEM;
+}
+
+int trap_plan_lets_through(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const char *path) {
+  const struct path_sieve *sieve = trap_plan_sieve(plan, arch, nr);
+  return !sieve || path_sieve_lets_through(sieve, path);
 }
 
 /* --- the verdict in C ------------------------------------------------------------------------------------------ */

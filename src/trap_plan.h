@@ -16,6 +16,8 @@ enum { TRAP_PLAN_NUMBERS = 1024, TRAP_PLAN_MAX_TESTS = 16 };
 /* The filter of a plan; owned by the plan, built at the first call, after which nothing can be added.
  * 0, -E2BIG (more than BPF_MAXINSNS instructions) or -ENOMEM. */
 int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **filter, unsigned short *length);
+/* The paths by which this call may be let pass without waking Lua; NULL: no call is. */
+const struct path_sieve *trap_plan_sieve(const struct trap_plan *plan, uint32_t arch, uint64_t nr);
 /* Does some entry ask for notifications? */
 bool trap_plan_notifies(const struct trap_plan *plan);
 /* The filter with stops in the place of notifications: for malloc'ed `filter` of `length` instructions. */

@@ -156,6 +156,21 @@ function Plan:add_rest(mechanism)
   return true
 end
 
+--- A call is of interest only when one of its paths may match a pattern; the core lets others pass.
+---@param arguments integer bit i: argument i, the first is 0, is a path
+---@param begin string what the path, made absolute, begins with; "": anything
+---@param finish string what its last part ends with
+---@return true|nil, string|nil, string|nil
+function Plan:add_path(arch, nr, arguments, begin, finish)
+  local error_number = C.trap_plan_add_path(self.pointer, arch, nr, arguments, begin, finish)
+  if error_number < 0 then return failure(error_number) end
+  return true
+end
+
+--- Would the core report a call with this path?
+---@return boolean
+function Plan:lets_through(arch, nr, path) return C.trap_plan_lets_through(self.pointer, arch, nr, path) ~= 0 end
+
 --- BPF instructions of the filter.
 function Plan:size()
   local size = C.trap_plan_filter_size(self.pointer)

@@ -15,6 +15,7 @@ local mechanism = require "luatrace.plan.mechanism"
 local mock = require "luatrace.mock"
 local multiplexed = require "luatrace.decode.multiplexed"
 local rules = require "luatrace.rules"
+local subjects = require "luatrace.filter.subjects"
 
 local M = {}
 
@@ -185,9 +186,10 @@ local function add_rule(wanted, rule, reason)
     for name in pairs(names) do
       local tests, exact = rule.matcher:scalar(arch, name)
       local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
+      local path_ends = not rule.decisions and rule.matcher:path_ends() or nil
       for _, nr in ipairs(decode.numbers(arch, name)) do
         local part = { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
-          is_rule = true, notify = rules.may_be_notified(rule, decode.find(arch, name)) }
+          is_rule = true, path_ends = path_ends, notify = rules.may_be_notified(rule, decode.find(arch, name)) }
         if is_inner(arch, nr) and tests then part.tests, part.errno = nil, nil end
         want(entry_for(wanted, arch, nr), handler, part)
       end
@@ -273,6 +275,7 @@ function M.build(registry, observers, options)
     self:fill { answer = false, notify = false }
   end
   self:note_fd_calls()
+  self:add_paths()
   return self
 end
 
@@ -379,6 +382,31 @@ function Plan:note_fd_calls()
   self.sees_all_fd_calls = true
 end
 
+--- Where nothing but rules on paths want a call, the core looks at its paths first and wakes Lua for few.
+function Plan:add_paths()
+  for _, arch in ipairs(arches) do
+    for nr, entry in pairs(self.wanted[arch.name]) do self:add_paths_of(arch, nr, entry) end
+  end
+end
+
+function Plan:add_paths_of(arch, nr, entry)
+  if #entry.parts == 0 or entry.guard or entry.observers or entry.changes_fds or is_inner(arch.name, nr) then return end
+  for _, part in ipairs(entry.parts) do
+    if not part.path_ends then return end
+  end
+  local arguments = subjects.path_arguments(decode.row(arch.name, nr))
+  if not arguments then return end
+  local mask = 0
+  for _, i in ipairs(arguments) do mask = bit.bor(mask, bit.lshift(1, i)) end
+  for _, part in ipairs(entry.parts) do
+    for _, ends in ipairs(part.path_ends) do
+      local ok, message = self.engine_plan:add_path(arch.audit, nr, mask, ends[1], ends[2])
+      if not ok then error("trap plan: " .. message, 0) end
+    end
+  end
+  entry.by_path = true
+end
+
 --- What is wanted of a call, and how it is served.
 function Plan:entry(arch, nr)
   local entry = entry_for(self.wanted, arch, nr)
@@ -419,7 +447,8 @@ function Plan:explain()
   table.sort(rows, function(a, b) return a.nr < b.nr end)
   for _, item in ipairs(rows) do
     local name = decode.row("x86_64", item.nr).name
-    lines[#lines + 1] = ("%-20s %-10s %s"):format(name, mechanism.text(item.entry, self.mode), reasons_text(item.entry))
+    lines[#lines + 1] = ("%-20s %-10s %s%s"):format(name, mechanism.text(item.entry, self.mode),
+      reasons_text(item.entry), item.entry.by_path and " (other paths pass in the core)" or "")
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines

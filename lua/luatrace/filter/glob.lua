@@ -5,6 +5,7 @@
 --   glob.compile("/etc/**")           -- everything below /etc
 --   glob.compile("src/*.{c,h}")       -- below any directory named src
 --   glob.compile("!/usr/**")          -- everything else
+--   glob.ends("/etc/x*.conf")         -- { { "/etc/x", ".conf" } }: what the core may ask in front of it
 --
 -- `*` and `?` do not match a slash, `**` does; `[a-z]`, `[!0-9]`, `{this,that}`; `\` takes a character as it is.
 
@@ -122,6 +123,45 @@ function M.compile(text)
     end
     return negated
   end
+end
+
+--- The characters of a text one by one; special ones (wildcards) as false, escaped ones as they are.
+local function characters(text)
+  local list, i = {}, 1
+  while i <= #text do
+    local char = text:sub(i, i)
+    if char == "[" then
+      i = text:find("]", i + 2, true) or #text
+      char = false
+    elseif char == "*" or char == "?" then
+      char = false
+    elseif char == "\\" then
+      i = i + 1
+      char = text:sub(i, i)
+    end
+    list[#list + 1] = char
+    i = i + 1
+  end
+  return list
+end
+
+--- What every path that a pattern matches begins with ("", or a slash first) and ends with (after its last slash): so
+-- much can be asked before the pattern itself. nil where nothing can be told so.
+---@param text string a pattern that compiles
+---@return { [1]: string, [2]: string }[]|nil alternatives
+function M.ends(text)
+  if text:sub(1, 1) == "!" then return nil end
+  local alternatives = {}
+  for i, alternative in ipairs(expand(text)) do
+    local list = characters(alternative)
+    local first, last = 0, #list + 1
+    while list[1] == "/" and list[first + 1] do first = first + 1 end
+    while last > 1 and list[last - 1] and list[last - 1] ~= "/" do last = last - 1 end
+    local begin, finish = table.concat(list, "", 1, first), table.concat(list, "", last)
+    if begin == "" and finish == "" then return nil end
+    alternatives[i] = { begin, finish }
+  end
+  return alternatives
 end
 
 return M

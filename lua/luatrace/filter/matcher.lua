@@ -323,4 +323,12 @@ function Matcher:scalar(arch, name)
   return alternatives, exact
 end
 
+--- By which paths the core may tell, without Lua, that the matcher holds for none of a call's: see plan.lua.
+---@return { [1]: string, [2]: string }[]|nil ends of each pattern; nil: only the matcher itself can tell
+function Matcher:path_ends()
+  -- after_startup looks at every call that it gets.
+  if not self.where.path or self.after_startup then return nil end
+  return predicates.path.ends(self.where.path)
+end
+
 return M

@@ -64,7 +64,19 @@ end
 --- A descriptor in a register, not a list of them in memory.
 local function is_fd(argument_type) return argument_type.role == "fd" and not argument_type.direction end
 
+--- What the paths that a `path` predicate holds for begin and end with: see glob.ends. nil: that cannot be told.
+local function path_ends(value)
+  local all = {}
+  for _, pattern in ipairs(type(value) == "table" and value or { value }) do
+    local ends = glob.ends(pattern)
+    if not ends then return nil end
+    for _, pair in ipairs(ends) do all[#all + 1] = pair end
+  end
+  return all
+end
+
 M.path = {
+  ends = path_ends,
   takes = "a pattern such as \"*.db\" or \"/etc/**\", or a list of them", cost = 5,
   fits = function(row) return has_role(row, "path") or has_role(row, "fd") end,
   compile = function(value)

@@ -29,6 +29,22 @@ local function places(row)
   return known
 end
 
+--- The arguments by whose memory alone paths() answers: numbers of arguments, the first is 0. nil where it must look
+-- at descriptors, too.
+---@param row table
+---@return integer[]|nil
+function M.path_arguments(row)
+  local known, list, directories = places(row), {}, {}
+  for k, i in ipairs(known.paths) do
+    list[k] = i - 1
+    if row[i].type.dirfd then directories[row[i].type.dirfd] = true end
+  end
+  for _, i in ipairs(known.fds) do
+    if not directories[row[i].name] then return nil end
+  end
+  return #list > 0 and list or nil
+end
+
 local function is_used(call, argument) return not argument.when or argument.when(call) end
 
 --- The descriptors among the arguments; AT_FDCWD is none.
@@ -54,13 +70,13 @@ end
 function M.paths(call)
   local row, list = call.row, {}
   local known = places(row)
-  local taken
+  local taken, taken_before -- renameat has two
   for k = 1, #known.paths do
     local argument = row[known.paths[k]]
     local path = is_used(call, argument) and call[argument.name]
     if type(path) == "string" then
       local dirfd = argument.type.dirfd
-      taken = taken or dirfd
+      if dirfd then taken, taken_before = dirfd, taken end
       local at = dirfd and types.load.i32(nil, call.raw[row.index[dirfd]]) or AT_FDCWD
       local absolute = call.process.fds:path_of(at, path) or path
       list[#list + 1] = absolute
@@ -70,7 +86,7 @@ function M.paths(call)
   for k = 1, #known.fds do
     local argument = row[known.fds[k]]
     -- The directory that a path starts from is not what the call is about.
-    if argument.name ~= taken and is_used(call, argument) then
+    if argument.name ~= taken and argument.name ~= taken_before and is_used(call, argument) then
       local fd = call[argument.name]
       if type(fd) == "table" and fd.num ~= AT_FDCWD and fd.path then list[#list + 1] = fd.path end
     end
