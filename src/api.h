@@ -328,12 +328,14 @@ enum print_kind {
   PRINT_U64,
   PRINT_HEX,     /* "0" for zero */
   PRINT_ADDRESS, /* "NULL" for zero */
+  PRINT_NAMED,   /* a known text of the lower half, or I32 */
   PRINT_TEXT32,  /* a known text of the lower half, or of all of it */
   PRINT_TEXT64,
   PRINT_STRING,  /* NUL-terminated, at most `limit` bytes of it */
   PRINT_BYTES,   /* as many as argument `length` says, or as were returned; at most `limit` of them */
   PRINT_CONTENT, /* a known text of the `length` bytes that it points to */
-  PRINT_STAT,    /* struct stat in brief: the mode is a known text */
+  PRINT_STAT,    /* struct stat in brief: a known text of the mode without permissions; of a device, all of it is one,
+                  * of mode and number */
   PRINT_DIRENTS  /* struct linux_dirent64, as many bytes as were returned: how many there are */
 };
 
@@ -347,7 +349,7 @@ struct print_op {
   uint8_t when;       /* an argument: only if what is known of it in `when_set` is not empty; or PRINT_NO_ARGUMENT */
   uint8_t length;     /* BYTES: an argument; CONTENT: bytes */
   uint8_t of_result;  /* there when the call has succeeded; BYTES: as many bytes as it returned at the most */
-  uint32_t set;       /* TEXT, CONTENT, STAT: where known texts are looked up */
+  uint32_t set;       /* NAMED, TEXT, CONTENT, STAT: where known texts are looked up */
   uint32_t when_set;
   uint32_t limit; /* STRING, BYTES */
 };
@@ -377,6 +379,6 @@ struct print_output {
  * NULL when memory runs out. Belongs to the tracer. */
 struct print_output *tracer_print_start(struct tracer *tracer, uint32_t show_tid, uint32_t column);
 int tracer_print_program(struct tracer *tracer, uint32_t nr, const struct print_program *program);
-/* Makes a text known: of a number (size 8) or of bytes (at most 64). */
+/* Makes a text known: of a number (size 8), of two (16) or of bytes (at most 64). */
 int tracer_print_text(struct tracer *tracer, uint32_t set, const void *key, uint32_t size, const char *text,
                       uint32_t length);

@@ -196,8 +196,8 @@ static bool print_bytes(const struct printing *p, const struct print_op *op, uin
   return true;
 }
 
-/* Where struct stat of x86-64 has its mode and its size; devices have a number in the place of a size. */
-enum { STAT_MODE = 24, STAT_SIZE = 48, STAT_LENGTH = 144 };
+/* Where struct stat of x86-64 has its mode, its size and, of devices, their number. */
+enum { STAT_MODE = 24, STAT_RDEV = 40, STAT_SIZE = 48, STAT_LENGTH = 144, PERMISSIONS = 0777 };
 
 static bool print_stat(const struct printing *p, const struct print_op *op, uint64_t address) {
   struct printer *printer = p->printer;
@@ -206,9 +206,15 @@ static bool print_stat(const struct printing *p, const struct print_op *op, uint
   if (read_memory(p, address, STAT_LENGTH) != STAT_LENGTH) return false;
   memcpy(&mode, printer->memory + STAT_MODE, sizeof mode);
   memcpy(&size, printer->memory + STAT_SIZE, sizeof size);
-  if ((mode & 0xf000) == 0x2000 || (mode & 0xf000) == 0x6000 || !reserve(printer, 128)) return false;
+  if ((mode & 0xf000) == 0x2000 || (mode & 0xf000) == 0x6000) {
+    uint64_t device[2] = {mode};
+    memcpy(&device[1], printer->memory + STAT_RDEV, sizeof device[1]);
+    return put_text(printer, op->set, device, sizeof device);
+  }
+  if (!reserve(printer, 128)) return false;
   put_string(printer, "{st_mode=");
-  if (!put_number_text(printer, op->set, mode) || !reserve(printer, 64)) return false;
+  if (!put_number_text(printer, op->set, mode & ~(uint32_t)PERMISSIONS) || !reserve(printer, 64)) return false;
+  printer->output.length += sprintf(printer->output.bytes + printer->output.length, "%#03o", mode & PERMISSIONS);
   put_string(printer, ", st_size=");
   put_i64(printer, size);
   put_string(printer, ", ...}");
@@ -287,6 +293,10 @@ static bool print_op(const struct printing *p, const struct print_op *op) {
   if (!reserve(printer, strlen(op->before) + 128)) return false;
   put_string(printer, op->before);
   uint64_t value = args[op->argument];
+  if (op->kind == PRINT_NAMED) {
+    if (!put_number_text(printer, op->set, (uint32_t)value)) put_i64(printer, (int32_t)value);
+    return true;
+  }
   if (op->kind == PRINT_TEXT32) return put_number_text(printer, op->set, (uint32_t)value);
   if (op->kind == PRINT_TEXT64) return put_number_text(printer, op->set, value);
   if (op->kind > PRINT_TEXT64) return print_pointed_to(p, op, value);

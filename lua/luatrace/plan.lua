@@ -122,7 +122,7 @@ local function new_wanted(observers)
       everything.shows_results = everything.shows_results or observer.wants_exit
     end
   end
-  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = everything, idle = idle }, Wanted)
+  return setmetatable({ x86_64 = {}, i386 = {}, x32 = {}, everything = everything, idle = idle, guards = {} }, Wanted)
 end
 
 --- What is wanted of a call. One that has no entry yet gets what is wanted of all calls: most of those never happen,
@@ -146,7 +146,11 @@ end
 ---@return { row: table, handlers: function[], guard: function? }
 function Wanted:find(arch, nr)
   local entry = self[arch][nr] or entry_for(self, arch, nr)
-  if not entry.row then entry.row = decode.row(arch, nr) end
+  if not entry.row then
+    local row = decode.row(arch, nr)
+    entry.row, entry.guard = row, entry.guard or self.guards[row.name]
+    entry.changes_fds = self.sees_all_fd_calls and arch == "x86_64" and fd_table.changes(row.name)
+  end
   return entry
 end
 
@@ -281,6 +285,11 @@ end
 
 ---@param which table<string, table> parts by name of the call
 function Plan:guard(which)
+  -- What an output shows stops anyway: the guard is found when the call happens.
+  if self.wanted.everything.observed then
+    for name, guard in pairs(which) do self.wanted.guards[name] = guard end
+    return
+  end
   for _, arch in ipairs(arches) do
     for name, guard in pairs(which) do
       local nr = decode.number(arch.name, name)
@@ -369,17 +378,18 @@ end
 --- When every call that changes descriptors is trapped anyway, their returns are watched too: then what a descriptor
 -- is open on can be remembered instead of looked up.
 function Plan:note_fd_calls()
-  local entries = {}
-  for _, name in ipairs(fd_table.changing_calls()) do
-    local nr = decode.number("x86_64", name)
-    if nr then
-      local entry = self:entry("x86_64", nr)
-      if not mechanism.always_stops(entry.mechanisms) then return end
-      entries[#entries + 1] = entry
+  local wanted = self.wanted
+  local rest, others = wanted.everything, wanted.x86_64
+  local function falls_short(entry) return not mechanism.always_stops(entry.mechanisms or {}) end
+  local rest_falls_short, some_fall_short = falls_short(rest), false
+  for _, entry in pairs(others) do some_fall_short = some_fall_short or falls_short(entry) end
+  if rest_falls_short or some_fall_short then
+    for name in pairs(fd_table.changing_calls()) do
+      local nr = decode.number("x86_64", name)
+      if nr and falls_short(others[nr] or rest) then return end
     end
   end
-  for _, entry in ipairs(entries) do entry.changes_fds = true end
-  self.sees_all_fd_calls = true
+  self.sees_all_fd_calls, wanted.sees_all_fd_calls = true, true
 end
 
 --- Where nothing but rules on paths want a call, the core looks at its paths first and wakes Lua for few.

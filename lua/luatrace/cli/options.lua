@@ -267,7 +267,8 @@ local function tables(rows)
   end
   local array = ffi.new("struct option[?]", #long + 1)
   for i, item in ipairs(long) do
-    array[i - 1].name, array[i - 1].has_arg, array[i - 1].val = item[1], item[2], item[3]
+    local to = array[i - 1]
+    to.name, to.has_arg, to.val = item[1], item[2], item[3]
   end
   return table.concat(letters), array, by_value
 end

@@ -9,11 +9,14 @@
 --   printed:learn(call)          -- after Lua has printed a part of the call
 --   printed.output               -- struct print_output: what has been printed
 
+local bit = require "bit"
 local ffi = require "ffi"
 local buffer = require "string.buffer"
 local decode = require "luatrace.decode"
 local structs = require "luatrace.structs"
 local types = require "luatrace.types"
+
+local band = bit.band
 
 local M = {}
 
@@ -21,7 +24,10 @@ local M = {}
 local Printed = {}
 Printed.__index = Printed
 
-local CALLS, MAX_CONTENT, STAT, STAT_MODE = 512, 64, 144, 24
+local CALLS, MAX_CONTENT = 512, 64
+local STAT, STAT_MODE, STAT_RDEV, PERMISSIONS = 144, 24, 40, 0x1ff
+local S_IFMT, S_IFCHR, S_IFBLK = 0xf000, 0x2000, 0x6000
+local AT_FDCWD = -100
 local ERRORS = 0
 --- So many bytes of strings the core shows at the most.
 local MAX_LIMIT = 4096
@@ -40,7 +46,7 @@ end
 
 --- Texts that depend on the value alone, of types that are no sets of names.
 local plain_texts = { [types.mode.text] = true, [types.file_mode.text] = true, [types.signal.text] = true,
-  [types.dirfd.text] = true, [types.uid.text] = true }
+  [types.uid.text] = true }
 
 --- Numbers that the core prints by itself: by how they are loaded and printed.
 local load = types.load
@@ -78,7 +84,7 @@ function Printed:pointer_op(row, argument_type)
   local of_result = argument_type.direction == "out"
   if argument_type.direction == "inout" or inner.text_failed then return nil end
   if inner == structs.stat then
-    return of_result and { kind = "STAT", set = self:set_of(types.file_mode), type = types.file_mode, of_result = true }
+    return of_result and { kind = "STAT", set = self:set_of(inner), type = inner, of_result = true }
   elseif inner == types.dirents then
     return of_result and { kind = "DIRENTS", of_result = true }
   elseif is_own(inner, "string") and not of_result then
@@ -98,6 +104,9 @@ end
 function Printed:op(row, argument_type)
   local kind = number_kind(argument_type)
   if kind then return { kind = kind } end
+  if argument_type.text == types.dirfd.text then
+    return { kind = "NAMED", set = self:set_of(argument_type), type = argument_type }
+  end
   if is_own(argument_type, "named") or plain_texts[argument_type.text] then
     local wide = argument_type.load ~= load.i32 and argument_type.load ~= load.u32
     return { kind = wide and "TEXT64" or "TEXT32", set = self:set_of(argument_type), type = argument_type }
@@ -114,7 +123,7 @@ end
 --- The program of a row, of a row with several meanings that of this call's; nil for what is not simple.
 function Printed:compile(row, call)
   local plan = decode.text_plan(row)
-  if not plan or row.remembers or #plan > 6 or plan.varies and not row.varies_by then return nil end
+  if not plan or #plan > 6 or plan.varies and not row.varies_by then return nil end
   local program = { name = row.name, late = nil }
   if row.varies_by then
     program.variant = row.index[row.varies_by] - 1
@@ -133,7 +142,9 @@ function Printed:compile(row, call)
     local argument_type = concrete(argument.type, call)
     local used = not row.varies_by or not argument.when or argument.when(call)
     if used then
-      local op = not argument.label and not argument_type.early and self:op(row, argument_type)
+      -- What is noted at entry, or begun there, takes Lua.
+      local by_lua = argument.label or argument_type.early or argument_type.at_entry
+      local op = not by_lua and self:op(row, argument_type)
       if not op then return nil end
       local late = argument_type.late
       if late and not program.late then program.late = #program end
@@ -153,11 +164,12 @@ end
 
 -- --- what the core is told ------------------------------------------------------------------------------------------
 
-local number_box = ffi.new("int64_t[1]")
+local number_box, i64 = ffi.new("int64_t[1]"), ffi.typeof "int64_t"
+local bytes_pointer, u32_pointer = ffi.typeof "const char *", ffi.typeof "const uint32_t *"
 
 --- A register as the core's key: all 64 bits.
 local function key_of(value)
-  number_box[0] = type(value) == "number" and value or ffi.cast("int64_t", value)
+  number_box[0] = type(value) == "number" and value or ffi.cast(i64, value)
   return ffi.string(number_box, 8)
 end
 
@@ -170,6 +182,22 @@ function Printed:tell(set, key, put)
   self.tracer:print_text(set, key, text:tostring())
 end
 
+--- Of a file's mode all but the permissions, which the core writes; of a device, where neither its number nor its mode
+-- are what others have, the whole struct.
+function Printed:tell_stat(call, op, address, bytes)
+  local mode = ffi.cast(u32_pointer, ffi.cast(bytes_pointer, bytes) + STAT_MODE)[0]
+  local kind = band(mode, S_IFMT)
+  if kind == S_IFCHR or kind == S_IFBLK then
+    local key = key_of(mode) .. bytes:sub(STAT_RDEV + 1, STAT_RDEV + 8)
+    return self:tell(op.set, key, function(text) op.type.text(text, call, op.type.fetch(call, address)) end)
+  end
+  local without = mode - band(mode, PERMISSIONS)
+  self:tell(op.set, key_of(without), function(text)
+    types.file_mode.text(text, call, without)
+    text:put((text:get():gsub("000$", "")))
+  end)
+end
+
 --- Whatever is known of the call at this phase and depends on values alone.
 function Printed:tell_op(call, op)
   local raw = call.raw
@@ -179,7 +207,7 @@ function Printed:tell_op(call, op)
     if not op.used(call) then return end
   end
   local argument_type = op.type
-  if not argument_type then return end
+  if not argument_type or op.kind == "NAMED" then return end
   if op.kind == "TEXT32" or op.kind == "TEXT64" then
     local key = key_of(op.kind == "TEXT32" and load.u32(nil, value) or value)
     return self:tell(op.set, key, function(text) argument_type.text(text, call, argument_type.load(call, value)) end)
@@ -188,15 +216,22 @@ function Printed:tell_op(call, op)
   local size = op.kind == "STAT" and STAT or op.length
   local bytes = call.memory:read(value, size)
   if not bytes or #bytes < size then return end
-  if op.kind == "STAT" then
-    local mode = ffi.cast("const uint32_t *", ffi.cast("const char *", bytes) + STAT_MODE)[0]
-    return self:tell(op.set, key_of(mode), function(text) argument_type.text(text, call, mode) end)
-  end
+  if op.kind == "STAT" then return self:tell_stat(call, op, value, bytes) end
   self:tell(op.set, bytes, function(text) argument_type.text(text, call, argument_type.fetch(call, value)) end)
 end
 
---- Signals come one after the other, each once: all are told at once.
+--- Signals come one after the other, each once: all are told at once. So is the only descriptor that has a name.
 local SIGNALS = 64
+
+function Printed:tell_names(call, op)
+  if op.type == types.signal then
+    for signal = 1, SIGNALS do
+      self:tell(op.set, key_of(signal), function(text) types.signal.text(text, call, signal) end)
+    end
+  elseif op.kind == "NAMED" then
+    self:tell(op.set, key_of(load.u32(nil, AT_FDCWD)), function(text) op.type.text(text, call, AT_FDCWD) end)
+  end
+end
 
 --- The program of a call, made if it is the first one like it; false when there can be none.
 function Printed:program_of(call)
@@ -209,13 +244,7 @@ function Printed:program_of(call)
     program = self:compile(row, call) or false
     self.programs[key] = program
     if program then self.tracer:print_program(nr, program) end
-    for i = 1, program and #program or 0 do
-      if program[i].type == types.signal then
-        for signal = 1, SIGNALS do
-          self:tell(program[i].set, key_of(signal), function(text) types.signal.text(text, call, signal) end)
-        end
-      end
-    end
+    for i = 1, program and #program or 0 do self:tell_names(call, program[i]) end
   end
   return program
 end

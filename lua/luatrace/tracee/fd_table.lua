@@ -218,15 +218,17 @@ function Table:note_call(call)
   end
 end
 
---- The calls that must be seen for `complete` to hold.
----@return string[]
-function M.changing_calls()
-  local names = { "chdir", "fchdir", "chroot", "pivot_root" }
-  for _, set in ipairs { closes, unsettles, opens } do
-    for name in pairs(set) do names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
+local changing = { chdir = true, fchdir = true, chroot = true, pivot_root = true }
+for _, set in ipairs { closes, unsettles, opens } do
+  for name in pairs(set) do changing[name] = true end
 end
+
+--- The calls that must be seen for `complete` to hold, by name.
+---@return table<string, true>
+function M.changing_calls() return changing end
+
+---@param name string of a call
+---@return boolean
+function M.changes(name) return changing[name] or false end
 
 return M

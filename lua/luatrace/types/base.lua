@@ -8,7 +8,15 @@ local M = {}
 --- Functions that one room lends to others; no part of the vocabulary.
 local internal = {}
 M.internal = internal
-local cast = ffi.cast
+
+--- ffi.cast, but that a type given by its name is read once: where code is not compiled, ffi.cast reads it each time.
+local ctypes = setmetatable({}, { __index = function(known, name)
+  known[name] = ffi.typeof(name)
+  return known[name]
+end })
+local cast_to = ffi.cast
+local function cast(name, value) return cast_to(ctypes[name], value) end
+internal.cast = cast
 
 --- What JSON writes as `[]`.
 M.empty_list = setmetatable({}, { __tostring = function() return "[]" end })

@@ -2,7 +2,6 @@
 -- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
 
 local bit = require "bit"
-local ffi = require "ffi"
 local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local pids = require "luatrace.tracee.pids"
@@ -12,7 +11,7 @@ local M = require "luatrace.types.base"
 
 local internal = M.internal
 local band, bor, tobit = bit.band, bit.bor, bit.tobit
-local cast = ffi.cast
+local cast = internal.cast
 local exact, u64, hex = internal.exact, internal.u64, internal.hex
 local decimal, number_of = internal.decimal, internal.number_of
 

@@ -10,7 +10,7 @@ local M = require "luatrace.types.base"
 
 local internal = M.internal
 local band = bit.band
-local cast = ffi.cast
+local cast = internal.cast
 local exact, hex, decimal = internal.exact, internal.hex, internal.decimal
 local takes, sibling, load_i32 = internal.takes, internal.sibling, internal.load_i32
 local load_u32, named_siblings, plain_number = internal.load_u32, internal.named_siblings, internal.plain_number

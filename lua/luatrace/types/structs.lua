@@ -6,7 +6,7 @@ local quote = require "luatrace.text.quote"
 local M = require "luatrace.types.base"
 
 local internal = M.internal
-local cast = ffi.cast
+local cast = internal.cast
 local exact, hex, takes = internal.exact, internal.hex, internal.takes
 local sibling, siblings_of, IN, same = internal.sibling, internal.siblings_of, internal.IN, internal.same
 local shown, clamp, lazily = internal.shown, internal.clamp, internal.lazily
@@ -165,8 +165,10 @@ local function make_struct(self, definition)
     local brief = definition.brief and not (call.text_options and call.text_options.verbose)
     for i = 1, #in_text do
       local field = in_text[i]
-      local wanted = not field[2].is_hidden and value[field[1]] ~= nil
+      local wanted = not field[2].is_hidden
+      -- A field is read from memory only when it is to be seen.
       if wanted and brief then wanted = definition.brief[field[1]] end
+      if wanted and value[field[1]] == nil then wanted = false end
       if wanted and field.when then wanted = field.when(value, call) end
       if wanted and type(wanted) == "function" then wanted = wanted(value) end
       if wanted then
