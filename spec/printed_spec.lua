@@ -29,7 +29,8 @@ describe("the core's printer", function()
 
   it("prints as Lua does", function()
     -- Not all of /dev: the times of its terminals change while others use them.
-    for _, command in ipairs { { "ls", "-la", "/usr/lib", "/dev/null", "/dev/full", "/dev/fd" }, { "cat", "/etc/passwd", "/nonexistent" },
+    for _, command in ipairs { { "ls", "-la", "/usr/lib", "/dev/null", "/dev/full", "/dev/fd" },
+      { "cat", "/etc/passwd", "/nonexistent" },
       { "tail", "-c", "100000", "/bin/sh" }, { support.tracee("registers"), "pointers" } } do
       assert.equal(normal((trace(command, by_lua))), normal((trace(command))))
     end

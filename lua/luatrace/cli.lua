@@ -130,11 +130,8 @@ end
 
 --- What the command line adds to the script's rules, and the log of what they decide.
 ---@return luatrace.Decisions|nil decisions, string? message
-local function prepare_rules(parsed, registry)
-  local q, message = qualifiers.parse(parsed.expressions or {})
-  if not q then return nil, message end
-  local ok
-  ok, message = qualifiers.add_rules(q, registry, { random = registry.random, any_errno = parsed.any_errno })
+local function prepare_rules(parsed, q, registry)
+  local ok, message = qualifiers.add_rules(q, registry, { random = registry.random, any_errno = parsed.any_errno })
   if not ok then return nil, message end
   for _, text in ipairs(parsed.simulations or {}) do
     ok, message = require("luatrace.inject").from_option(registry.environment, registry, text)
@@ -258,8 +255,8 @@ local function open_session(parsed, run)
     seed = parsed.seed, trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons,
     timeout = parsed.timeout, on_error = parsed.on_error,
     features = parsed.explain and engine.features(true) or nil, attach = parsed.attach ~= nil,
-    engine_options = run.core_options, text_options = outputs.text_options(parsed), decisions = run.decisions,
-    io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet,
+    engine_options = run.core_options, text_options = outputs.text_options(parsed, run.qualifiers),
+    decisions = run.decisions, io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet,
     detach_on_exec = parsed.detach_on, syscall_limit = parsed.syscall_limit, daemonize = daemonize,
     debug = parsed.debug })
   if not ok then quit(tostring(session)) end
@@ -323,12 +320,13 @@ local function run_command(parsed)
   local run = { core_options = must(engine_options(parsed)), seed_given = parsed.seed ~= nil }
   parsed.seed = parsed.seed or sys.random_seed()
   run.registry = read_script(parsed, job)
+  run.qualifiers = must(qualifiers.parse(parsed.expressions or {}))
   local message
-  run.decisions, message = prepare_rules(parsed, run.registry)
+  run.decisions, message = prepare_rules(parsed, run.qualifiers, run.registry)
   if message then quit(message) end
   local has_script = job.file ~= nil or parsed.code ~= nil
   local is_scripted = has_script or parsed.simulations ~= nil
-  run.observers = must(outputs.choose(parsed, is_scripted, traces_by_rule(run.registry)))
+  run.observers = must(outputs.choose(parsed, run.qualifiers, is_scripted, traces_by_rule(run.registry)))
   if parsed.stuck == true and parsed.attach then return look_once(parsed, is_scripted or #run.observers > 0) end
 
   if #job.command == 0 and not parsed.attach and not parsed.explain then

@@ -15,6 +15,7 @@
 -- where `t` is the environment of a script (t.on, t.fail, t.delay, ...) and `where` what the common options say, for
 -- rules and for t.matches(calls, where).
 
+local duration = require "luatrace.text.duration"
 local filter = require "luatrace.filter"
 local matcher = require "luatrace.filter.matcher"
 
@@ -26,20 +27,17 @@ M.names = { "clock_jump", "clock_skew", "connection_refused", "connection_reset"
 
 local sizes = { [""] = 1, B = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3, kB = 1000, MB = 1e6, GB = 1e9, KiB = 1024,
   MiB = 1024 ^ 2, GiB = 1024 ^ 3 }
-local times = { [""] = 1, s = 1, ms = 1e-3, us = 1e-6, ns = 1e-9, m = 60, min = 60, h = 3600, d = 86400 }
 
-local function with_unit(units)
-  return function(value)
-    if type(value) == "number" then return value end
-    local number, unit = tostring(value):match("^(%-?[%d.]+)%s*(%a*)$")
-    return number and units[unit] and tonumber(number) and tonumber(number) * units[unit] or nil
-  end
+local function size_of(value)
+  if type(value) == "number" then return value end
+  local number, unit = tostring(value):match("^(%-?[%d.]+)%s*(%a*)$")
+  return number and sizes[unit] and tonumber(number) and tonumber(number) * sizes[unit] or nil
 end
 
 --- How the kinds of options are read; nil: it is none.
 local kinds = {
-  size = { "a size such as 65536 or \"1M\"", with_unit(sizes) },
-  time = { "a time such as 0.5 or \"200ms\"", with_unit(times) },
+  size = { "a size such as 65536 or \"1M\"", size_of },
+  time = { "a time such as 0.5 or \"200ms\"", duration.seconds },
   count = { "a whole number, 0 or more", function(value)
     local number = tonumber(value)
     return number and number >= 0 and number % 1 == 0 and number or nil

@@ -5,7 +5,7 @@
 --   delay("connect", 0.5)
 --
 -- verb(calls, [outcome], [where]). The verbs are the files of luatrace/verbs, loaded by name; `calls` is a set as for
--- on[...]; `where` is read by filter/matcher.lua. A verb's call returns the rule: `rule.hits` is how often it has fired.
+-- on[...]; `where` is read by filter/matcher.lua. A verb's call returns the rule: `rule.hits` is how often it fired.
 --
 -- ORDER. The rules and handlers of a call are asked in the order in which they were made. One that answers the call
 -- (fail, returns, kill) keeps it from all that follow; after the call the order is reversed, as for handlers.

@@ -12,6 +12,7 @@
 local constants = require "luatrace.constants"
 local corrupt = require "luatrace.verbs.corrupt"
 local decode = require "luatrace.decode"
+local duration = require "luatrace.text.duration"
 local expression = require "luatrace.filter.expression"
 local kill = require "luatrace.verbs.kill"
 local rules = require "luatrace.rules"
@@ -31,11 +32,9 @@ local function error_of(text)
   return nil, "an error such as ENOSPC (see errno(3))"
 end
 
-local scales = { [""] = 1e-6, us = 1e-6, ms = 1e-3, s = 1, ns = 1e-9 }
-
 local function delay_of(text)
-  local number, unit = text:match("^(%d+%.?%d*)(%a*)$")
-  if number and scales[unit] then return tonumber(number) * scales[unit] end
+  local seconds = duration.seconds(text, "us")
+  if seconds and seconds >= 0 then return seconds end
   return nil, "a time: microseconds, or with a unit: 10ms, 1.5s"
 end
 

@@ -6,6 +6,7 @@
 --   parsed.rest        -- { "ls", "-l" }
 --   parsed.separated   -- true when "--" ended the options
 
+local duration = require "luatrace.text.duration"
 local ffi = require "ffi"
 
 ffi.cdef [[
@@ -54,10 +55,8 @@ local function word_or_number(...)
 end
 
 local function seconds(text)
-  local value, unit = text:match("^([%d.]+)(%a*)$")
-  local scale = ({ [""] = 1, s = 1, ms = 1e-3, us = 1e-6, ns = 1e-9, m = 60 })[unit or "?"]
-  value = tonumber(value)
-  if value and scale then return value * scale end
+  local value = duration.seconds(text)
+  if value and value >= 0 then return value end
   return nil, "a time such as 5, 0.5 or 200ms"
 end
 
@@ -65,10 +64,8 @@ M.takes.number, M.takes.one_of, M.takes.seconds = number, one_of, seconds
 
 --- strace's times: microseconds where no unit is given. Gives nanoseconds.
 local function overhead(text)
-  local value, unit = text:match("^(%d*%.?%d+)(%a*)$")
-  local scale = ({ [""] = 1e3, s = 1e9, ms = 1e6, us = 1e3, ns = 1 })[unit or "?"]
-  value = tonumber(value)
-  if value and scale then return value * scale end
+  local value = duration.seconds(text, "us")
+  if value and value >= 0 then return math.floor(value * 1e9 + 0.5) end
   return nil, "a time such as 5, 0.5ms or 200ns"
 end
 

@@ -1,9 +1,8 @@
 --- From the command line to the outputs of a run: which, where, and what they show.
 --
---   local list, message = outputs.choose(parsed, has_script)
+--   local list, message = outputs.choose(parsed, qualifiers, has_script)
 
 local beyond = require "luatrace.cli.beyond"
-local qualifiers = require "luatrace.cli.qualifiers"
 local quote = require "luatrace.text.quote"
 local text_style = require "luatrace.cli.text_style"
 local writing = require "luatrace.text.style"
@@ -15,8 +14,11 @@ local asks_for_output = { "format", "by", "footprint", "normalize", "mark", "tre
   "summary_only", "paths" }
 
 --- What the decoder looks at: call.text_options.
-function M.text_options(parsed)
-  local looks = text_style.of(parsed, qualifiers.parse(parsed.expressions or {}) or {})
+---@param parsed table luatrace.cli.options
+---@param q table luatrace.cli.qualifiers
+---@return table
+function M.text_options(parsed, q)
+  local looks = text_style.of(parsed, q)
   return looks and looks.decoder or {}
 end
 
@@ -64,18 +66,17 @@ end
 
 --- The outputs that the command line asks for.
 ---@param parsed table luatrace.cli.options
+---@param q table luatrace.cli.qualifiers; its `trace` becomes "none" where only rules trace
 ---@param has_script boolean
 ---@param has_trace_rules boolean|nil the script chooses calls by trace(...)
 ---@return table[]|nil outputs, string? message
-function M.choose(parsed, has_script, has_trace_rules)
-  local q, message = qualifiers.parse(parsed.expressions or {})
-  if not q then return nil, message end
+function M.choose(parsed, q, has_script, has_trace_rules)
   local wanted = not has_script and not parsed.stuck or has_trace_rules
   for _, field in ipairs(asks_for_output) do wanted = wanted or parsed[field] ~= nil end
   for key in pairs(q) do wanted = wanted or key ~= "injections" end
   if not wanted then return {} end
   if has_trace_rules and not q.trace then q.trace = "none" end
-  message = beyond.refuse(parsed, q)
+  local message = beyond.refuse(parsed, q)
   if message then return nil, message end
   if parsed.summary_only and parsed.summary then return nil, "-c and -C cannot be given together" end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end

@@ -6,6 +6,7 @@
 --   q.status     -- { failed = true }
 
 local constants = require "luatrace.constants"
+local fd_set = require "luatrace.filter.fd_set"
 local expression = require "luatrace.filter.expression"
 local filter = require "luatrace.filter"
 
@@ -85,22 +86,6 @@ local function signal_set(text)
   return others
 end
 
---- A set of descriptors: set[3]; set.all; set.others for all but those that are there.
-local function number_set(keyword, text)
-  local set = {}
-  if text:sub(1, 1) == "!" then set.others, text = true, text:sub(2) end
-  for word in text:gmatch("[^,]+") do
-    if word == "all" then
-      set.all = true
-    elseif word ~= "none" then
-      local number = tonumber(word)
-      if not number or number < 0 then return nil, ("-e %s= takes descriptors, not %q"):format(keyword, word) end
-      set[number] = true
-    end
-  end
-  return set
-end
-
 --- trace=: words as in strace are a set; words with conditions become trace rules (see trace_rules).
 local function trace_set(result, value)
   local list, message = expression.parse(value)
@@ -133,7 +118,8 @@ local function parse_one(result, text)
   elseif kind == "signal" then
     set, message = signal_set(value)
   elseif kind == "read" or kind == "write" or kind == "trace_fds" then
-    set, message = number_set(keyword, value)
+    set, message = fd_set.parse(value)
+    if not set then message = ("-e %s= takes descriptors, not %q"):format(keyword, message) end
   else
     set, message = filter.calls(value, "x86_64")
     if not set then message = ("-e %s=%s: %s"):format(keyword, value, message) end
@@ -141,16 +127,6 @@ local function parse_one(result, text)
   if not set then return nil, message end
   result[kind] = set
   return true
-end
-
---- Is a descriptor in such a set?
----@param set table|nil
----@param fd integer
-function M.has_fd(set, fd)
-  if not set then return false end
-  local named = set.all or set[fd] or false
-  if set.others then return not named end
-  return named
 end
 
 ---@param expressions string[]

@@ -10,6 +10,7 @@
 -- else holds for.
 
 local decode = require "luatrace.decode"
+local duration = require "luatrace.text.duration"
 local filter = require "luatrace.filter"
 local predicates = require "luatrace.filter.predicates"
 local startup = require "luatrace.tracee.startup"
@@ -151,9 +152,8 @@ local function time_of(value, what)
   if type(value) == "number" and value >= 0 then return value end
   if type(value) == "table" and value.is_rule then return value end
   if type(value) == "string" then
-    local number, unit = value:match("^([%d.]+)(%a+)$")
-    local scale = ({ s = 1, ms = 1e-3, us = 1e-6, m = 60 })[unit]
-    if scale and tonumber(number) then return tonumber(number) * scale end
+    local seconds = value:find("%a$") and duration.seconds(value)
+    if seconds and seconds >= 0 then return seconds end
     if value ~= "" then return value end
   end
   return nil, what .. " takes a rule, the name of one, or a time since the start such as 2 or \"500ms\""

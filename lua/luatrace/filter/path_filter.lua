@@ -3,8 +3,8 @@
 --   local filter = path_filter.new({ "/etc/passwd", "*.conf" }, nil)       -- patterns as luatrace.filter.glob has them
 --   filter:wants(call)       -- has the call named that path, or does it use a descriptor that is open on it?
 
+local fd_set = require "luatrace.filter.fd_set"
 local glob = require "luatrace.filter.glob"
-local qualifiers = require "luatrace.cli.qualifiers"
 local subjects = require "luatrace.filter.subjects"
 local sys = require "luatrace.sys"
 local types = require "luatrace.types"
@@ -18,7 +18,7 @@ Filter.__index = Filter
 local AT_FDCWD = -100
 
 ---@param paths string[]|nil as given; what they resolve to counts, too
----@param fds table|nil a set: see luatrace.cli.qualifiers
+---@param fds table|nil luatrace.filter.fd_set
 ---@return luatrace.PathFilter
 function M.new(paths, fds)
   local self = setmetatable({ set = {}, fds = fds, resolved = {} }, Filter)
@@ -50,7 +50,7 @@ end
 function Filter:wants_fd(call, argument)
   local fd = call[argument.name]
   if type(fd) ~= "table" then return false end
-  if qualifiers.has_fd(self.fds, fd.num) then return true end
+  if fd_set.has(self.fds, fd.num) then return true end
   return next(self.set) ~= nil and self.set[fd.path or ""] or false
 end
 

@@ -14,7 +14,7 @@ local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local footprint = require "luatrace.decode.footprint"
-local qualifiers = require "luatrace.cli.qualifiers"
+local fd_set = require "luatrace.filter.fd_set"
 local pids = require "luatrace.tracee.pids"
 local quote = require "luatrace.text.quote"
 local sink = require "luatrace.output.sink"
@@ -380,7 +380,7 @@ function Text:put_dump(call)
   if call.failed or not row.index.fd or not (row.index.buf or row.index.iov) then return end
   local out_argument = row[row.index.buf or row.index.iov].type.direction == "out"
   local set = out_argument and self.style.dump_read or not out_argument and self.style.dump_write
-  if not qualifiers.has_fd(set, call.fd.num) then return end
+  if not fd_set.has(set, call.fd.num) then return end
   local bytes = call.buf or call.iov
   if type(bytes) == "string" then dump(self.out, bytes:sub(1, call.raw_ret)) end
 end

@@ -1,16 +1,13 @@
 --- delay("connect", 0.5, where): this thread, and nobody else, waits so long. By default before the call;
 -- `at = "exit"`: after it. Seconds, or "200ms", "50us"; { 0.1, 0.5 }: something between the two, by chance.
 
+local duration = require "luatrace.text.duration"
+
 local M = { outcome = "required", extra = { at = true }, placed = true, notify = true }
 
-local units = { s = 1, ms = 1e-3, us = 1e-6, ns = 1e-9, m = 60 }
-
 local function seconds_of(value)
-  if type(value) == "number" and value >= 0 then return value end
-  if type(value) ~= "string" then return nil end
-  local number, unit = value:match("^([%d.]+)(%a*)$")
-  local scale = unit == "" and 1 or units[unit]
-  return scale and tonumber(number) and tonumber(number) * scale
+  local seconds = duration.seconds(value)
+  return seconds and seconds >= 0 and seconds or nil
 end
 
 function M.parse(outcome)
