@@ -148,6 +148,16 @@ local mixed = {
       end)
       on.umask(function(call) call.nr = 121 call.args[1] = 0 call:run() call.ret = 9 end)]],
     { "umask 9 -\n", "access /nonexistent\ninject number EFAULT\ninject number EFAULT\n" } },
+  { "what the filter answers the program, not luatrace's own calls nor rewritten ones", [[
+      fail("getpgid", "ESRCH")
+      fail("mmap", "ENOMEM", { arg = { length = 65536 } })
+      fail("write", "EIO", { arg = { fd = 4 } })
+      on.fsync(function(call) io.stderr:write("inject ", type(call:inject("getpgid", 0)), "\n") end)
+      on.umask(function(call) call.nr = 121 call.args[1] = 0 call:run() call.ret = call.ret < 0 and 8 or 9 end)
+      on.access(function(call)
+        if call.pathname == "/nonexistent" then call.pathname = ("/./"):rep(2500) .. "dev/null" end
+      end)]],
+    { "inject number", "umask 9 -\n" } },
   { "a rule that stops some of a call, one that notifies others", [[
       short("write", 1, { arg = { count = { 5, 6 } } })
       returns("write", 2, { arg = { count = 4 } })]], { "write 3 -\nwrite 2 -\nwrite 1 -\nwrite 1 -\n" } },

@@ -15,6 +15,7 @@ local ffi = require "ffi"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
+local mechanism = require "luatrace.plan.mechanism"
 local subjects = require "luatrace.filter.subjects"
 
 local exact, tonumber, type, error, rawget, rawset = engine.exact, tonumber, type, error, rawget, rawset
@@ -240,9 +241,11 @@ end
 function Call:inject(name, ...)
   is_live(self)
   needs_stop(self, "call:inject")
-  local nr = name
-  if type(name) ~= "number" then
-    local row = decode.find(self.arch.name, name)
+  local nr, row = name, nil
+  if type(name) == "number" then
+    row = decode.row(self.arch.name, name)
+  else
+    row = decode.find(self.arch.name, name)
     if not row then
       misuse(("call:inject: there is no call %q on %s"):format(tostring(name), self.arch.name))
     elseif row.inner then
@@ -260,6 +263,7 @@ function Call:inject(name, ...)
         type(value)))
     end
   end
+  if #row < 6 then args[6] = args[6] or mechanism.injected_mark end
   local result, failure_name = wait(self, "inject", op.INJECT, nr, args)
   if failure_name then return nil, failure_name end
   if type(result) == "number" and result < 0 and result >= -4095 then

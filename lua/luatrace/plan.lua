@@ -189,12 +189,16 @@ local function add_rule(wanted, rule, reason)
   for arch, names in pairs(rule.matcher.sets) do
     for name in pairs(names) do
       local tests, exact = rule.matcher:scalar(arch, name)
+      local row = decode.find(arch, name)
       local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
       local path_ends = not rule.decisions and rule.matcher:path_ends() or nil
       for _, nr in ipairs(decode.numbers(arch, name)) do
         local part = { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
-          is_rule = true, path_ends = path_ends, notify = rules.may_be_notified(rule, decode.find(arch, name)) }
-        if is_inner(arch, nr) and tests then part.tests, part.errno = nil, nil end
+          is_rule = true, path_ends = path_ends, notify = rules.may_be_notified(rule, row), has_six = #row >= 6 }
+        if not part.notify and not part.errno then wanted.may_inject = true end
+        if is_inner(arch, nr) then
+          part.errno, part.tests, part.path_ends = tests == nil and part.errno or nil, nil, nil
+        end
         want(entry_for(wanted, arch, nr), handler, part)
       end
     end
@@ -231,6 +235,7 @@ local function collect(registry, observers)
     if handler.rule then
       add_rule(wanted, handler.rule, ("%s at %s"):format(handler.rule.title, handler.where))
     else
+      if handler.verb ~= "watch" then wanted.may_inject = true end
       local name = (handler.is_mock and "%s%.0s at %s" or '%s["%s"] at %s'):format(handler.verb or "on", pattern,
         handler.where)
       add_pattern(wanted, pattern, handler.fn, { reason = name, notify = handler.verb == "watch" or handler.notify,
@@ -272,11 +277,12 @@ function M.build(registry, observers, options)
   self.wanted = collect(registry, observers)
   self:guard(guards)
   if options.trap == "notify" then self:insist_on_notify() end
-  self:fill { answer = self.mode == "seccomp" and options.trap ~= "stop", notify = not self.no_notify }
+  self:fill { answer = self.mode == "seccomp" and options.trap ~= "stop", notify = not self.no_notify,
+    inject = self.wanted.may_inject }
   -- Too large a filter is no failure: everything works with plain ptrace, slower.
   if self.mode == "seccomp" and not self.engine_plan:size() then
     self.mode, self.mode_reason = "ptrace", "the filter would be larger than the kernel takes"
-    self:fill { answer = false, notify = false }
+    self:fill { answer = false, notify = false, inject = self.wanted.may_inject }
   end
   self:note_fd_calls()
   self:add_paths()

@@ -8,7 +8,8 @@
 --   stop-all    every call stops, twice: without a filter
 --
 -- A part is what one handler or rule wants of a call: { reason = for people, tests = a list of lists of tests that say
--- which of the calls (nil: all), errno = the filter's own answer, notify = a notification is enough }.
+-- which of the calls (nil: all), errno = the filter's own answer, notify = a notification is enough, has_six = the call
+-- has six arguments }.
 --
 --   local list, forced_by = mechanism.choose(entry, { answer = true, notify = true })
 --   list[1]                           -- { mechanism = "notify", tests = ... }: tried in this order
@@ -39,6 +40,22 @@ function M.no_notify(options, mode)
   end
 end
 
+--- In the last argument of calls that luatrace makes in the tracee and that have less than six: by it the filter tells
+-- them from the program's own, which it may answer. 32 bits, for i386.
+M.injected_mark = 0x6c756174
+
+local not_injected = { arg = 5, op = "ne", value = M.injected_mark, bits = 32 }
+
+--- A part's tests, and that luatrace has not made the call itself.
+local function tests_of_program(tests)
+  local all = {}
+  for i, one in ipairs(tests or { {} }) do
+    all[i] = { not_injected }
+    for _, test in ipairs(one) do all[i][#all[i] + 1] = test end
+  end
+  return all
+end
+
 --- Appends a part's mechanism, once for each list of its tests; true when it takes every call.
 local function append(list, what, tests, data)
   for _, one in ipairs(tests or { false }) do
@@ -49,7 +66,8 @@ end
 
 --- What the kernel is to do with one call: mechanisms with their tests, in the order in which they are tried.
 ---@param entry table of the plan: parts, guard (a part, of luatrace itself), observed (by whom), observers
----@param may { answer: boolean, notify: boolean } what there is: the filter's own answers, notifications
+---@param may { answer: boolean, notify: boolean, inject: boolean } what there is: the filter's own answers,
+-- notifications; handlers that may make calls in the tracee, which the filter must not answer
 ---@return { mechanism: string, data: integer?, tests: table? }[] list
 ---@return string|nil forced_by what needs the stop, where there is one
 function M.choose(entry, may)
@@ -58,8 +76,10 @@ function M.choose(entry, may)
   if entry.observed then return { { mechanism = "stop" } }, entry.observed end
   local list, first = {}, 1
   -- Rules in front that always answer the same need no stop; behind the first that does, everything needs it.
-  while may.answer and parts[first] and parts[first].errno do
-    if append(list, "errno", parts[first].tests, parts[first].errno) then return list end
+  while may.answer and parts[first] and parts[first].errno and not (may.inject and parts[first].has_six) do
+    local part = parts[first]
+    append(list, "errno", may.inject and tests_of_program(part.tests) or part.tests, part.errno)
+    if not part.tests then return list end
     first = first + 1
   end
   -- For luatrace itself alone no listener is made.
@@ -90,6 +110,9 @@ function M.always_stops(list) return #list > 0 and list[1].mechanism == "stop" a
 
 local words = { stop = "stop-entry" }
 
+--- Are only some of its calls meant? Those that luatrace makes itself do not count.
+local function is_partial(tests) return tests and not (#tests == 1 and tests[1] == not_injected) end
+
 --- The mechanisms of a call in words: "errno?,notify", with a question mark where only some of its calls are meant.
 ---@param entry table of the plan, its `mechanisms` chosen
 ---@param mode string
@@ -98,7 +121,7 @@ function M.text(entry, mode)
   if entry.observers and entry.observers.wants_exit then return "stop-both" end
   local seen, texts = {}, {}
   for _, item in ipairs(entry.mechanisms) do
-    local text = (words[item.mechanism] or item.mechanism) .. (item.tests and "?" or "")
+    local text = (words[item.mechanism] or item.mechanism) .. (is_partial(item.tests) and "?" or "")
     if not seen[text] then texts[#texts + 1] = text end
     seen[text] = true
   end

@@ -7,6 +7,7 @@ local decode = require "luatrace.decode"
 local detaching = require "luatrace.session.detaching"
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
+local mechanism = require "luatrace.plan.mechanism"
 local multiplexed = require "luatrace.decode.multiplexed"
 local sys = require "luatrace.sys"
 
@@ -196,6 +197,19 @@ function Session:show(call)
   return true
 end
 
+--- The call as a script has rewritten it: which one, and its arguments.
+local function rewritten(call)
+  local nr, raw = rawget(call, "new_nr") or tonumber(call.stop.nr), call.raw
+  local row = call.row
+  if row.inner and not rawget(call, "new_nr") then return multiplexed.outside(call, decode.number) end
+  if rawget(call, "new_nr") then row = decode.row(call.arch.name, nr) end
+  if #row >= 6 then return nr, raw end
+  -- The kernel asks the filter again, whose answers were meant for the program's own calls.
+  local marked = { unpack(raw, 1, 5) }
+  marked[6] = mechanism.injected_mark
+  return nr, marked
+end
+
 --- All entry parts have run: the call goes to the kernel, or its answer to the program.
 function Session:to_kernel(call)
   local tracer, id = self.tracer, call.id
@@ -207,11 +221,7 @@ function Session:to_kernel(call)
   if rawget(call, "answered") then
     tracer:skip_call(id, call.raw_ret)
   elseif rawget(call, "changed") then
-    local nr, raw = rawget(call, "new_nr") or call.stop.nr, call.raw
-    if call.row.inner and not rawget(call, "new_nr") then
-      nr, raw = multiplexed.outside(call, decode.number)
-    end
-    tracer:set_call(id, nr, raw)
+    tracer:set_call(id, rewritten(call))
   end
   local observers, by_core = call.observers, false
   for i = 1, #observers do by_core = observers[i]:entry(call, want_exit) end
