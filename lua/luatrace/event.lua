@@ -241,7 +241,7 @@ end
 function Call:inject(name, ...)
   is_live(self)
   needs_stop(self, "call:inject")
-  local nr, row = name, nil
+  local nr, row = name
   if type(name) == "number" then
     row = decode.row(self.arch.name, name)
   else
