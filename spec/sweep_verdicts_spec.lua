@@ -1,7 +1,7 @@
 -- Each verdict of `luatrace sweep` on a small program that deserves it, and each false alarm on one that does not:
 -- spec/tracees/sweep_cases.c. What is expected is what the C code says.
 
-local json = require "luatrace.sweep.json"
+local json = require "luatrace.text.json"
 local support = require "spec.support"
 
 local directory, program

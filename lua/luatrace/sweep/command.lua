@@ -1,6 +1,6 @@
 --- `luatrace sweep`: its options, and from the command line to an exit code: 0 nothing found, 123 findings, 125 errors.
 
-local json = require "luatrace.sweep.json"
+local json = require "luatrace.text.json"
 local options = require "luatrace.cli.options"
 local processes = require "luatrace.sys.processes"
 local sys = require "luatrace.sys"

@@ -3,7 +3,7 @@
 -- OUTPUT/journal.jsonl: first a line that says which sweep it is, then one line a run, written as each run ends.
 
 local files = require "luatrace.sys.files"
-local json = require "luatrace.sweep.json"
+local json = require "luatrace.text.json"
 local processes = require "luatrace.sys.processes"
 local sys = require "luatrace.sys"
 

@@ -11,7 +11,7 @@
 local checker = require "luatrace.sweep.checker"
 local fixture = require "luatrace.sweep.fixture"
 local inject = require "luatrace.sweep.inject"
-local json = require "luatrace.sweep.json"
+local json = require "luatrace.text.json"
 local processes = require "luatrace.sys.processes"
 local record = require "luatrace.sweep.record"
 local room_module = require "luatrace.sweep.room"

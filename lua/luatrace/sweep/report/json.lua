@@ -1,6 +1,6 @@
 --- A sweep's outcome as one JSON object: what --merge reads, and programs of your own.
 
-local json = require "luatrace.sweep.json"
+local json = require "luatrace.text.json"
 
 local M = {}
 
