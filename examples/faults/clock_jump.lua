@@ -1,9 +1,10 @@
 --- The clock is set while a program runs: does it stop for an hour, or do an hour's work at once? Timeouts, caches,
 -- leases and cron-like loops should go by a clock that only counts.
 --
--- Usage: luatrace [--timeout=S] examples/faults/clock_jump.lua BY [AFTER] -- COMMAND
+-- Usage: luatrace [--timeout=S] examples/faults/clock_jump.lua BY [AFTER [READS]] -- COMMAND
 --   BY     "1h", "-1h"
 --   AFTER  so long after the start (default "300ms")
+--   READS  and when the program has looked at the clock so often: the same in every run, however busy the machine is
 --
 -- every.py does something every 0.2 s, three times. Captured output:
 --
@@ -21,6 +22,6 @@
 --   done
 --   in time
 
-if not arg[1] then error("usage: luatrace examples/faults/clock_jump.lua BY [AFTER] -- COMMAND", 0) end
+if not arg[1] then error("usage: luatrace examples/faults/clock_jump.lua BY [AFTER [READS]] -- COMMAND", 0) end
 
-inject.clock_jump { by = arg[1], after = arg[2] or "300ms" }
+inject.clock_jump { by = arg[1], after = arg[2] or "300ms", reads = tonumber(arg[3]) }

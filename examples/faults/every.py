@@ -10,4 +10,4 @@ for _ in range(3):
         time.sleep(0.05)
     print("done", flush=True)
     due += 0.2
-print("in time" if 0.5 < time.monotonic() - start < 2 else "too early")
+print("in time" if time.monotonic() - start > 0.5 else "too early")
