@@ -283,6 +283,7 @@ local subjects = { "system", "ipc", "trace", "old", "ioctl" }
 local loaded = {}
 
 local function load_subject(subject)
+  if loaded[subject] then return end
   loaded[subject] = true
   require("luatrace.structs." .. subject)(M)
 end
@@ -291,10 +292,15 @@ return setmetatable(M, { __index = function(_, name)
   if single[name] then
     M[name] = require("luatrace.structs." .. name)
   elseif name == "ioctl" then
-    load_subject "ioctl"
+    load_subject "ioctl_terminals"
+    -- A request that is not there may be one of the many others.
+    setmetatable(M.ioctl, { __index = function(list, request)
+      load_subject "ioctl"
+      return rawget(list, request)
+    end })
   else
     for _, subject in ipairs(subjects) do
-      if not loaded[subject] then load_subject(subject) end
+      load_subject(subject)
       if rawget(M, name) ~= nil then break end
     end
   end

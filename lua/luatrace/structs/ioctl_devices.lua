@@ -17,7 +17,7 @@ local function both(struct) return t.ptr_when(struct, always) end
 local function is_done(_, call) return call.phase == "exit" and not call.failed end
 
 ---@param M table structs so far
----@param list table<integer, table|false> what structs/ioctl.lua knows
+---@param list table<integer, table|false> of ioctl, so far
 return function(M, list)
   local none, address, ulong = false, t.address, t.ulong
 

@@ -51,7 +51,7 @@ local function fcntl_meaning(call, value)
 end
 
 --- ioctl: requests by name; arguments of the common ones.
--- Whose argument is what: structs/ioctl.lua.
+-- Whose argument is what: structs/ioctl_terminals.lua.
 local function ioctl_argument(request) return structs.ioctl[request] end
 
 local function ioctl_request(call) return t.load.u32(nil, call.raw[2]) end
