@@ -126,7 +126,6 @@ local function raw_errno(name, what)
   end
   return value
 end
-M.raw_errno = raw_errno
 
 local function signal_number(signal, what)
   if type(signal) == "number" and signal >= 1 and signal <= 64 then return signal end

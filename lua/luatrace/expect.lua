@@ -40,11 +40,6 @@ local function stated(registry, verb)
   end
 end
 
---- Is this a name that `global` knows? Scripts ask for names by the thousand.
----@param name any
----@return boolean
-function M.is_verb(name) return known[name] or false end
-
 --- What a script gets for a verb's name. `expect` is a function, and has the others as fields: expect.golden(...).
 ---@param registry table of the script
 ---@param verb string

@@ -170,7 +170,6 @@ local function matching(pattern, where)
   end
   return found
 end
-M.matching = matching
 
 --- One more handler of a call, or an output that shows it.
 ---@param part table of luatrace.plan.mechanism

@@ -198,7 +198,6 @@ local epoll_data = t.struct { packed = true, { "u32", t.i32 }, { "high", t.i32 }
   end }
 M.epoll_event = t.struct { packed = true, { "events", t.flags("epoll_events") }, { "data", epoll_data } }
 
-M.iovec_in = t.struct { { "iov_base", t.ptr_in(t.bytes("iov_len")) }, { "iov_len", t.size } }
 
 M.utsname = t.struct {
   brief = { sysname = true, nodename = true },

@@ -212,7 +212,6 @@ function Sweep:chosen()
 end
 
 local function job_of(item) return { kind = "run", id = item.id, points = item.points or { item.point } } end
-M.job_of = job_of
 
 --- Notes the outcome of a run.
 function Sweep:note(item, answer)

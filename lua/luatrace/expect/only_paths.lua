@@ -5,6 +5,7 @@
 -- may be opened for writing, made, renamed, removed or changed. Attempts count, also failed ones; the exec that starts
 -- the program does not. Names are judged as they are: links are not followed.
 
+local changing = require "luatrace.filter.changing"
 local fd_table = require "luatrace.tracee.fd_table"
 local files_module = require "luatrace.expect.files"
 local glob = require "luatrace.filter.glob"
@@ -12,10 +13,6 @@ local libraries = require "luatrace.expect.libraries"
 local sys = require "luatrace.sys"
 
 local M = {}
-
-local changing = "?creat,?mkdir,?mkdirat,?rmdir,?rename,?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat," ..
-  "?unlink,?unlinkat,?chmod,?fchmodat,?fchmodat2,?chown,?lchown,?fchownat,?truncate,?mknod,?mknodat,?utime,?utimes," ..
-  "?utimensat,?futimesat,?setxattr,?lsetxattr,?removexattr,?lremovexattr"
 
 local function path_tests(self, list)
   local tests = {}
@@ -49,7 +46,7 @@ function M:start(paths)
     end
   end
   self:hear "%file"
-  self.changing = self:hear(changing)
+  self.changing = self:hear("?creat," .. changing)
   self.may_name = path_tests(self, paths)
   self.may_write = paths.write and path_tests(self, paths.write)
   self.found = {}

@@ -46,7 +46,6 @@ local function mutates(event)
   if M.writes[event.name] then return event.kind == "file" end
   return true
 end
-M.mutates = mutates
 
 local function creates(event) return event.opens == "create" end
 local function opens_existing(event) return event.opens ~= "create" end

@@ -7,15 +7,12 @@
 
 local about = require "luatrace.sweep.about"
 local bit = require "bit"
+local changing = require "luatrace.filter.changing"
 local files = require "luatrace.sys.files"
 local sys = require "luatrace.sys"
 
 local M = {}
 
---- Calls that change the place that their path names; in some, two paths do.
-local changes = "?mkdir,?mkdirat,?mknod,?mknodat,?symlink,?symlinkat,?link,?linkat,?rename,?renameat,?renameat2," ..
-  "?unlink,?unlinkat,?rmdir,?truncate,?chmod,?fchmodat,?chown,?fchownat,?lchown,?utimensat,?utimes,?futimesat," ..
-  "?setxattr,?lsetxattr,?removexattr,?lremovexattr"
 local opens = "?open,?openat,?openat2,?creat"
 
 local function is_file(path)
@@ -47,7 +44,8 @@ function M.watch(script, room, outside)
     outside[path] = outside[path] or call.name
     call:fail "EROFS"
   end
-  script.on[changes](function(call)
+  script.on[changing](function(call)
+    -- Of the two paths of a rename both are changed.
     if call.name:find("^rename") then
       local row = call.row
       local old = row.index.oldpath

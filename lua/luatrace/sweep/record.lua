@@ -92,7 +92,6 @@ local function pattern_of(names)
   table.sort(list)
   return table.concat(list, ",")
 end
-M.pattern_of = pattern_of
 
 --- Registers what records calls; returns the list that fills.
 ---@param script table environment of a script

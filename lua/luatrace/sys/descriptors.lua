@@ -141,16 +141,6 @@ function M.receive(fd)
   return ffi.string(block, got)
 end
 
-local MSG_PEEK = 2
-
---- Is there anything to read? It stays there.
----@return "data"|"end"|nil
-function M.peek(fd)
-  local got = tonumber(C.recv(fd, block, 1, MSG_DONTWAIT + MSG_PEEK))
-  if got > 0 then return "data" end
-  if got == 0 or select(3, failed()) ~= "EAGAIN" then return "end" end
-end
-
 local SHUT = { read = 0, write = 1, both = 2 }
 
 ---@param how "read"|"write"|"both"

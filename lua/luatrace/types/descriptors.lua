@@ -27,7 +27,6 @@ FdValue.__tostring = function(fd) return tostring(rawget(fd, "num")) end
 FdValue.__eq = function(a, b) return a.num == b.num end
 
 local function fd_value(call, num) return setmetatable({ num = num, process = call.process or false }, FdValue) end
-M.fd_value = fd_value
 
 local AT_FDCWD = -100
 

@@ -220,9 +220,7 @@ M.dev = integer { load = load_u64, size = "long", text = function(out, _, value)
   local text = "makedev(" .. hex(major) .. ", " .. hex(minor) .. ")"
   out:put(style.now.constants == "abbrev" and text or style.described(hex(value), text))
 end }
-M.dev_numbers = dev_numbers
 M.dev64 = setmetatable({ size = 8, ctype = "const uint64_t *", load = load_u64 }, { __index = M.dev })
-M.dev32 = setmetatable({ size = 4, ctype = "const uint32_t *", load = load_u32 }, { __index = M.dev })
 
 internal.load_i32, internal.load_u32 = load_i32, load_u32
 internal.load_i64, internal.load_u64 = load_i64, load_u64

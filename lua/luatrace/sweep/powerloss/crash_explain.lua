@@ -82,7 +82,6 @@ local function lost_ops(state)
   end
   return list
 end
-M.lost_ops = lost_ops
 
 local function when(state)
   local op = state.space.ops[state.point]

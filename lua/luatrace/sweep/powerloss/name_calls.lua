@@ -69,22 +69,32 @@ local function opens(log, how)
   end
 end
 
---- mkdir, mknod, symlink: a path where there was nothing.
-local function makes(log, how)
-  return function(call)
-    local where = place(log, call, how.dirfd and int(call, how.dirfd) or AT_FDCWD, string_at(call, how.path))
-    if not where or not where.dir then return end
-    log:enter(call)
-    if call:run() then
-      local stat = files.lstat(where.path)
-      if stat and (stat.kind == "file" or stat.kind == "dir" or stat.kind == "symlink" or stat.kind == "fifo") then
-        log:add(call, { kind = "create", dir = where.dir, name = where.name,
-          node = made(log, stat, where.path, where) })
-      end
+--- What an argument names, of a path at a directory's descriptor or where the thread is.
+local function named(log, call, dirfd, path)
+  return place(log, call, dirfd and int(call, dirfd) or AT_FDCWD, string_at(call, path))
+end
+
+--- Calls that give or take a name in a directory of ours: `does` has the call run, and says what has come of it.
+local function naming(does)
+  return function(log, how)
+    return function(call)
+      local where = named(log, call, how.dirfd, how.path)
+      if not where or not where.dir then return end
+      log:enter(call)
+      does(log, call, where)
+      log:leave()
     end
-    log:leave()
   end
 end
+
+--- mkdir, mknod, symlink: a path where there was nothing.
+local makes = naming(function(log, call, where)
+  if not call:run() then return end
+  local stat = files.lstat(where.path)
+  if stat and (stat.kind == "file" or stat.kind == "dir" or stat.kind == "symlink" or stat.kind == "fifo") then
+    log:add(call, { kind = "create", dir = where.dir, name = where.name, node = made(log, stat, where.path, where) })
+  end
+end)
 
 --- A file from elsewhere on the same file system (TMPDIR) has got a name here: it is new, and written just now.
 local function arrived(log, call, stat, where, replaced)
@@ -99,47 +109,33 @@ local function arrived(log, call, stat, where, replaced)
   log:add(call, { kind = "link", dir = where.dir, name = where.name, node = node, replaced = replaced })
 end
 
-local function links(log, how)
-  return function(call)
-    local where = place(log, call, how.dirfd and int(call, how.dirfd) or AT_FDCWD, string_at(call, how.path))
-    if not where or not where.dir then return end
-    log:enter(call)
-    if call:run() then
-      local stat = files.lstat(where.path)
-      local node = stat and log.by_id[stat.id]
-      if node then
-        if not node.parent then node.parent, node.name = where.dir, where.name end
-        log:add(call, { kind = "link", dir = where.dir, name = where.name, node = node,
-          path = log:path_in(where.dir, where.name) })
-      elseif stat then
-        arrived(log, call, stat, where)
-      end
-    end
-    log:leave()
+local links = naming(function(log, call, where)
+  if not call:run() then return end
+  local stat = files.lstat(where.path)
+  local node = stat and log.by_id[stat.id]
+  if node then
+    if not node.parent then node.parent, node.name = where.dir, where.name end
+    log:add(call, { kind = "link", dir = where.dir, name = where.name, node = node,
+      path = log:path_in(where.dir, where.name) })
+  elseif stat then
+    arrived(log, call, stat, where)
   end
-end
+end)
 
-local function unlinks(log, how)
-  return function(call)
-    local where = place(log, call, how.dirfd and int(call, how.dirfd) or AT_FDCWD, string_at(call, how.path))
-    if not where or not where.dir then return end
-    log:enter(call)
-    local stat = files.lstat(where.path)
-    local node = stat and log.by_id[stat.id]
-    if call:run() and node then
-      log:add(call, { kind = "unlink", dir = where.dir, name = where.name, node = node,
-        path = log:path_in(where.dir, where.name) })
-    end
-    log:leave()
+local unlinks = naming(function(log, call, where)
+  local stat = files.lstat(where.path)
+  local node = stat and log.by_id[stat.id]
+  if call:run() and node then
+    log:add(call, { kind = "unlink", dir = where.dir, name = where.name, node = node,
+      path = log:path_in(where.dir, where.name) })
   end
-end
+end)
 
 local RENAME_EXCHANGE = 2
 
 local function renames(log, how)
   return function(call)
-    local from = place(log, call, how.from_fd and int(call, how.from_fd) or AT_FDCWD, string_at(call, how.from))
-    local to = place(log, call, how.to_fd and int(call, how.to_fd) or AT_FDCWD, string_at(call, how.to))
+    local from, to = named(log, call, how.from_fd, how.from), named(log, call, how.to_fd, how.to)
     if not from or not to or not (from.dir or to.dir) then return end
     log:enter(call)
     local source, target = files.lstat(from.path), files.lstat(to.path)
