@@ -94,6 +94,10 @@ describe("mistakes", function()
       fails({ script = directory .. "/s.lua", cmd = yes }, 125, "s%.lua:3: attempt to index local 'x'")
     end)
 
+    it("conditions in brackets where a table is wanted", function()
+      fails({ lua = 'never("%file(path=*.db)")', cmd = yes }, 125, 'in a script it is "%%file", and a table such as')
+    end)
+
     it("a name that is nearly right", function()
       fails({ lua = 'fial("write", "EIO")', cmd = yes }, 125, "global 'fial' %(a nil value%) %(did you mean fail%?%)")
       fails({ lua = "on.write(function() prnt(1) end)", cmd = yes }, 125, "%(did you mean print%?%)")

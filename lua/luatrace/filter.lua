@@ -88,6 +88,11 @@ local function add_word(set, word, arch)
     return true
   end
   if word == "none" then return true end
+  local bracketed = word:match("^([%%%w_]+)%(")
+  if bracketed then
+    return nil, ("conditions in brackets are the command line's: in a script it is %q, and a table such as %s"):format(
+      bracketed, '{ path = "*.db" }')
+  end
   local class = word:match("^%%(.+)$")
   if class then
     class = class_alias[class] or class

@@ -255,6 +255,12 @@ function Session:turn()
   if deadline and now >= deadline then
     self.timed_out = true
     self.deadline, deadline = nil, nil
+    if self.attached then
+      -- Not ours to kill.
+      detaching.threads(self)
+      self.finished = true
+      return 0
+    end
     self:kill_all(9)
   end
   if deadline and (not due or deadline < due) then due = deadline end

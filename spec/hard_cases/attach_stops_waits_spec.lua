@@ -259,4 +259,15 @@ describe("attach, stops, waits", function()
       kill $pid; wait $pid; echo "program: $?"]], "sh", support.binary, support.tracee "interrupted" } }
     assert.equal("luatrace: 0\nTracerPid:\t0\nprogram: 143\n", result.stdout)
   end)
+
+  it("1: --timeout lets an attached process go; --tree knows its command", function()
+    local result = support.execute { words = { "sh", "-c", [[
+      "$2" wait & pid=$!
+      until grep -q '^Threads:.*4' /proc/$pid/status; do :; done
+      "$1" -p $pid --timeout=0.2 --tree -o tree; echo "luatrace: $?"
+      grep TracerPid /proc/$pid/status
+      kill $pid; wait $pid; echo "program: $?"; cut -c13- tree; rm tree]], "sh", support.binary,
+      support.tracee "interrupted" }, cwd = support.tempdir() }
+    assert.matches("^luatrace: 124\nTracerPid:\t0\nprogram: 143\n *%S*interrupted wait +%= %?\n$", result.stdout)
+  end)
 end)

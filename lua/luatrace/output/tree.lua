@@ -33,12 +33,22 @@ function Tree.signal() end
 function Tree.group() end
 function Tree.superseded() end
 
+local function command_line(process)
+  local words = {}
+  for i, word in ipairs(process.argv or {}) do
+    words[i] = word:find("^[%w_./:=,+%-]+$") and word or quote.string(word)
+  end
+  return table.concat(words, " ")
+end
+
 --- A process under its parent; threads are no processes.
 function Tree:birth(stop, thread)
   if stop.tid ~= stop.pid then return end
   local parent = thread.process.parent
   local above = parent and self.nodes[parent]
-  local node = { process = thread.process, started = tonumber(stop.time), children = {}, images = {} }
+  -- What was there before us is known by what it runs; a child runs what its parent does.
+  local node = { process = thread.process, started = tonumber(stop.time), children = {}, images = {},
+    text = above and "(fork)" or command_line(thread.process) }
   self.nodes[thread.process] = node
   table.insert(above and above.children or self.roots, node)
 end
@@ -46,11 +56,7 @@ end
 function Tree:exec(stop, process)
   local node = self.nodes[process]
   if not node then return end
-  local words = {}
-  for i, word in ipairs(process.argv or {}) do
-    words[i] = word:find("^[%w_./:=,+%-]+$") and word or quote.string(word)
-  end
-  table.insert(node.images, { time = tonumber(stop.time), text = table.concat(words, " "), exe = process.exe })
+  table.insert(node.images, { time = tonumber(stop.time), text = command_line(process), exe = process.exe })
 end
 
 function Tree:exit_process(stop, thread)
@@ -91,7 +97,7 @@ local function put(self, out, node, depth, last)
       "= " .. ending(node.status))
   end
   if #node.images == 0 then
-    put_line(self, out, finish - node.started, depth, "(fork)", "= " .. ending(node.status))
+    put_line(self, out, finish - node.started, depth, node.text, "= " .. ending(node.status))
   end
   for _, child in ipairs(node.children) do put(self, out, child, depth + 1, last) end
 end
