@@ -174,7 +174,7 @@ describe("the examples of faults", function()
 
   it("clock_jump stops a loop that goes by the time of day", function()
     local every = ("/usr/bin/python3 %s/every.py"):format(folder)
-    -- By how often python3 has looked (once for itself, once for the loop), not by a time in which it may not have begun.
+    -- By how often python3 has looked (for itself, then for the loop), not by a time in which it may not have begun.
     local early = example("clock_jump", "1h 0s 2 -- " .. every)
     assert.are.equal("done\ndone\ndone\ntoo early\n", early.out)
     local late = sh(("%s --timeout=2 %s/clock_jump.lua -1h 0s 2 -- %s"):format(support.binary, folder, every))
