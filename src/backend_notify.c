@@ -37,9 +37,8 @@ static int install(const struct sock_fprog *filter, bool *wait_killable) {
   return listener < 0 ? -errno : (int)listener;
 }
 
-/* Linux 6.6: whoever wakes the other side runs it at once on its own processor. */
-static bool wake_synchronously(int listener) {
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) == 0;
+static bool set_flags(int listener, uint64_t flags) {
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags) == 0;
 }
 
 /* --- what there is ---------------------------------------------------------------------------------------------- */
@@ -53,7 +52,7 @@ _Noreturn static void probe_in_child(int report) {
   if (listener < 0)
     found.listener = listener;
   else
-    found.sync_wakeup = wake_synchronously(listener);
+    found.sync_wakeup = set_flags(listener, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
   _exit(write(report, &found, sizeof found) != sizeof found);
 }
 
@@ -132,12 +131,14 @@ int notify_take(struct notify_slot *slot, pid_t child, uint64_t deadline) {
   }
   int listener = fetch(child, atomic_load(&slot->listener));
   if (listener < 0) return listener;
-  wake_synchronously(listener);
+  set_flags(listener, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
   atomic_store(&slot->state, NOTIFY_SLOT_TAKEN);
   return listener;
 }
 
-/* --- one notification ------------------------------------------------------------------------------------------- */
+/* --- notifications ---------------------------------------------------------------------------------------------- */
+
+void notify_wake_here(int listener, bool here) { set_flags(listener, here ? SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0); }
 
 int notify_receive(int listener, struct notification *notification) {
   union room room;

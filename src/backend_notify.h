@@ -53,6 +53,12 @@ struct notification {
   tracee_addr ip;
 };
 
+/* From now on, whoever wakes the other side of this listener runs it on its own processor, or not (Linux 6.6). That is
+ * right for one who waits for us while we wait for him, twice as fast, and how a listener comes (notify_take). But when
+ * two have been waiting, the second, answered so, would come to the processor on which the first runs already, while
+ * its own is idle. */
+void notify_wake_here(int listener, bool here);
+
 /* Once poll() says POLLIN (it would block otherwise). 1; 0 when the call has gone again meanwhile (a signal, death);
  * -ESRCH when no process under this filter is left (poll: POLLHUP), so the listener can be closed. */
 int notify_receive(int listener, struct notification *notification);

@@ -32,6 +32,7 @@ struct tree {
   struct trap_plan *plan;       /* borrowed */
   int listener;                 /* -1: none */
   uint64_t received;            /* notifications */
+  bool wakes_elsewhere;         /* who is answered runs where he ran before: waiting.c */
   struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
 };
 

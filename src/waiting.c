@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend_notify.h"
 #include "tracees.h"
 #include "watched.h"
 
@@ -185,6 +186,32 @@ static struct tree *ready_tree(struct tracer *tracer) {
   return NULL;
 }
 
+/* Has a notification been waiting while we served another? Then its program is better woken where it ran before. */
+static void choose_processors(struct waiting *waiting, int ready) {
+  for (uint32_t i = 0; i < waiting->count; i++) {
+    struct tree *tree = waiting->trees[i];
+    bool elsewhere = ready > 0 && waiting->fds[i + 1].revents & POLLIN;
+    if (elsewhere == tree->wakes_elsewhere) continue;
+    tree->wakes_elsewhere = elsewhere;
+    notify_wake_here(tree->listener, !elsewhere);
+  }
+}
+
+/* ppoll of all that there is; with several tracees first a look whether somebody waits already. */
+static int poll_all(struct tracer *tracer, const struct timespec *limit) {
+  struct waiting *waiting = tracer->waiting;
+  nfds_t count = 1 + waiting->count + tracer->watched.count;
+  if (tracer->alive > 1) {
+    static const struct timespec none;
+    int ready = ppoll(waiting->fds, count, &none, NULL);
+    choose_processors(waiting, ready);
+    if (ready) return ready;
+  } else {
+    choose_processors(waiting, 0);
+  }
+  return ppoll(waiting->fds, count, limit, NULL);
+}
+
 static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **notified) {
   struct waiting *waiting = tracer->waiting;
   if (waiting->drain_first) {
@@ -199,7 +226,7 @@ static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **n
   waiting->fds[0] = (struct pollfd){.fd = waiting->signals, .events = POLLIN};
   struct pollfd *others = waiting->fds + 1 + waiting->count;
   watched_fill(tracer, others);
-  int ready = ppoll(waiting->fds, 1 + waiting->count + watched, timeout < 0 && !look_again ? NULL : &limit, NULL);
+  int ready = poll_all(tracer, timeout < 0 && !look_again ? NULL : &limit);
   if (ready < 0) return -errno;
   if (ready == 0 && !look_again) return timeout ? 0 : drain_or_nobody(tracer);
   watched_note(tracer, others);
