@@ -1,8 +1,10 @@
 -- The manual page and the completions say what the program takes.
 
+local support = require "spec.support"
+
+support.module()
 local manual = require "luatrace.cli.manual"
 local options = require "luatrace.cli.options"
-local support = require "spec.support"
 
 describe("the manual", function()
   after_each(support.clean)
@@ -14,6 +16,20 @@ describe("the manual", function()
         if option.long and option.kind ~= "refused" then
           assert.is_truthy(page:find("Fl -" .. option.long, 1, true), option.long)
         end
+      end
+    end
+  end)
+
+  it("tells editors of every name that a script has", function()
+    local script = require "luatrace.script"
+    local file = assert(io.open(support.root .. "/lua/luatrace/script_api.lua"))
+    local known = "\n" .. file:read "*a"
+    file:close()
+    local _, environment = script.new { seed = 1, args = {} }
+    for name in pairs(script.names(environment)) do
+      if _G[name] == nil and name ~= "arg" then
+        local found = known:find("\n" .. name .. " = ", 1, true) or known:find("\nfunction " .. name .. "(", 1, true)
+        assert.is_truthy(found, name)
       end
     end
   end)

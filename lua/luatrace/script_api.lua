@@ -41,7 +41,14 @@ script = {}
 ---@return number
 function random(m, n) end
 
---- Where a rule holds. See the README's chapter on rules.
+--- Hides the vDSO: clock_gettime, gettimeofday, time and getcpu become calls, which can be seen and changed.
+function hide_vdso() end
+
+--- All of this, as a table.
+---@type table
+luatrace = {}
+
+--- Which calls are meant, of rules and of expectations. See the README's chapter on rules.
 ---@class luatrace.Where
 ---@field path string|string[]|nil "*.db", "/etc/**", "!/usr/**"
 ---@field fd integer|string|table|nil 3, "3..", "pipe", or a list
@@ -216,8 +223,6 @@ function sweep(options) end
 ---@field complete boolean all planned runs were made
 ---@field counts table<string, table<string, integer>> by family of faults and verdict
 
----@alias luatrace.Where table what a rule's `where` is: path, fd, comm, exe, pid, arg, buf, errno, ret, stack, when
-
 ---@class luatrace.CallExpectation
 ---@field at_least fun(self, n: integer): luatrace.CallExpectation
 ---@field at_most fun(self, n: integer): luatrace.CallExpectation
@@ -295,6 +300,19 @@ function golden(file, calls, where) end
 ---@param options luatrace.RunOptions
 ---@return luatrace.TestRun
 function run(options) end
+
+--- Starts a program; it goes on in `run:wait()`, or together with others in `together`.
+---@param options luatrace.RunOptions
+---@return luatrace.TestRun
+function start(options) end
+
+--- Runs functions side by side: while one waits for its program, the others go on.
+---@vararg fun()
+function together(...) end
+
+--- What a power loss may leave: record, states, check, write. The header of sweep/powerloss.lua is the manual.
+---@type table
+powerloss = {}
 
 ---@class luatrace.Call
 ---@field fd luatrace.ArgumentFd
