@@ -44,6 +44,14 @@ local cases = {
   { { "-e", "decode-fds=!path", "-e", "trace=fstat,newfstatat" }, { { support.tracee "descriptors" } } },
   { { "-e", "decode-fds=pidfd", "-e", "trace=fstat,newfstatat" }, { { support.tracee "descriptors" } } },
   { { "--quiet=exit" }, { { "true" } } }, { { "-e", "quiet=all" }, { { "true" } } },
+  { { "-e", "trace=file,desc,?process@32" }, { { "cat", "/etc/hostname" } } },
+  { { "-e", "trace=!1,2,3" }, { { "cat", "/etc/hostname" } } },
+  { { "-e", "raw=file,network" }, { { "true" } } },
+  { { "-e", "fault=file:error=EPERM:when=40+" }, { { "ls", "/etc/apt" } } },
+  { { "-e", "status=unavailable" }, { { "true" } } }, { { "-e", "status=unfinished,failed" }, { { "true" } } },
+  { { "-e", "signal=!TERM" }, { sh "kill -TERM $$" } }, { { "-e", "signal=none" }, { sh "kill -TERM $$" } },
+  { { "-i", "-e", "trace=kill" }, { sh "trap : USR1; kill -USR1 $$; kill -TERM $$" } },
+  { { "-P", "" }, { { "true" } } },
   { { "-P", "/etc/../etc/hostname", "-e", "quiet=path-resolution" }, { { "cat", "/etc/hostname" } } },
 }
 
@@ -110,11 +118,42 @@ describe("strace's options", function()
     assert.matches("\nread%(3, ", text)
   end)
 
+  it("-c counts only what -P and -e trace-fds= name", function()
+    local function counted(tracer)
+      return support.execute({ words = { tracer, "-c", "-U", "name,calls,errors", "-S", "name", "-P", "/etc/hostname",
+        "cat", "/etc/hostname" } }).stderr
+    end
+    assert.equal(counted "strace", counted(support.binary))
+  end)
+
+  it("options that do nothing say so, as strace's do", function()
+    for _, option in ipairs { "-A", "-Sname" } do
+      local function first_line(tracer)
+        return (support.execute { words = { tracer, option, "true" } }).stderr:match("^%w+:( [^\n]*)\n")
+      end
+      assert.is_truthy(first_line "strace")
+      assert.equal(first_line "strace", first_line(support.binary))
+    end
+  end)
+
+  it("-p takes threads, lists, the dead among the living", function()
+    local lua = "on.tuxcall(function() end)"
+    local sleeper = [[sleep 0.4 & a=$!; sleep 0.4 & b=$!; "$0" -e trace=none "$@" -p "$a $b,$a" -p 4194303 2>&1 |
+      sed "s/$a/A/;s/$b/B/"]]
+    local result = support.execute { words = { "sh", "-c", sleeper, support.binary, "--lua", lua } }
+    assert.equal("luatrace: Process A attached\nluatrace: Process B attached\n" ..
+      "luatrace: cannot attach to 4194303: there is no such process\n",
+      (result.stdout:gsub("[^\n]*%+%+%+[^\n]*\n", "")))
+  end)
+
   it("wrong values are refused with what would be right", function()
     for _, options in ipairs { { "-X", "pretty" }, { "--strings-in-hex=some" }, { "--absolute-timestamps=noon" },
       { "--relative-timestamps=h" }, { "--syscall-times=h" }, { "--quiet=loud" }, { "--decode-fds=names" },
       { "--decode-pids=names" }, { "-t", "--absolute-timestamps=ns" }, { "-x", "--strings-in-hex=all" },
-      { "-e", "trace-fds=x" }, { "-e", "verbose=nonsense" } } do
+      { "-e", "trace-fds=x" }, { "-e", "trace=" }, { "-e", "raw=!" }, { "-U", "name" }, { "-w" }, { "-p", "" },
+      { "-q", "-e", "quiet=exit" }, { "-y", "--decode-fds=path" }, { "-s", "100000000000" }, { "-a", "1.5" },
+      { "--out=x" },
+      { "-e", "verbose=nonsense" } } do
       local result = support.run { options = options, cmd = { "true" } }
       assert.equal(125, result.status, table.concat(options, " "))
       assert.matches("^luatrace: [^\n]+\n$", result.stderr)

@@ -16,7 +16,8 @@ local better = {
 }
 
 local function normal(text)
-  text = text:gsub("0x%x%x%x%x%x+", "ADDRESS")
+  text = text:gsub("0x%x%x%x%x%x+", "ADDRESS"):gsub("%[%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%]", "[ADDRESS]")
+  text = text:gsub("(kill%()%d%d%d+", "%1PID")
   -- How often libc draws until a temporary name is free of bias is chance.
   text = text:gsub("\n[^\n]*getrandom%([^\n]*", "")
   text = text:gsub("tv_sec=%-?%d+, tv_[nu]sec=%d+", "TIME"):gsub("si_[us]time=%d+", "TIME")

@@ -101,8 +101,23 @@ int tracer_launch_error(struct tracer *tracer, uint32_t number, uint32_t *step) 
   return tree->launch->error;
 }
 
-/* Seizes what threads of the process are not ours yet; returns how many, or -errno if even the first fails. */
-static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t pid, struct process **process) {
+/* The process that a thread belongs to. */
+static pid_t process_of(pid_t tid) {
+  char path[64], line[128];
+  snprintf(path, sizeof path, "/proc/%d/status", tid);
+  FILE *status = fopen(path, "re");
+  if (!status) return tid;
+  pid_t pid = tid;
+  while (fgets(line, sizeof line, status)) {
+    if (!strncmp(line, "Tgid:", 5)) pid = (pid_t)atoi(line + 5);
+  }
+  fclose(status);
+  return pid;
+}
+
+/* Seizes what threads of the process are not ours yet (`named` alone, if nothing is to be followed); returns how many,
+ * or -errno if even the first fails. */
+static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t named, pid_t pid, struct process **process) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/task", pid);
   DIR *tasks = opendir(path);
@@ -110,7 +125,7 @@ static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t pid, s
   int seized = 0, error = 0;
   for (struct dirent *entry; (entry = readdir(tasks));) {
     pid_t tid = (pid_t)atoi(entry->d_name);
-    if (tid <= 0 || tracer_find_tid(tracer, tid)) continue;
+    if (tid <= 0 || tracer_find_tid(tracer, tid) || (tree->no_follow && tid != named)) continue;
     if (ptrace(PTRACE_SEIZE, tid, NULL, backend_options(tree))) {
       if (errno != ESRCH) error = -errno; /* a thread may end meanwhile */
       continue;
@@ -123,7 +138,7 @@ static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t pid, s
     *process = tracee->process;
     tracee->process->pid = pid;
     tracee->is_thread = tid != pid;
-    tracee->is_root = tid == pid;
+    tracee->is_root = tid == named;
     tracee_set_state(tracee, TRACEE_RUNNING);
     ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
     seized++;
@@ -143,7 +158,8 @@ int tracer_attach(struct tracer *tracer, int32_t pid, struct trap_plan *plan, ui
   /* Threads may be created while we look: go round until nothing new is found. */
   struct process *process = NULL;
   int total = 0, found;
-  while ((found = attach_threads(tracer, tree, pid, &process)) > 0)
+  pid_t leader = process_of(pid);
+  while ((found = attach_threads(tracer, tree, pid, leader, &process)) > 0)
     total += found;
   if (total == 0) {
     tree_free(tracer, tree);

@@ -275,18 +275,33 @@ end
 local function begin(session, parsed, to_run)
   if not parsed.attach then
     local started, message, name, step = session:spawn(to_run)
-    if started then return end
+    if started then
+      -- With -D the tracer is the one who comes to it.
+      if session.options.daemonize then session:tell_attached(session.root_pid) end
+      return
+    end
     local why = program.launch_failure(step, message, name, to_run)
     if step == "seize" then report(parsed, { skipped = why }) end
     quit(why)
   end
-  for _, pid in ipairs(must(program.pids(parsed.attach))) do
+  local pids = must(program.pids(parsed.attach))
+  local failures, ours = {}, 0
+  for _, pid in ipairs(pids) do
     local attached, message, name = session:attach(pid)
-    if not attached then
-      session.tracer:close()
-      quit(program.attach_failure(pid, message, name))
+    if attached then
+      ours = ours + 1
+      session:tell_attached(pid)
+    else
+      failures[#failures + 1] = program.attach_failure(pid, message, name)
     end
   end
+  -- Who names several has them; of the others it is said why not.
+  if ours == 0 then
+    session.tracer:close()
+    for i = 1, #failures - 1 do complain(failures[i]) end
+    quit(failures[#failures])
+  end
+  for _, failure in ipairs(failures) do complain(failure) end
 end
 
 --- What went wrong on the way, now that all is over.

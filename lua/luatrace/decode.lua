@@ -87,6 +87,10 @@ function M.number(arch, name)
   return tables(arch).numbers.by_name[name] or arch == "i386" and multiplexed.numbers[name] or nil
 end
 
+--- The name of a call number.
+---@return string|nil
+function M.name_of(arch, nr) return tables(arch).numbers.by_value[nr] end
+
 --- All known names of an architecture's calls, as keys. For one name, `number` is cheaper.
 ---@return table<string, integer>
 function M.names(arch)

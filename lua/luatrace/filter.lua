@@ -2,7 +2,7 @@
 --
 -- The grammar is that of strace's -e trace=: names separated by commas, `%class` (or `/regex`), `all`, `none`, a
 -- leading `!` for everything else, a leading `?` for names that need not exist, `@64`, `@32`, `@x32` for one
--- personality.
+-- personality; a number is the call that has it.
 --
 --   filter.calls("openat,%network,/^sched_", "x86_64")   -- { openat = true, connect = true, ... }
 
@@ -117,6 +117,11 @@ local function add_word(set, word, arch)
     if arch == "i386" and multiplexed.has_inner(number) then
       for _, name in ipairs(multiplexed.names_inside(number)) do set[name] = true end
     end
+    return true
+  end
+  local numbered = word:find("^%d+$") and decode.name_of(arch, tonumber(word))
+  if numbered then
+    set[numbered] = true
     return true
   end
   if optional then return true end

@@ -146,6 +146,15 @@ function Session:attach(pid)
   return true
 end
 
+--- Tells the outputs that a process is ours from now on.
+---@param pid integer
+function Session:tell_attached(pid)
+  local threads = self.options.no_follow and 1 or #(sys.list_dir(("/proc/%d/task"):format(pid)) or { 1 })
+  for _, observer in ipairs(self.observers) do
+    if observer.attached then observer:attached(pid, threads) end
+  end
+end
+
 --- Something that the user should know, said once each.
 function Session:notice(key, text)
   self.notices = self.notices or {}

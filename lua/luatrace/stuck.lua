@@ -299,7 +299,7 @@ function M.once(pids, options)
   end
   local known_peers = peers.new()
   for _, pid in ipairs(pids) do
-    local tree, message, name = tracer:attach(pid, engine.new_plan(), true)
+    local tree, message, name = tracer:attach(pid, engine.new_plan(), false)
     if not tree then
       tracer:close()
       return nil, message, name, pid

@@ -26,11 +26,22 @@ M.rows = {}
 --- What options take, for the rows of subcommands too.
 M.takes = {}
 
+local INT_MAX = 2 ^ 31 - 1
+
 local function number(name, min)
   return function(text)
     local value = tonumber(text)
     if value and value >= min then return value end
     return nil, name
+  end
+end
+
+--- A whole number that the kernel and C take for an int.
+local function whole(name, min)
+  return function(text)
+    local value = text:find("^%d+$") and tonumber(text)
+    if value and value >= min and value <= INT_MAX then return value end
+    return nil, ("%s from %d to %d"):format(name, min, INT_MAX)
   end
 end
 
@@ -87,7 +98,7 @@ row { long = "update-golden", field = "update_golden", kind = "flag",
   help = "write the files of golden(...) anew instead of comparing with them" }
 row { section = "Program" }
 row { short = "p", long = "attach", value = "PID", field = "attach", kind = "list",
-  help = "trace the running process PID, all its threads (may be repeated)" }
+  help = "trace the running process PID, all its threads (with --no-follow only the thread PID); a list, or repeated" }
 row { short = "u", long = "user", value = "USER", field = "user", kind = "value", help = "run the program as USER" }
 row { short = "E", long = "env", value = "VAR[=VALUE]", field = "env", kind = "list",
   help = "set VAR for the program, or remove it" }
@@ -95,7 +106,7 @@ row { long = "chdir", value = "DIR", field = "cwd", kind = "value", help = "run 
 row { short = "b", long = "detach-on", value = "CALL", field = "detach_on", kind = "value", check = one_of("execve"),
   help = "CALL is execve: let a process go when it executes another program" }
 row { long = "syscall-limit", value = "N", field = "syscall_limit", kind = "value",
-  check = number("a number of calls", 1),
+  check = whole("a number of calls", 1),
   help = "let all processes go when N calls have been shown" }
 row { short = "D", long = "daemonize", value = "[HOW]", field = "daemonize", kind = "count",
   check = one_of("grandchild", "pgroup", "pgrp", "session"),
@@ -114,8 +125,10 @@ row { long = "timeout", value = "TIME", field = "timeout", kind = "value", check
 row { section = "What is printed (without a script, or with --format)" }
 row { short = "e", value = "EXPR", field = "expressions", kind = "list",
   help = "trace=SET, status=SET, signal=SET, quiet=SET, raw=SET, abbrev=SET, verbose=SET, read=SET, write=SET, " ..
-    "trace-fds=SET, decode-fds=SET, decode-pids=SET; without a keyword, trace=" }
-for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbose", "read", "write", "trace-fds" } do
+    "trace-fds=SET, decode-fds=SET, decode-pids=SET, kvm=vcpu (ignored); " ..
+    "without a keyword, trace=" }
+for _, keyword in ipairs { "trace", "status", "signal", "raw", "abbrev", "verbose", "read", "write", "trace-fds",
+  "kvm" } do
   row { long = keyword, value = "SET", field = "expressions", kind = "list", as = keyword .. "=",
     help = "the same as -e " .. keyword .. "=SET" }
 end
@@ -148,10 +161,10 @@ row { short = "o", long = "output", value = "FILE", field = "output", kind = "va
 row { short = "A", long = "output-append-mode", field = "append", kind = "flag", help = "append to the -o file" }
 row { long = "output-separately", field = "separate", kind = "flag",
   help = "each process into a file of its own, FILE.PID (-ff does the same)" }
-row { short = "a", long = "columns", value = "COLUMN", field = "column", kind = "value", check = number("a column", 0),
+row { short = "a", long = "columns", value = "COLUMN", field = "column", kind = "value", check = whole("a column", 0),
   help = "where results are aligned (default 40)" }
 row { short = "s", long = "string-limit", value = "N", field = "string_limit", kind = "value",
-  check = number("a length", 0), help = "how much of a string is shown (default 32)" }
+  check = whole("a length", 0), help = "how much of a string is shown (default 32)" }
 row { short = "v", long = "no-abbrev", field = "verbose", kind = "flag", help = "structs in full" }
 row { short = "x", long = "strings-in-hex", value = "[WHICH]", field = "strings_hex", kind = "count",
   check = one_of("none", "non-ascii-chars", "non-ascii", "all"),
@@ -316,6 +329,22 @@ local function offender(argv, value)
   return argv[ffi.C.optind - 1] or "?"
 end
 
+--- What is wrong with a word that getopt_long refuses.
+local function unknown(argv, rows, name)
+  local word = offender(argv, ffi.C.optopt)
+  local start, candidates = word:match("^%-%-([^=]+)"), {}
+  for _, option in ipairs(rows) do
+    if start and option.long and option.long:sub(1, #start) == start then
+      if option.long == start then return ("option --%s takes no value: %s"):format(start, word) end
+      candidates[#candidates + 1] = "--" .. option.long
+    end
+  end
+  if #candidates > 1 then
+    return ("option %s is ambiguous: it may be %s"):format(word, table.concat(candidates, ", "))
+  end
+  return ("unknown option %s (%s --help lists them)"):format(word, name or "luatrace")
+end
+
 ---@param argv string[] without the program's name
 ---@param rows table[]|nil of a subcommand; default: luatrace's own
 ---@param name string|nil how the command is called in messages
@@ -336,7 +365,7 @@ function M.parse(argv, rows, name)
       return nil, ("option %s needs a value: %s"):format(offender(argv, ffi.C.optopt), option and option.value or "?")
     end
     if value == 63 then -- '?'
-      return nil, ("unknown option %s (%s --help lists them)"):format(offender(argv, ffi.C.optopt), name or "luatrace")
+      return nil, unknown(argv, rows or M.rows, name)
     end
     local ok, message = store(parsed, by_value[value], ffi.C.optarg ~= nil and ffi.string(ffi.C.optarg) or nil,
       value >= FIRST_LONG)

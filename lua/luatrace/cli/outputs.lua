@@ -27,8 +27,39 @@ local without_lines = { { "pointer", "-i/--instruction-pointer" }, { "stack", "-
   { "number_shown", "-n/--syscall-number" }, { "relative", "-r/--relative-timestamps" },
   { "stamps", "-t/--absolute-timestamps" }, { "duration", "-T/--syscall-times" }, { "decode_fds", "-y/--decode-fds" } }
 
+local function warn(parsed, text)
+  io.stderr:write(parsed.called_as or "luatrace", ": ", text, "\n")
+end
+
+--- What is of use with others only: strace refuses some, and says of the others that they do nothing.
+local function refuse_alone(parsed)
+  local counts = parsed.summary_only or parsed.summary
+  for _, item in ipairs(not counts and { { "summary_columns", "-U" }, { "wall_clock", "-w" } } or {}) do
+    if parsed[item[1]] then return item[2] .. " is for the table of -c or -C" end
+  end
+  if parsed.sort_by and not counts then warn(parsed, "-S/--summary-sort-by has no effect without " ..
+    "(-c/--summary-only or -C/--summary)") end
+  if parsed.append and not parsed.output then
+    warn(parsed, "-A/--output-append-mode has no effect without -o/--output")
+  end
+end
+
+--- -P, -e trace-fds=; what a path resolves to is said, as strace says it.
+local function only_of(parsed, q, style)
+  if not parsed.paths and not q.trace_fds then return nil end
+  if q.only then return q.only end
+  local filter = require("luatrace.filter.path_filter").new(parsed.paths, q.trace_fds)
+  if not style.quiet["path-resolution"] then
+    for _, pair in ipairs(filter.resolved) do
+      warn(parsed, ("Requested path %s resolved into %s"):format(quote.string(pair[1]), quote.string(pair[2])))
+    end
+  end
+  q.only = filter
+  return filter
+end
+
 --- -c and -C: the table, and where it goes; `lines` is the output before it, `text` whether that is plain text.
-local function open_summary(parsed, q, quiet, extras, lines, is_text)
+local function open_summary(parsed, q, style, extras, lines, is_text)
   local summary = require "luatrace.output.summary"
   local columns, why
   if parsed.summary_columns then columns, why = summary.parse_columns(parsed.summary_columns) end
@@ -42,26 +73,13 @@ local function open_summary(parsed, q, quiet, extras, lines, is_text)
   end
   for _, item in ipairs(parsed.summary_only and without_lines or {}) do
     if parsed[item[1]] then
-      io.stderr:write(("%s: %s has no effect with -c/--summary-only\n"):format(parsed.called_as or "luatrace", item[2]))
+      warn(parsed, item[2] .. " has no effect with -c/--summary-only")
     end
   end
   return summary.open { calls = q.trace, sort_by = parsed.sort_by, columns = columns, sink = target, through = through,
-    by = parsed.by, quiet = quiet.attach or not parsed.summary_only, called_as = parsed.called_as,
-    wall_clock = parsed.wall_clock, overhead = parsed.overhead, palette = extras.palette,
+    by = parsed.by, quiet = style.quiet.attach or not parsed.summary_only, only = only_of(parsed, q, style),
+    called_as = parsed.called_as, wall_clock = parsed.wall_clock, overhead = parsed.overhead, palette = extras.palette,
     width = extras.width }
-end
-
---- -P, -e trace-fds=; what a path resolves to is said, as strace says it.
-local function only_of(parsed, q, style)
-  if not parsed.paths and not q.trace_fds then return nil end
-  local filter = require("luatrace.filter.path_filter").new(parsed.paths, q.trace_fds)
-  if not style.quiet["path-resolution"] then
-    for _, pair in ipairs(filter.resolved) do
-      io.stderr:write(("%s: Requested path %s resolved into %s\n"):format(parsed.called_as or "luatrace",
-        quote.string(pair[1]), quote.string(pair[2])))
-    end
-  end
-  return filter
 end
 
 --- The outputs that the command line asks for.
@@ -73,10 +91,11 @@ end
 function M.choose(parsed, q, has_script, has_trace_rules)
   local wanted = not has_script and not parsed.stuck or has_trace_rules
   for _, field in ipairs(asks_for_output) do wanted = wanted or parsed[field] ~= nil end
-  for key in pairs(q) do wanted = wanted or key ~= "injections" end
+  for key in pairs(q) do wanted = wanted or key ~= "injections" and key ~= "ignored" end
+  if q.ignored then warn(parsed, q.ignored) end
   if not wanted then return {} end
   if has_trace_rules and not q.trace then q.trace = "none" end
-  local message = beyond.refuse(parsed, q)
+  local message = beyond.refuse(parsed, q) or refuse_alone(parsed)
   if message then return nil, message end
   if parsed.summary_only and parsed.summary then return nil, "-c and -C cannot be given together" end
   if (parsed.follow or 0) >= 2 then parsed.separate = true end
@@ -118,7 +137,7 @@ function M.choose(parsed, q, has_script, has_trace_rules)
   if parsed.summary_only or parsed.summary then
     local lines = outputs[#outputs]
     local is_text = (parsed.format or "text") == "text" and not parsed.summary_only
-    local summary, why = open_summary(parsed, q, looks.style.quiet, extras, lines, is_text)
+    local summary, why = open_summary(parsed, q, looks.style, extras, lines, is_text)
     if not summary then return nil, why end
     -- Where it stands at the end of the lines, it must be ready before they end.
     table.insert(outputs, summary.through and #outputs or #outputs + 1, summary)

@@ -94,14 +94,15 @@ end
 ---@param list string[]
 ---@return integer[]|nil pids, string? message
 function M.pids(list)
-  local pids = {}
+  local pids, seen = {}, {}
   for _, text in ipairs(list) do
     for word in text:gmatch("[^,%s]+") do
       local pid = tonumber(word)
       if not pid or pid < 1 or pid % 1 ~= 0 then return nil, ("-p takes process ids, not %q"):format(word) end
-      pids[#pids + 1] = pid
+      if not seen[pid] then pids[#pids + 1], seen[pid] = pid, true end
     end
   end
+  if #pids == 0 then return nil, "-p takes process ids: here are none" end
   return pids
 end
 

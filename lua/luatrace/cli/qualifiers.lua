@@ -21,10 +21,6 @@ local keywords = { trace = "trace", t = "trace", status = "status", signal = "si
   ["decode-pid"] = "decode_pids", ["trace-fds"] = "trace_fds", ["trace-fd"] = "trace_fds", fds = "trace_fds",
   fd = "trace_fds" }
 
-local refused = {
-  kvm = "luatrace does not decode kvm exits",
-}
-
 --- What changes calls instead of choosing them: luatrace.cli.inject_option reads the rest.
 local injecting = { inject = "-e inject=", fault = "-e fault=", ["--inject"] = "--inject=", ["--fault"] = "--fault=" }
 
@@ -106,7 +102,13 @@ local function parse_one(result, text)
       fault = injecting[keyword]:find("fault", 1, true) ~= nil }
     return true
   end
-  if refused[keyword] then return nil, ("-e %s=: %s"):format(keyword, refused[keyword]) end
+  if keyword == "kvm" then
+    if value ~= "vcpu" and value ~= "all" and value ~= "none" then
+      return nil, ("-e kvm= takes vcpu, not %q"):format(value)
+    end
+    result.ignored = value ~= "none" and "-e kvm=vcpu is ignored: luatrace shows KVM_RUN without its exit reason" or nil
+    return true
+  end
   local kind = keywords[keyword]
   if not kind then return nil, ("-e %s=: there is no such keyword (luatrace --help lists them)"):format(keyword) end
   local set, message
@@ -121,7 +123,8 @@ local function parse_one(result, text)
     set, message = fd_set.parse(value)
     if not set then message = ("-e %s= takes descriptors, not %q"):format(keyword, message) end
   else
-    set, message = filter.calls(value, "x86_64")
+    set, message = expression.set(value)
+    if set then set, message = filter.calls(set, "x86_64") end
     if not set then message = ("-e %s=%s: %s"):format(keyword, value, message) end
   end
   if not set then return nil, message end

@@ -25,7 +25,10 @@ local exclusive = {
 
 ---@param parsed table luatrace.cli.options
 ---@return true|nil, string? message
-function M.check(parsed)
+function M.check(parsed, q)
+  if parsed.quiet and q.quiet then return nil, "-q and -e quiet= (--quiet) cannot be given together" end
+  if parsed.decode_fds and q.decode_fds then return nil, "-y and -e decode-fds= cannot be given together" end
+  if parsed.decode_pids and q.decode_pids then return nil, "-Y and --decode-pids= cannot be given together" end
   for _, item in ipairs(exclusive) do
     if parsed[item[1]] and parsed[item[1] .. "_long"] then
       return nil, ("%s and %s cannot be given together"):format(item[2], item[3])
@@ -133,7 +136,7 @@ end
 ---@param q table luatrace.cli.qualifiers
 ---@return { style: luatrace.TextStyle, decoder: table, writing: luatrace.TextWriting }|nil, string? message
 function M.of(parsed, q)
-  local ok, message = M.check(parsed)
+  local ok, message = M.check(parsed, q)
   if not ok then return nil, message end
   local style = { column = parsed.column, pointer = parsed.pointer, number = parsed.number_shown, stack = parsed.stack,
     status = q.status, raw = q.raw, signals = q.signal, quiet = quiet_of(parsed, q), pid = pid_of(parsed),

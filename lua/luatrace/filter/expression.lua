@@ -126,6 +126,20 @@ local function conditions(text)
   return where
 end
 
+--- Classes that strace knows without the "%" as well, since before it had that.
+local old_classes = { desc = true, file = true, ipc = true, memory = true, network = true, process = true,
+  signal = true }
+
+--- A set of calls as -e has it, for luatrace.filter.
+---@param text string
+---@return string|nil set, string? message
+function M.set(text)
+  if not text:find("[^!]") then return nil, "the set of calls is empty (none says so)" end
+  -- A regular expression may contain commas.
+  if text:find("/", 1, true) then return text end
+  return (text:gsub("[^,!?@]+", function(word) return old_classes[word] and "%" .. word or nil end))
+end
+
 --- Reads an expression. Words without conditions come as one entry, first, in strace's grammar (`where` is nil).
 ---@param text string
 ---@return { calls: string, where: table? }[]|nil list, string? message
@@ -160,8 +174,11 @@ function M.parse(text)
     local calls = table.concat(plain, ",")
     table.insert(list, 1, { calls = calls })
   end
+  if #list == 0 then list[1] = { calls = "" } end
   for _, item in ipairs(list) do
-    local ok, why = filter.check(item.calls)
+    local ok, why
+    item.calls, why = M.set(item.calls)
+    if item.calls then ok, why = filter.check(item.calls) end
     if not ok then return nil, ("%s: %s"):format(text, why) end
   end
   return list

@@ -44,14 +44,16 @@ function Filter:wants_path(call, argument)
   local path = call[argument.name]
   if type(path) ~= "string" then return false end
   local dirfd = argument.type.dirfd and call.raw[row.index[argument.type.dirfd]] or AT_FDCWD
-  return self.set[path] or self.set[call.process.fds:path_of(types.load.i32(nil, dirfd), path) or ""] or false
+  if self.set[path] then return true end
+  local absolute = call.process.fds:path_of(types.load.i32(nil, dirfd), path)
+  return absolute and self.set[absolute] or false
 end
 
 function Filter:wants_fd(call, argument)
   local fd = call[argument.name]
   if type(fd) ~= "table" then return false end
   if fd_set.has(self.fds, fd.num) then return true end
-  return next(self.set) ~= nil and self.set[fd.path or ""] or false
+  return next(self.set) ~= nil and fd.path and self.set[fd.path] or false
 end
 
 function Filter:matches(call)

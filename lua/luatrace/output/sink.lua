@@ -81,6 +81,8 @@ end
 function Sink:column(out) return #out - self.line_start + self.line_written end
 
 local function flush_begun(self, out)
+  -- Before the first line there is nothing.
+  if not self.line_start then return end
   self.line_written = self.line_written + #out - self.line_start
   self.line_start = 0
   self:flush(out)

@@ -31,6 +31,7 @@ Summary.__index = Summary
 ---@field sink luatrace.Sink|nil where the table goes
 ---@field through luatrace.TextOutput|nil the output at whose end it stands instead
 ---@field by string|nil see about.key
+---@field only table|nil -P, -e trace-fds=: a filter with a method wants(call)
 ---@field wall_clock boolean|nil
 ---@field overhead number|nil nanoseconds that are taken off each call
 ---@field quiet boolean|nil no talk of children
@@ -45,7 +46,7 @@ function M.open(options)
     through = options.through, sort_by = options.sort_by or "time", columns = options.columns, by = options.by,
     quiet = options.quiet or options.through ~= nil, called_as = options.called_as or "luatrace",
     wants_system_time = not options.wall_clock, overhead = options.overhead or 0, palette = options.palette,
-    width = options.width }, Summary)
+    width = options.width, only = options.only }, Summary)
 end
 
 local function row_of(rows, key, name)
@@ -59,6 +60,7 @@ end
 
 --- What a call is about is known at its entry.
 function Summary:entry(call)
+  if self.only and not self.only:wants(call) then rawset(call, "untold", true) end
   if self.wants_system_time then rawset(call, "system_entered", tonumber(call.stop.system_time)) end
   if not self.by then return end
   local key, title = require("luatrace.output.about").key(self.by, call)
@@ -93,6 +95,7 @@ local function call_row(rows, call)
 end
 
 function Summary:exit(call)
+  if rawget(call, "untold") then return end
   local group, took = rawget(call, "summary_group"), math.max(0, self:took(call) - self.overhead)
   if group then count(group, call, took) end
   count(call_row(group and group.rows or self.rows, call), call, took)
@@ -106,16 +109,20 @@ end
 --- Who counts for whom will have the calls, too, that never return.
 function Summary.exit_process(_, _, _, call)
   local group = call and rawget(call, "summary_group")
-  if not group then return end
+  if not group or rawget(call, "untold") then return end
   count_unfinished(group)
   count_unfinished(call_row(group.rows, call))
 end
 
 function Summary:superseded(stop, thread, call) self:exit_process(stop, thread, call) end
 --- strace says this here, too.
+function Summary:attached(tid, threads)
+  if self.quiet then return end
+  io.stderr:write(require("luatrace.output.text").attach_message(self.called_as, tid, threads))
+end
+
 function Summary:birth(stop)
-  if stop.parent == 0 or self.quiet then return end
-  io.stderr:write(("%s: Process %d attached\n"):format(self.called_as, stop.tid))
+  if stop.parent ~= 0 then self:attached(stop.tid, 1) end
 end
 
 function Summary.signal() end

@@ -12,7 +12,6 @@ local bit = require "bit"
 local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
-local engine = require "luatrace.engine"
 local footprint = require "luatrace.decode.footprint"
 local fd_set = require "luatrace.filter.fd_set"
 local pids = require "luatrace.tracee.pids"
@@ -53,7 +52,8 @@ Text.__index = Text
 ---@return luatrace.TextOutput|nil, string? message
 function M.open(options)
   local self = setmetatable({ style = options.style, calls = options.calls or "all", wants_exit = true,
-    out = buffer.new(), alive = 0, name = options.name or "luatrace", column = options.style.column or 40,
+    out = buffer.new(), alive = 0, announced = 0, name = options.name or "luatrace",
+    column = options.style.column or 40,
   }, Text)
   local target, message = options.sink, nil
   if not target then target, message = sink.open(options) end
@@ -159,6 +159,14 @@ function Text:leader(tid, time)
   end
   -- The last call of this thread, also on lines about signals and ends.
   if self.style.number then out:put(("[%4d] "):format(self.numbers[tid] or 0)) end
+end
+
+--- -i on lines that are no calls: where the thread is, if it is anywhere.
+function Text:put_pointer(tid)
+  if not self.style.pointer then return end
+  local where = sys.read_file(("/proc/%d/syscall"):format(tid))
+  local ip = where and where:match("0x(%x+)%s*$")
+  self.out:put("[", ip and ("0"):rep(16 - #ip) .. ip or ("?"):rep(16), "] ")
 end
 
 --- -Y: the command behind an id, as "<bash>".
@@ -388,11 +396,31 @@ end
 -- --- everything else ------------------------------------------------------------------------------------------------
 
 function Text:birth(stop)
-  self.alive = self.alive + 1
-  local attached = bit.band(stop.flags, engine.flag.ATTACHED) ~= 0
-  if (stop.parent ~= 0 or attached) and not (self.style.quiet and self.style.quiet.attach) then
-    self.sink:message(("%s: Process %d attached\n"):format(self.name, stop.tid))
+  if stop.parent == 0 and self.announced > 0 then
+    self.announced = self.announced - 1 -- counted already
+    return
   end
+  self.alive = self.alive + 1
+  if stop.parent ~= 0 then self:say_attached(stop.tid, 1) end
+end
+
+--- A process is ours from now on, with so many threads, which will come to their first stops one by one.
+---@param tid integer
+---@param threads integer
+function Text:attached(tid, threads)
+  self.announced, self.alive = self.announced + threads, self.alive + threads
+  self:say_attached(tid, threads)
+end
+
+function Text:say_attached(tid, threads)
+  if self.style.quiet and self.style.quiet.attach then return end
+  self.sink:message(M.attach_message(self.name, tid, threads))
+end
+
+--- What strace says of it.
+---@return string
+function M.attach_message(name, tid, threads)
+  return ("%s: Process %d attached%s\n"):format(name, tid, threads > 1 and (" with %d threads"):format(threads) or "")
 end
 
 --- PTRACE_GETSIGINFO gives a 64-bit tracer the 64-bit layout, whatever the tracee is.
@@ -403,6 +431,7 @@ function Text:signal(stop, signal)
   if shown and not shown[signal.name] then return end
   self:leader(stop.tid, tonumber(stop.time))
   local out = self.out
+  self:put_pointer(stop.tid)
   out:put("--- ", signal.name, " ")
   local view = tracers_view
   if self.style.pids then
@@ -422,6 +451,7 @@ function Text:group(stop, _)
   local shown = self.style.signals
   if shown and not shown[name] then return end
   self:leader(stop.tid, tonumber(stop.time))
+  self:put_pointer(stop.tid)
   self.out:put("--- stopped by ", name, " ---\n")
   self.sink:ended(self.out)
 end
@@ -433,7 +463,7 @@ function Text:cut_short(call, tid, time)
   local same_line = true
   if rawget(call, "entry_text") then
     local status = self.style.status
-    if status and not (status.unfinished or status.unavailable) then return end
+    if status and not status.unfinished then return end
     if self.style.number then self.numbers[tid] = call.row.nr end
     self:leader(tid, time)
     self.out:put(rawget(call, "entry_text") or "")
@@ -454,15 +484,17 @@ function Text:exit_process(stop, thread, call)
   local time = tonumber(stop.time)
   if self.new_modes then self:put_new_mode(thread.process, thread.tid, time) end
   self:cut_short(call, thread.tid, time)
-  if not (self.style.quiet and self.style.quiet.exit) then
+  local status = stop.status
+  local low = bit.band(status, 0x7f)
+  local killer = low ~= 0 and (constants.signals.by_value[low] or tostring(low)) or nil
+  local shown = self.style.signals
+  if not (self.style.quiet and self.style.quiet.exit) and not (killer and shown and not shown[killer]) then
     self:leader(thread.tid, time)
-    local status, out = stop.status, self.out
-    local low = bit.band(status, 0x7f)
-    if low == 0 then
-      out:put(("+++ exited with %d +++\n"):format(bit.band(bit.rshift(status, 8), 0xff)))
+    self:put_pointer(thread.tid)
+    if killer then
+      self.out:put("+++ killed by ", killer, bit.band(status, 0x80) ~= 0 and " (core dumped)" or "", " +++\n")
     else
-      out:put("+++ killed by ", constants.signals.by_value[low] or tostring(low),
-        bit.band(status, 0x80) ~= 0 and " (core dumped)" or "", " +++\n")
+      self.out:put(("+++ exited with %d +++\n"):format(bit.band(bit.rshift(status, 8), 0xff)))
     end
     self.sink:ended(self.out)
   end
@@ -472,6 +504,7 @@ end
 function Text:superseded(stop, thread, call)
   self:cut_short(call, thread.tid, tonumber(stop.time))
   self:leader(thread.tid, tonumber(stop.time))
+  self:put_pointer(thread.tid)
   self.out:put(("+++ superseded by execve in pid %d +++\n"):format(tonumber(stop.message)))
   self.sink:ended(self.out)
   self.alive = self.alive - 1
