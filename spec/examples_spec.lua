@@ -258,7 +258,7 @@ sys.exit(client.wait())
 
   it("stuck-calls names the calls that a stuck pipeline waits in", function()
     sh("mkfifo fifo")
-    local stuck = sh(luatrace("stuck-calls", "--timeout=1") .. " -- sh -c 'cat fifo | sort'")
+    local stuck = sh(luatrace("stuck-calls", "--timeout=3") .. " -- sh -c 'cat fifo | sort'")
     assert.are.equal(124, stuck.status)
     assert.matches("sh %(pid %d+, tid %d+%): wait4%(", stuck.err)
     assert.matches("sh %(pid %d+, tid %d+%): openat%(fifo%)", (stuck.err:gsub("cat %(pid", "sh (pid")))
@@ -396,9 +396,12 @@ case "$(sqlite3 db 'select count(*) from t')" in 2) test "$status" = 0;; 1) test
   describe("mock-peer", function()
     local client = [[/usr/bin/python3 -c '
 import urllib.request
-try: print(urllib.request.urlopen("http://api.internal/users/1", timeout=1).read())
+try: print(urllib.request.urlopen("http://api.internal/users/1", timeout=%d).read())
 except Exception as problem: print(problem)']]
-    local function ask(how) return sh(luatrace "mock-peer" .. " api.internal:80 " .. how .. " -- " .. client).out end
+    local function ask(how)
+      local limited = client:format(how == "slow" and 1 or 30)
+      return sh(luatrace "mock-peer" .. " api.internal:80 " .. how .. " -- " .. limited).out
+    end
 
     it("is a web server for a program that needs one", function()
       assert.are.equal("b'you asked for /users/1\\n'\n", ask "ok")

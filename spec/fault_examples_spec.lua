@@ -153,9 +153,10 @@ describe("the examples of faults", function()
     end
     local apart, apart_syncs = took "'.read rows.sql'"
     local together, together_syncs = took "begin '.read rows.sql' commit"
-    assert.is_true(apart > 3 * together)
     assert.is_true(apart_syncs > 5 * together_syncs)
+    -- At least that; how much more the machine makes of it is its own affair.
     assert.is_true(apart > 0.002 * apart_syncs)
+    assert.is_true(together > 0.002 * together_syncs)
     assert.are.equal("40\n", sh("sqlite3 t.db 'select count(*) from t'").out)
   end)
 

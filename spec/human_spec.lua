@@ -126,7 +126,7 @@ describe("--format=human", function()
   end)
 
   it("says what never returned", function()
-    local result = support.run { options = { "--format=human", "--timeout=0.3", "-e", "trace=read" },
+    local result = support.run { options = { "--format=human", "--timeout=2", "-e", "trace=read" },
       cmd = { "sh", "-c", "sleep 60 | cat" } }
     assert.matches("cat%[%d+%]: did not return: to read from standard input %(a pipe%)\n", result.stderr)
   end)

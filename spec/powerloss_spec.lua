@@ -355,7 +355,7 @@ describe("power loss", function()
         return text:find "^old" or text:find "^new", text
       end }))
       print(report.failed, report.exhausted, names > 0)
-      report = assert(powerloss.check(record, { model = "ext4", timeout = 0.5, budget = 3,
+      report = assert(powerloss.check(record, { model = "ext4", timeout = 1.5, budget = 3,
         check = "test -e f.new && sleep 60; cat other && rm other f" }))
       print(report.failed > 0, report.findings[1].message)
       report = assert(powerloss.check(record, { model = "ext4",
@@ -363,7 +363,7 @@ describe("power loss", function()
       print(report.failed)
       record:close()
     ]]):format(support.tracee "save_file", directory), { env = {} })
-    assert.equal("0\ttrue\ttrue\ntrue\tthe checker did not end within 0.5 seconds\n0\n", output)
+    assert.equal("0\ttrue\ttrue\ntrue\tthe checker did not end within 1.5 seconds\n0\n", output)
   end)
 
   it("mistakes are said", function()
