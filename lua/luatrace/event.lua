@@ -16,7 +16,6 @@ local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local mechanism = require "luatrace.plan.mechanism"
-local subjects = require "luatrace.filter.subjects"
 
 local exact, tonumber, type, error, rawget, rawset = engine.exact, tonumber, type, error, rawget, rawset
 local running, yield = coroutine.running, coroutine.yield
@@ -300,15 +299,15 @@ end
 --- The absolute paths that the call names or that its descriptors are open on; one that was given otherwise also as
 -- it was given.
 ---@return string[]
-function Call:paths() return subjects.paths(self) end
+function Call:paths() return require("luatrace.filter.subjects").paths(self) end
 
 --- The descriptors among its arguments.
 ---@return luatrace.ArgumentFd[]
-function Call:fds() return subjects.fds(self) end
+function Call:fds() return require("luatrace.filter.subjects").fds(self) end
 
 --- The bytes that it carries: what write is given; after `run`, what read has got. nil where there are none.
 ---@return string|nil
-function Call:data() return subjects.data(self) end
+function Call:data() return require("luatrace.filter.subjects").data(self) end
 
 --- The tracee's memory, from a script.
 ---@class luatrace.Memory

@@ -17,7 +17,6 @@
 
 local duration = require "luatrace.text.duration"
 local filter = require "luatrace.filter"
-local matcher = require "luatrace.filter.matcher"
 
 local M = {}
 
@@ -107,7 +106,8 @@ local function view(environment, registry)
   return setmetatable({
     --- Is a call one of these? A function(call), for faults that are handlers.
     matches = function(calls, where)
-      local made, message = matcher.compile(calls, where, { random = environment.random, rules = registry.rules })
+      local made, message = require("luatrace.filter.matcher").compile(calls, where, { random = environment.random,
+        rules = registry.rules })
       if not made then error(message, 0) end
       return function(call)
         local session = call.session

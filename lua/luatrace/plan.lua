@@ -15,7 +15,6 @@ local mechanism = require "luatrace.plan.mechanism"
 local mock = require "luatrace.mock"
 local multiplexed = require "luatrace.decode.multiplexed"
 local rules = require "luatrace.rules"
-local subjects = require "luatrace.filter.subjects"
 
 local M = {}
 
@@ -409,7 +408,7 @@ function Plan:add_paths_of(arch, nr, entry)
   for _, part in ipairs(entry.parts) do
     if not part.path_ends then return end
   end
-  local arguments = subjects.path_arguments(decode.row(arch.name, nr))
+  local arguments = require("luatrace.filter.subjects").path_arguments(decode.row(arch.name, nr))
   if not arguments then return end
   local mask = 0
   for _, i in ipairs(arguments) do mask = bit.bor(mask, bit.lshift(1, i)) end

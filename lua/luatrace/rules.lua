@@ -23,8 +23,6 @@
 --   pending(call)             in front of a call that decides itself whether the rule fires
 --   finish(rule)                                            when the run ends
 
-local matcher = require "luatrace.filter.matcher"
-
 local M = {}
 
 M.verbs = { "fail", "returns", "kill", "delay", "signal", "short", "corrupt", "trace", "count", "hold" }
@@ -139,8 +137,8 @@ function M.make(verb_name, calls, outcome, where, context)
     if value == nil then return nil, ("the outcome is %s, not %s"):format(takes, quoted(outcome)) end
   end
   self.value = value
-  local made, message = matcher.compile(calls, where, { extra = extra_keys(verb), random = context.random,
-    rules = context.rules })
+  local made, message = require("luatrace.filter.matcher").compile(calls, where, { extra = extra_keys(verb),
+    random = context.random, rules = context.rules })
   if not made then return nil, message end
   self.matcher, self.where = made, where
   if context.any_errno then self.where.any_errno = true end

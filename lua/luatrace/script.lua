@@ -8,7 +8,6 @@
 --   local chunk, message = script.load("trace.lua", environment)
 
 local filter = require "luatrace.filter"
-local inject = require "luatrace.inject"
 local mock = require "luatrace.mock"
 local random = require "luatrace.random"
 local rules = require "luatrace.rules"
@@ -117,6 +116,7 @@ for _, name in ipairs { "run", "start", "together" } do
   end
 end
 
+lazy.inject = function(registry) return require("luatrace.inject").finder(registry.environment, registry) end
 lazy.sweep = function(registry)
   registry.runs_itself = true
   return require("luatrace.sweep").run
@@ -147,7 +147,6 @@ function M.new(options)
     caller = caller_of })) do
     environment[name] = verb
   end
-  environment.inject = inject.finder(environment, registry)
   environment._G = environment
   environment.luatrace = environment
   local find_mock = mock.finder(registry, { seed = options.seed })

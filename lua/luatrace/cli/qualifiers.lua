@@ -7,7 +7,6 @@
 
 local constants = require "luatrace.constants"
 local fd_set = require "luatrace.filter.fd_set"
-local expression = require "luatrace.filter.expression"
 local filter = require "luatrace.filter"
 
 local M = {}
@@ -84,7 +83,7 @@ end
 
 --- trace=: words as in strace are a set; words with conditions become trace rules (see trace_rules).
 local function trace_set(result, value)
-  local list, message = expression.parse(value)
+  local list, message = require("luatrace.filter.expression").parse(value)
   if not list then return nil, message end
   local set = "none"
   result.conditions = {}
