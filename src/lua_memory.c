@@ -95,7 +95,22 @@ void *lua_memory_alloc(void *memory, void *object, size_t old_size, size_t new_s
     if (object) give_back(memory, object, old_size);
     return NULL;
   }
-  if (!object) return take(memory, new_size);
+  if (!object) {
+    /* The most frequent by far: a small object. */
+    struct lua_memory *area = memory;
+    size_t class = (new_size - 1) / GRAIN;
+    if (class >= SMALL_CLASSES) return take(area, new_size);
+    object = area->unused[class];
+    if (object) {
+      memcpy(&area->unused[class], object, sizeof object);
+      return object;
+    }
+    new_size = (class + 1) * GRAIN;
+    if ((size_t)(area->end - area->free) < new_size) return take(area, new_size);
+    object = area->free;
+    area->free += new_size;
+    return object;
+  }
   if (old_size > LARGEST && new_size > LARGEST) return realloc(object, new_size);
   size_t old_room = old_size, new_room = new_size;
   if (old_size <= LARGEST && new_size <= LARGEST && class_of(&old_room) == class_of(&new_room)) return object;

@@ -259,7 +259,8 @@ row { short = "V", long = "version", field = "version", kind = "flag",
 
 local FIRST_LONG = 1000
 
-local function tables(rows)
+---@param with_long boolean are there long options? Filling getopt's array with all of them takes its time
+local function tables(rows, with_long)
   local letters, by_value, long = { "+:" }, {}, {}
   for i, option in ipairs(rows) do
     if not option.section then
@@ -272,7 +273,7 @@ local function tables(rows)
         by_value[option.short:byte()] = option
       end
       by_value[value] = option
-      if option.long then long[#long + 1] = { option.long, has, value } end
+      if option.long and with_long then long[#long + 1] = { option.long, has, value } end
     end
   end
   local array = ffi.new("struct option[?]", #long + 1)
@@ -350,7 +351,9 @@ end
 ---@param name string|nil how the command is called in messages
 ---@return table|nil parsed, string? message
 function M.parse(argv, rows, name)
-  local letters, long, by_value = tables(rows or M.rows)
+  local with_long = false
+  for i = 1, #argv do with_long = with_long or argv[i]:find("^%-%-.") ~= nil end
+  local letters, long, by_value = tables(rows or M.rows, with_long)
   local count = #argv + 1
   local keep = { "luatrace", unpack(argv) }
   local array = ffi.new("char *[?]", count + 1)
