@@ -38,6 +38,7 @@ require "luatrace.types.pointers"
 require "luatrace.types.structs"
 require "luatrace.types.fields"
 require "luatrace.types.shapes"
+require "luatrace.types.vectors"
 
 local internal = types.internal
 types.load_field, types.field_size = internal.load_field, internal.field_size
