@@ -81,7 +81,7 @@ local function signal_set(text)
   return others
 end
 
---- trace=: words as in strace are a set; words with conditions become trace rules (see trace_rules).
+--- trace=: words as in strace are a set; words with conditions become trace rules (see add_rules).
 local function trace_set(result, value)
   local list, message = require("luatrace.filter.expression").parse(value)
   if not list then return nil, message end
@@ -122,7 +122,7 @@ local function parse_one(result, text)
     set, message = fd_set.parse(value)
     if not set then message = ("-e %s= takes descriptors, not %q"):format(keyword, message) end
   else
-    set, message = expression.set(value)
+    set, message = require("luatrace.filter.expression").set(value)
     if set then set, message = filter.calls(set, "x86_64") end
     if not set then message = ("-e %s=%s: %s"):format(keyword, value, message) end
   end
