@@ -317,5 +317,14 @@ describe("rules", function()
       assert.equal("pipe 0\nopen 5\nwrite 1\nwrite -1 ENOSPC\n", (said('fail("write", "ENOSPC")',
         { "pipe", "open:" .. directory .. "/data", "write:4:a", "write:5:b" })))
     end)
+
+    it("a rule that has not fired for that reason says so", function()
+      local function told(lua) return support.run { lua = lua, cmd = { ops, "pipe", "write:4:a" } }.stderr end
+      assert.equal('luatrace: (--lua):1: fail("write", "EIO", { buf = "^a" }) never fired: its calls were on a pipe, ' ..
+        "which gives no such error (any_errno, on the command line --any-errno, injects it all the same)\n",
+        told 'fail("write", "EIO", { buf = "^a" })')
+      -- Calls that the rule is not about are no reason.
+      assert.equal("", told 'fail("write", "EIO", { buf = "^b" })')
+    end)
   end)
 end)

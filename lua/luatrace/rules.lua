@@ -250,7 +250,10 @@ function M.handler(rule)
     -- The program's own start is no call of the program's.
     local session = call.session
     if not (session.root_started or session.attached) then return false end
-    if rule.fits and not rule.fits(call) then return false end
+    if rule.fits and not rule.fits(call) then
+      if not rule.unfit and match:concerns(call) then rule.unfit = call:fds()[1].kind or "descriptor" end
+      return false
+    end
     if decisions then
       address = decisions:address(rule, call)
       if replayed then
@@ -279,6 +282,12 @@ end
 function M.finish(registry)
   for _, rule in ipairs(registry.rules or {}) do
     if rule.actions.finish then rule.actions.finish(rule) end
+    -- A rule that does nothing looks like a program that copes.
+    if rule.unfit and rule.hits == 0 then
+      io.stderr:write(("luatrace: %s: %s never fired: its calls were on a %s, which gives no such error " ..
+        "(any_errno, on the command line --any-errno, injects it all the same)\n"):format(rule.at, rule.title,
+        rule.unfit))
+    end
   end
 end
 

@@ -276,6 +276,11 @@ function Matcher:entry(call)
   return self.needs_exit or self:admit(call)
 end
 
+--- The same without a count: nobody is told that the call has come.
+---@param call luatrace.Call
+---@return boolean
+function Matcher:concerns(call) return all(self.at_entry, call) end
+
 --- After the call: do those hold that had to wait for it?
 ---@param call luatrace.Call
 ---@return boolean
