@@ -320,8 +320,8 @@ describe("rules", function()
 
     it("a rule that has not fired for that reason says so", function()
       local function told(lua) return support.run { lua = lua, cmd = { ops, "pipe", "write:4:a" } }.stderr end
-      assert.equal('luatrace: (--lua):1: fail("write", "EIO", { buf = "^a" }) never fired: its calls were on a pipe, ' ..
-        "which gives no such error (any_errno, on the command line --any-errno, injects it all the same)\n",
+      assert.equal('luatrace: (--lua):1: fail("write", "EIO", { buf = "^a" }) never fired: its calls were on a ' ..
+        "pipe, which gives no such error (any_errno, on the command line --any-errno, injects it all the same)\n",
         told 'fail("write", "EIO", { buf = "^a" })')
       -- Calls that the rule is not about are no reason.
       assert.equal("", told 'fail("write", "EIO", { buf = "^b" })')

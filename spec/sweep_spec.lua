@@ -129,6 +129,20 @@ describe("sweep", function()
     assert.matches("shard 2/3 is missing", missing.stdout)
   end)
 
+  it("a program that waits to try again is slow, and no finding; where in the program it was is told", function()
+    numbers()
+    local slow = sweep({ "--fixture", "fix", "--faults", "openat=EIO", "--timeout", "0.6" },
+      { "sh", "-c", "cat f >/dev/null || sleep 0.8; cat f >/dev/null" })
+    assert.are.equal(0, slow.status, slow.stdout)
+    assert.matches("note: slow, but no HANG, with 3 times as long: ", slow.stdout)
+    local stuck = sweep({ "--fixture", "fix", "--faults", "openat=EIO", "--timeout", "0.2", "--report",
+      "tap=" .. directory .. "/r.tap" }, { "sh", "-c", "cat f >/dev/null || sleep 100" })
+    assert.are.equal(123, stuck.status, stuck.stdout)
+    assert.matches("it did not end within 0.6 s\n   at [^\n]+ < cat%+0x", stuck.stdout)
+    assert.matches("\nnot ok %d+ %- openat on f [^\n]+ %[0.0/0:openat\\#%d+:EIO%]: HANG", support.read(directory ..
+      "/r.tap"))
+  end)
+
   it("reports in forms that others read", function()
     numbers()
     support.write(directory .. "/fix/a<&\"\27[1m'\255", "odd name")

@@ -10,6 +10,8 @@ local verdict = require "luatrace.sweep.verdict"
 local M = {}
 
 local TIMES = 3
+--- What seemed to hang has so much more time when it is run again: it may have waited to try once more.
+local PATIENCE = 3
 
 local severity = { DESTROYED = 1, ["SILENT-LOSS"] = 2, CRASH = 3, HANG = 4, LEFTOVER = 5 }
 
@@ -82,7 +84,7 @@ local function rerun(sweep, candidates)
   for _ = 1, TIMES do
     for i, candidate in ipairs(candidates) do
       jobs[#jobs + 1] = { candidate = i, job = { kind = "script", id = "confirm " .. i, code = candidate.code,
-        points = candidate.points } }
+        points = candidate.points, patience = candidate.verdict == "HANG" and PATIENCE or nil } }
     end
   end
   sweep:serve(jobs, function(job, answer)
@@ -100,8 +102,9 @@ local function seen_again(sweep, candidates)
   local list = {}
   for _, candidate in ipairs(candidates) do
     if candidate.tried and not candidate.same then
-      sweep.warnings[#sweep.warnings + 1] = ("seen once and not again: %s, %s"):format(candidate.verdict,
-        candidate.item.id)
+      sweep.warnings[#sweep.warnings + 1] = candidate.verdict == "HANG" and
+        ("slow, but no HANG, with %d times as long: %s"):format(PATIENCE, candidate.item.id) or
+        ("seen once and not again: %s, %s"):format(candidate.verdict, candidate.item.id)
     else
       list[#list + 1] = candidate
     end
@@ -145,12 +148,12 @@ local function title_of(point)
 end
 
 local function detail_text(item)
-  if item.what == "timeout" then return "it did not end in time" end
+  if item.what == "timeout" then return ("it did not end within %.2g s"):format(item.seconds) end
   if item.what == "livelock" then return "it tried the same call again and again" end
   if item.what == "check" then return "the checker says: " .. item.now end
   if item.what == "rule" then return item.now end
   if not item.path then return "a process died of " .. tostring(item.what) end
-  if item.what == "left" then return ("%s: %s left behind"):format(item.path, item.now) end
+  if item.what == "left" then return ("%s is left behind: %s"):format(item.path, item.now) end
   local text = ("%s: %s"):format(item.path, item.now)
   if item.before then text = text .. "; before: " .. item.before end
   if item.clean then text = text .. "; after a clean run: " .. item.clean end

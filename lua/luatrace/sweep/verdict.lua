@@ -141,13 +141,13 @@ local function by_checker(as_ever, check)
 end
 
 ---@param clean table status, signal, state, initial, unjudged, names_vary, ignore (patterns), crashed
----@param result table status, signal, timed_out, livelock, crashed, state, reached, check?
+---@param result table status, signal, timed_out, limit (seconds), livelock, crashed, state, reached, check?
 ---@param fault table
 ---@return string verdict, table[] details
 function M.judge(clean, result, fault)
   if not result.reached then return "not-reached", {} end
   if result.timed_out or result.livelock then
-    return "HANG", { { what = result.livelock and "livelock" or "timeout" } }
+    return "HANG", { { what = result.livelock and "livelock" or "timeout", seconds = result.limit } }
   end
   if result.crashed and result.crashed ~= clean.crashed then return "CRASH", { { what = result.crashed } } end
   local killed = fault.action == "kill" or fault.action == "kill-after"

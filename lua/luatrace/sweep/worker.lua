@@ -100,7 +100,7 @@ local function verifier(self)
   end
 end
 
-local function finish(self, job, result, notes)
+local function finish(self, job, result, notes, limit)
   local fault = job.points[#job.points].fault
   result.reached, result.injected = true, 0
   for _, note in ipairs(notes) do
@@ -109,6 +109,7 @@ local function finish(self, job, result, notes)
   end
   result.call = job.points[#job.points].call
   result.state = self.room:state()
+  result.limit = limit or self.timeout
   if self.setting.check and result.reached and not result.timed_out and not result.livelock then
     result.check = checker.run(self.setting.check, self.room, result, self.clean,
       math.max(5, 10 * (self.check_seconds or 1)))
@@ -136,14 +137,15 @@ end
 
 --- Runs the text of a script, as `luatrace SCRIPT -- command` would.
 function jobs.script(self, job)
+  local limit = self.timeout * (job.patience or 1)
   local ok, message = self.room:prepare(self.setting.image)
   if not ok then return { error = message } end
   local result, failure = runner.execute(self.room, self.setting.program, function(script)
     local done, problem = script_module.run({ code = job.code }, script)
     if not done then error(problem, 0) end
-  end, { timeout = self.timeout })
+  end, { timeout = limit })
   if not result then return { error = failure } end
-  return finish(self, job, result, { { reached = true, injected = 1 } })
+  return finish(self, job, result, { { reached = true, injected = 1 } }, limit)
 end
 
 --- The same on a disk that is really full: does it end as it did with the fault injected?

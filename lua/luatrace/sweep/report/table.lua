@@ -40,6 +40,23 @@ local function counts(report, lines)
   end
 end
 
+local SHOWN_FRAMES = 4
+
+--- The call, and who in the program made it: the C library's own frames are the same everywhere.
+local function telling_frames(frames)
+  local texts, left_out = { frames[1] and safe(frames[1]) }, 0
+  for i = 2, #frames do
+    local in_libc = frames[i]:find("(libc.so", 1, true) or frames[i]:find("^libc%.so")
+    if not in_libc and #texts < SHOWN_FRAMES then
+      if left_out > 0 and #texts == 1 then texts[1] = texts[1] .. " < ..." end
+      texts[#texts + 1] = safe(frames[i])
+    end
+    left_out = left_out + (in_libc and 1 or 0)
+  end
+  for i = 2, #texts == 1 and math.min(#frames, SHOWN_FRAMES) or 0 do texts[i] = safe(frames[i]) end
+  return texts
+end
+
 local function one(finding, command, lines)
   lines[#lines + 1] = ""
   lines[#lines + 1] = ("%d. %s  %s; %s%s"):format(finding.number, finding.verdict, safe(finding.title), finding.ending,
@@ -51,15 +68,12 @@ local function one(finding, command, lines)
     end
     lines[#lines + 1] = "   " .. safe(confirm.detail_text(item)):gsub("\n", "\n   ")
   end
-  local frames = {}
-  for i, text in ipairs(finding.frames or {}) do
-    if finding.call == "powerloss" then
-      lines[#lines + 1] = i <= 8 and "   " .. safe(text) or nil
-    elseif i <= 4 then
-      frames[i] = safe(text)
-    end
+  local frames = finding.frames or {}
+  if finding.call == "powerloss" then
+    for i = 1, math.min(#frames, 8) do lines[#lines + 1] = "   " .. safe(frames[i]) end
+  elseif #frames > 0 then
+    lines[#lines + 1] = "   at " .. table.concat(telling_frames(frames), " < ")
   end
-  if #frames > 0 then lines[#lines + 1] = "   at " .. table.concat(frames, " < ") end
   if finding.runs > 1 then lines[#lines + 1] = ("   %d runs end so at this place"):format(finding.runs) end
   local line = reproduce.command_line(command)
   if finding.script then

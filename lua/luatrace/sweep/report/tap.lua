@@ -18,8 +18,8 @@ function M.render(report)
   local lines = { "TAP version 13", ("1..%d"):format(#report.runs) }
   for i, run in ipairs(report.runs) do
     local failed = verdict.finding[run.verdict]
-    lines[#lines + 1] = ("%s %d - %s%s %s: %s%s"):format(failed and "not ok" or "ok", i, plain(run.call),
-      run.path and " on " .. plain(run.path) or "", plain(run.fault), run.verdict,
+    lines[#lines + 1] = ("%s %d - %s%s %s [%s]: %s%s"):format(failed and "not ok" or "ok", i, plain(run.call),
+      run.path and " on " .. plain(run.path) or "", plain(run.fault), plain(run.id), run.verdict,
       run.verdict == "not-reached" and " # SKIP not reached" or "")
     local finding = failed and by_id[run.id]
     if finding then
