@@ -34,7 +34,8 @@ M.rows = {
   { short = "j", long = "jobs", value = "N", field = "jobs", kind = "value", check = number("a number of workers", 1),
     help = "so many runs at a time (default: one a processor)" },
   { long = "timeout", value = "TIME", field = "timeout", kind = "value", check = seconds,
-    help = "a run that takes longer hangs (default: ten times a clean run, a second at least)" },
+    help = "a run that takes longer hangs (default: ten times a clean run, a second at least), also when it is run " ..
+      "again with three times as long" },
   { long = "budget", value = "AMOUNT", field = "budget", kind = "value",
     help = "end after so many runs (200) or so much time (30s, 5m)" },
   { long = "shard", value = "K/N", field = "shard", kind = "value", help = "only the Kth of N parts of the runs" },
