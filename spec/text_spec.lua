@@ -39,6 +39,8 @@ local programs = {
   { "forks", { support.tracee "family", "forks", "3" } }, { "vfork", { support.tracee "family", "vfork" } },
   { "addresses", { support.tracee "addresses" } }, { "netlink", { support.tracee "netlink" } },
   { "device requests", { support.tracee "device_requests" } },
+  { "strange arguments", { support.tracee "strange", "1" } },
+  { "stranger arguments", { support.tracee "strange", "3" } },
   { "altstack", { support.tracee "signals", "altstack" } }, { "sigwait", { support.tracee "signals", "sigwait" } },
   { "signalfd", { support.tracee "signals", "signalfd" } }, { "suspend", { support.tracee "signals", "suspend" } },
   { "segfault", { support.tracee "signals", "segv" } }, { "raise", { support.tracee "signals", "raise" } },

@@ -11,7 +11,7 @@ local style = require "luatrace.text.style"
 local t = require "luatrace.types"
 
 local AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
-local MAX = 128
+local MAX, SUN_PATH_END = 128, 110
 
 local function be16(bytes, at) return bytes:byte(at) * 256 + bytes:byte(at + 1) end
 local function le32(bytes, at)
@@ -29,7 +29,7 @@ families[AF_UNIX] = {
     return { path = path:match("^[^%z]*") }
   end,
   text = function(out, bytes)
-    local path = bytes:sub(3)
+    local path = bytes:sub(3, SUN_PATH_END)
     if path == "" then return end
     if path:byte(1) == 0 then
       out:put(", sun_path=@", quote.string(path:sub(2)))
@@ -226,7 +226,7 @@ return function(length)
       local n = size(call, scope)
       if n < 2 then return nil end
       local bytes = call.memory:read(address, n)
-      if not bytes or #bytes < 2 then return nil end
+      if not bytes or #bytes < n then return nil end
       return { bytes = bytes, address = address }
     end,
     text = function(out, call, value) text(out, call, value.bytes) end,

@@ -85,9 +85,14 @@ return function(M)
     { "pad", hidden(t.inline_array(t.long, 4)) },
     text = function(out, call, value)
       local low = t.load.i32(nil, value.sigev_value)
-      out:put("{sigev_value={sival_int=", tostring(low), ", sival_ptr=")
-      t.address.text(out, call, value.sigev_value)
-      out:put("}, sigev_signo=")
+      -- strace leaves out a value that is 0.
+      if value.sigev_value == 0 then
+        out:put("{sigev_signo=")
+      else
+        out:put("{sigev_value={sival_int=", tostring(low), ", sival_ptr=")
+        t.address.text(out, call, value.sigev_value)
+        out:put("}, sigev_signo=")
+      end
       if value.sigev_notify == 0 or value.sigev_notify == SIGEV_THREAD_ID or value.sigev_notify == SIGEV_THREAD then
         t.signal.text(out, call, value.sigev_signo)
       else
@@ -349,7 +354,7 @@ return function(M)
         if value.f_handle and value.f_handle ~= "" then
           quote.put_hex(out, value.f_handle, 256)
         else
-          out:put(value.f_handle and "" or "???")
+          out:put(value.f_handle and '""' or "???")
         end
       end
       out:put("}")

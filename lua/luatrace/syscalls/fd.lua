@@ -133,7 +133,7 @@ return {
   splice = { returns = t.count, { "fd_in", fd }, { "off_in", t.ptr_in(t.cell(t.i64)) }, { "fd_out", fd },
     { "off_out", t.ptr_in(t.cell(t.i64)) }, { "len", t.size },
     { "flags", t.flags("splice_flags", { comment = "SPLICE_F_???" }) } },
-  getdents64 = { returns = t.count, { "fd", fd }, { "dirp", t.ptr_out(t.dirents) }, { "count", t.size } },
+  getdents64 = { returns = t.count, { "fd", fd }, { "dirp", t.ptr_out(t.dirents) }, { "count", t.u32 } },
   flock = { returns = zero, { "fd", fd }, { "operation", t.flags("flock_ops", { comment = "LOCK_???" }) } },
   memfd_create = { returns = fd, classes = "desc", { "name", t.ptr_in(t.cstring) },
     { "flags", t.flags("memfd_flags", { comment = "MFD_???" }) } },

@@ -54,7 +54,7 @@ return {
   renameat = { returns = zero, { "olddirfd", dirfd }, { "oldpath", path_at "olddirfd" }, { "newdirfd", dirfd },
     { "newpath", path_at "newdirfd" } },
   renameat2 = { returns = zero, { "olddirfd", dirfd }, { "oldpath", path_at "olddirfd" }, { "newdirfd", dirfd },
-    { "newpath", path_at "newdirfd" }, { "flags", t.flags("rename_flags", { comment = "RENAME_???" }) } },
+    { "newpath", path_at "newdirfd" }, { "flags", t.flags("rename_flags", { comment = "RENAME_??" }) } },
   unlink = { returns = zero, { "pathname", path } },
   unlinkat = { returns = zero, { "dirfd", dirfd }, { "pathname", path_at "dirfd" }, { "flags", at "unlinkat_flags" } },
   link = { returns = zero, { "oldpath", path }, { "newpath", path } },

@@ -87,10 +87,10 @@ local rows = {
 local O_CREAT = 0x40
 local function creates(call) return bit.band(t.load.u32(nil, call.raw[2]), O_CREAT) ~= 0 end
 
-rows.mq_open = { returns = t.fd, classes = "desc", { "name", t.ptr_in(t.cstring) },
+rows.mq_open = { returns = t.fd, classes = "desc", { "name", t.whole_name },
   { "oflag", t.flags("open_flags", { enum = "open_access", mask = 3, comment = "O_???" }) },
   { "mode", t.mode, when = creates }, { "attr", t.ptr_in(structs.mq_attr), when = creates } }
-rows.mq_unlink = { returns = zero, { "name", t.ptr_in(t.cstring) } }
+rows.mq_unlink = { returns = zero, { "name", t.whole_name } }
 rows.mq_timedsend = { returns = zero, classes = "desc", { "mqdes", t.fd },
   { "msg_ptr", t.ptr_in(t.bytes "msg_len") }, { "msg_len", t.size }, { "msg_prio", t.u32 },
   { "abs_timeout", timespec } }

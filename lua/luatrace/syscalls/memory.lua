@@ -12,20 +12,20 @@ local MREMAP_FIXED = 2
 return {
   mmap = { returns = t.address, classes = "memory desc", { "addr", address }, { "length", t.size }, { "prot", prot },
     { "flags", mmap_flags }, { "fd", t.fd }, { "offset", t.xlong } },
-  munmap = { returns = zero, classes = "memory", { "addr", t.xlong }, { "length", t.size } },
-  mprotect = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size }, { "prot", prot } },
+  munmap = { returns = zero, classes = "memory", { "addr", t.place }, { "length", t.size } },
+  mprotect = { returns = zero, classes = "memory", { "addr", t.place }, { "len", t.size }, { "prot", prot } },
   mremap = { returns = t.address, classes = "memory", { "old_address", t.xlong }, { "old_size", t.size },
     { "new_size", t.size }, { "flags", t.flags("mremap_flags", { comment = "MREMAP_???" }) },
     { "new_address", t.xlong, when = function(call)
       return bit.band(t.load.u32(nil, call.raw[4]), MREMAP_FIXED) ~= 0
     end } },
   brk = { returns = t.xlong, classes = "memory", { "addr", address } },
-  madvise = { returns = zero, classes = "memory", { "addr", t.xlong }, { "length", t.size },
+  madvise = { returns = zero, classes = "memory", { "addr", t.place }, { "length", t.size },
     { "advice", t.enum("madvise", { comment = "MADV_???" }) } },
-  msync = { returns = zero, classes = "memory", { "addr", t.xlong }, { "length", t.size },
+  msync = { returns = zero, classes = "memory", { "addr", t.place }, { "length", t.size },
     { "flags", t.flags("msync_flags", { comment = "MS_???" }) } },
-  mlock = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size } },
-  munlock = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size } },
+  mlock = { returns = zero, classes = "memory", { "addr", t.place }, { "len", t.size } },
+  munlock = { returns = zero, classes = "memory", { "addr", t.place }, { "len", t.size } },
   mlockall = { returns = zero, classes = "memory", { "flags", t.flags("mlockall_flags", { comment = "MCL_???" }) } },
   munlockall = { returns = zero, classes = "memory" },
   membarrier = { returns = t.by(function(call)

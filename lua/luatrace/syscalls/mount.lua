@@ -29,8 +29,10 @@ end
 local mount_type = t.by(function(call)
   return bit.band(mount_bits(call), MS_NOTHING_TO_READ + MS_REMOUNT) ~= 0 and t.address or string
 end)
+--- A bind mount that is made read-only (MS_REMOUNT|MS_BIND) may have data.
 local mount_data = t.by(function(call)
-  return bit.band(mount_bits(call), MS_NOTHING_TO_READ) ~= 0 and t.address or string
+  local bits = mount_bits(call)
+  return bit.band(bits, MS_REMOUNT) == 0 and bit.band(bits, MS_NOTHING_TO_READ) ~= 0 and t.address or string
 end)
 
 -- --- fsconfig(2) ----------------------------------------------------------------------------------------------------
@@ -60,18 +62,17 @@ local function quota(index) return function(call) return bit.rshift(t.load.i32(n
 local Q_SYNC, Q_QUOTAON, Q_QUOTAOFF, Q_GETFMT = 0x800001, 0x800002, 0x800003, 0x800004
 local Q_GETINFO, Q_SETINFO, Q_GETQUOTA, Q_SETQUOTA, Q_GETNEXTQUOTA = 0x800005, 0x800006, 0x800007, 0x800008, 0x800009
 local quota_addresses = {
-  [Q_QUOTAON] = string,
+  [Q_QUOTAON] = t.whole_name,
   [Q_GETFMT] = t.ptr_out(t.cell(t.enum("quota_format", { of = t.u32, comment = "QFMT_VFS_???" }))),
   [Q_GETINFO] = t.ptr_out(structs.dqinfo), [Q_SETINFO] = t.ptr_in(structs.dqinfo),
   [Q_GETQUOTA] = t.ptr_out(structs.dqblk), [Q_SETQUOTA] = t.ptr_in(structs.dqblk),
   [Q_GETNEXTQUOTA] = t.ptr_out(structs.dqblk),
 }
-local quota_id = { [Q_GETQUOTA] = true, [Q_SETQUOTA] = true, [Q_GETNEXTQUOTA] = true }
 local function quota_rest(index)
   local of = quota(index)
   return { "id", t.by(function(call)
     if of(call) == Q_QUOTAON then return t.enum("quota_format", { of = t.u32, comment = "QFMT_VFS_???" }) end
-    return quota_id[of(call)] and t.uid or t.u32
+    return t.uid
   end), when = function(call)
     local command = of(call)
     return command ~= Q_SYNC and command ~= Q_QUOTAOFF and command ~= Q_GETFMT and command ~= Q_GETINFO and
@@ -108,7 +109,7 @@ local handle_out = (function()
 end)()
 
 return {
-  mount = { returns = zero, classes = "file", { "source", string }, { "target", path },
+  mount = { returns = zero, classes = "file", { "source", t.whole_name }, { "target", path },
     { "filesystemtype", mount_type }, { "mountflags", mount_flags }, { "data", mount_data } },
   umount2 = { returns = zero, { "target", path }, { "flags", t.flags("umount_flags", { comment = "MNT_???" }) } },
   pivot_root = { returns = zero, { "new_root", path }, { "put_old", path } },
@@ -141,7 +142,7 @@ return {
     { "flags", t.flags("listmount_flags", { comment = "LISTMOUNT_???" }) } },
   swapon = { returns = zero, { "path", path }, { "swapflags", swap_flags } },
   swapoff = { returns = zero, { "path", path } },
-  quotactl = { returns = zero, classes = "file", { "op", quota_command }, { "special", string },
+  quotactl = { returns = zero, classes = "file", { "op", quota_command }, { "special", t.whole_name },
     quota_id_row, quota_addr_row },
   quotactl_fd = { returns = zero, { "fd", fd }, { "op", quota_command }, quota_fd_id_row, quota_fd_addr_row },
   acct = { returns = zero, { "filename", path } },
@@ -167,7 +168,7 @@ return {
     { "len", t.size } },
   setns = { returns = zero, classes = "desc", { "fd", fd },
     { "nstype", t.flags("setns_types", { comment = "CLONE_NEW???" }) } },
-  getdents = { returns = t.count, { "fd", fd }, { "dirp", t.ptr_out(structs.old_dirents) }, { "count", t.size } },
+  getdents = { returns = t.count, { "fd", fd }, { "dirp", t.ptr_out(structs.old_dirents) }, { "count", t.u32 } },
   readahead = { returns = zero, { "fd", fd }, { "offset", t.i64 }, { "count", t.size } },
   tee = { returns = t.count, { "fd_in", fd }, { "fd_out", fd }, { "len", t.size },
     { "flags", t.flags("splice_flags", { comment = "SPLICE_F_???" }) } },

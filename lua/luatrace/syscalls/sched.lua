@@ -32,7 +32,7 @@ local ioprio = f.described(t.i32, ioprio_text)
 local mode = t.flags("mempolicy_mode_flags", { enum = "mempolicy_mode", mask = 0xffff1fff, strict = true,
   comment = "MPOL_???" })
 local mask_in, mask_out = t.ptr_in(f.node_mask "maxnode"), t.ptr_out(f.node_mask "maxnode")
-local mbind_flags = t.flags("mbind_flags", { comment = "MPOL_MF_???" })
+local mbind_flags = t.flags("mbind_flags", { comment = "MPOL_???" })
 
 -- --- memory of others -----------------------------------------------------------------------------------------------
 
@@ -75,33 +75,33 @@ return {
 
   get_mempolicy = { returns = zero, classes = "memory", { "mode", t.ptr_out(t.cell(mode)) }, { "nodemask", mask_out },
     { "maxnode", t.ulong }, { "addr", t.address },
-    { "flags", t.flags("get_mempolicy_flags", { of = t.ulong, comment = "MPOL_F_???" }) } },
+    { "flags", t.flags("get_mempolicy_flags", { of = t.ulong, comment = "MPOL_???" }) } },
   set_mempolicy = { returns = zero, classes = "memory", { "mode", mode }, { "nodemask", mask_in },
     { "maxnode", t.ulong } },
   mbind = { returns = zero, classes = "memory", { "addr", t.address }, { "len", t.ulong }, { "mode", mode },
     { "nodemask", mask_in }, { "maxnode", t.ulong }, { "flags", mbind_flags } },
-  set_mempolicy_home_node = { returns = zero, classes = "memory", { "start", t.xlong }, { "len", t.ulong },
+  set_mempolicy_home_node = { returns = zero, classes = "memory", { "start", t.place }, { "len", t.ulong },
     { "home_node", t.ulong }, { "flags", t.xlong } },
   migrate_pages = { returns = t.long, classes = "memory", { "pid", pid }, { "maxnode", t.ulong },
     { "old_nodes", mask_in }, { "new_nodes", mask_in } },
   move_pages = { returns = t.long, classes = "memory", { "pid", pid }, { "count", t.ulong }, { "pages", pages },
     { "nodes", t.ptr_in(t.array(t.i32, "count")) }, { "status", t.ptr_out(t.array(status, "count")) },
     { "flags", mbind_flags } },
-  mincore = { returns = zero, classes = "memory", { "addr", t.xlong }, { "length", t.size },
+  mincore = { returns = zero, classes = "memory", { "addr", t.place }, { "length", t.size },
     { "vec", t.ptr_out(structs.mincore "length") } },
-  mlock2 = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size },
+  mlock2 = { returns = zero, classes = "memory", { "addr", t.place }, { "len", t.size },
     { "flags", t.flags("mlock2_flags", { comment = "MLOCK_???" }) } },
-  remap_file_pages = { returns = zero, classes = "memory", { "addr", t.xlong }, { "size", t.size },
+  remap_file_pages = { returns = zero, classes = "memory", { "addr", t.place }, { "size", t.size },
     { "prot", t.flags("mmap_prot", { of = t.ulong, comment = "PROT_???" }) }, { "pgoff", t.size },
     { "flags", t.flags("mmap_flags", { enum = "mmap_type", mask = 0x0f, comment = "MAP_???" }) } },
   memfd_secret = { returns = fd, classes = "desc", { "flags", structs.memfd_secret_flags } },
-  mseal = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size }, { "flags", t.xlong } },
-  map_shadow_stack = { returns = t.address, classes = "memory", { "addr", t.xlong }, { "size", t.size },
+  mseal = { returns = zero, classes = "memory", { "addr", t.place }, { "len", t.size }, { "flags", t.xlong } },
+  map_shadow_stack = { returns = t.address, classes = "memory", { "addr", t.place }, { "size", t.size },
     { "flags", t.flags("map_shadow_stack_flags", { comment = "SHADOW_STACK_???" }) } },
   pkey_alloc = { returns = t.i32, { "flags", t.xlong }, { "access_rights", t.flags("pkey_access",
     { of = t.ulong, comment = "PKEY_???" }) } },
   pkey_free = { returns = zero, { "pkey", t.i32 } },
-  pkey_mprotect = { returns = zero, classes = "memory", { "addr", t.xlong }, { "len", t.size },
+  pkey_mprotect = { returns = zero, classes = "memory", { "addr", t.place }, { "len", t.size },
     { "prot", t.flags("mmap_prot", { of = t.ulong, comment = "PROT_???" }) }, { "pkey", t.i32 } },
   process_madvise = { returns = t.count, classes = "desc", { "pidfd", fd }, { "iovec", remote "vlen" },
     { "vlen", t.size }, { "advice", t.enum("madvise", { comment = "MADV_???" }) }, { "flags", t.x32 } },

@@ -30,7 +30,8 @@ return {
     { "old_value", t.ptr_out(structs.itimerval) } },
   timerfd_create = { returns = t.fd, classes = "desc", { "clockid", clock },
     { "flags", t.flags("timerfd_create_flags", { comment = "TFD_???" }) } },
-  timerfd_settime = { returns = zero, { "fd", t.fd }, { "flags", t.flags("timerfd_settime_flags") },
+  timerfd_settime = { returns = zero, { "fd", t.fd },
+    { "flags", t.flags("timerfd_settime_flags", { comment = "TFD_???" }) },
     { "new_value", t.ptr_in(structs.itimerspec) }, { "old_value", t.ptr_out(structs.itimerspec) } },
   timerfd_gettime = { returns = zero, { "fd", t.fd }, { "curr_value", t.ptr_out(structs.itimerspec) } },
 }

@@ -107,7 +107,9 @@ M.count = integer { size = "long", signed = true }
 M.x32 = integer { load = load_u32, text = text_hex, size = 4, ctype = "const uint32_t *" }
 M.x64 = integer { load = load_u64, text = text_hex, size = 8, ctype = "const uint64_t *" }
 M.xlong = integer { load = load_u64, text = text_hex, size = "long" }
---- The same, printed when the call has returned.
+--- Where memory begins that a call is about; 0 is NULL in text, and the number 0 for scripts.
+M.place = integer { load = load_u64, text = text_pointer, size = "long" }
+--- A number, printed when the call has returned.
 M.xlong_late = integer { load = load_u64, text = text_hex, size = "long", late = true }
 M.octal = integer { load = load_u32, text = text_octal, size = 4, ctype = "const uint32_t *" }
 --- Padding and what nobody wants to see.

@@ -229,6 +229,9 @@ function M.string_out(room)
 end
 --- A path in the file system, relative to the working directory or to a descriptor argument.
 M.path = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
+--- A name that is shown whole as a path is, and is none in the file system that a call looks at: of a queue, of what is
+--- mounted.
+M.whole_name = M.ptr_in(string_type(function() return PATH_MAX - 1 end))
 ---@param dirfd string name of the descriptor argument
 function M.path_at(dirfd)
   local self = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
