@@ -1,5 +1,11 @@
 -- The constants against the compiler (every name that a header knows), against glibc, and against strace's order.
 
+-- The tables of lua/, whatever luatrace.so an earlier spec has brought: what that embeds cannot be walked through.
+local brought = {}
+for name, loader in pairs(package.preload) do
+  if name:find "^luatrace" then brought[name], package.preload[name] = loader, nil end
+end
+
 local constants = require "luatrace.constants"
 local abi = dofile "spec/abi/constants.lua"
 local support = require "spec.support"
@@ -19,6 +25,10 @@ local function map_entries(by_name, prefix)
 end
 
 describe("constants", function()
+  teardown(function()
+    for name, loader in pairs(brought) do package.preload[name] = loader end
+  end)
+
   it("load lazily, and only the room that is asked for", function()
     local command = [[luajit -e 'package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
       local c = require "luatrace.constants"
