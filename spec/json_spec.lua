@@ -33,6 +33,15 @@ describe("json", function()
     assert.equal(lines .. "\n", counted.stdout)
   end)
 
+  it("shows only the results and signals that are asked for", function()
+    local command = { "sh", "-c", "cat /nonexistent; kill -CONT $$" }
+    local errors = 'select(.type == "call") | .errno // "none"'
+    assert.is_nil(jq(errors, (json(command, { "-Z" }))):find("none", 1, true))
+    assert.is_nil(jq(errors, (json(command, { "-e", "status=successful" }))):find("E", 1, true))
+    local file = json(command, { "-e", "signal=CONT" })
+    assert.equal("SIGCONT\n", jq('select(.type == "signal") | .signal', file))
+  end)
+
   it("keeps its schema, whatever is asked to be shown", function()
     for _, options in ipairs { {}, { "-k", "--footprint", "--mark=danger" }, { "--normalize" } } do
       local file = json({ support.tracee("signals"), "stop" }, options)

@@ -121,7 +121,7 @@ function M.choose(parsed, q, has_script, has_trace_rules)
   if parsed.format == "json" and not parsed.summary_only then
     local output, why = require("luatrace.output.json").open { path = parsed.output, append = parsed.append,
       sink = extras.sink, normal = extras.normal,
-      calls = q.trace, stack = parsed.stack, paths = only_of(parsed, q, looks.style) }
+      calls = q.trace, stack = parsed.stack, paths = only_of(parsed, q, looks.style), style = looks.style }
     if not output then return nil, why end
     outputs[#outputs + 1] = output
   elseif not parsed.summary_only then

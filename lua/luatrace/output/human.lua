@@ -201,7 +201,7 @@ end
 function Human:cut_short(call, _, time)
   if not call or rawget(call, "untold") or not rawget(call, "said") or call.row.name:find("^exit") then return end
   local status = self.style.status
-  if status and not (status.unfinished or status.unavailable) then return end
+  if status and not status.unfinished then return end
   local said = sentences.of(call, true)
   said.failed = true
   local danger = rawget(call, "danger")

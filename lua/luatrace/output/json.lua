@@ -23,11 +23,12 @@ local M = {}
 local Json = {}
 Json.__index = Json
 
----@param options { path: string?, append: boolean?, calls: string?, stack: boolean?, paths: table? }
+---@param options { path: string?, append: boolean?, calls: string?, stack: boolean?, paths: table?, style: table? }
+-- style: of luatrace.TextStyle, which results and signals are shown (status, signals)
 ---@return luatrace.JsonOutput|nil, string? message
 function M.open(options)
   local self = setmetatable({ calls = options.calls or "all", wants_exit = true, out = buffer.new(),
-    stack = options.stack, paths = options.paths }, Json)
+    stack = options.stack, paths = options.paths, style = options.style or {} }, Json)
   local target, message = options.sink, nil
   if not target then target, message = sink.open(options) end
   if not target then return nil, message end
@@ -204,6 +205,8 @@ end
 
 function Json:exit(call)
   if rawget(call, "untold") then return end
+  local status = self.style.status
+  if status and not status[call.failed and "failed" or "successful"] then return end
   local out = self.out
   begin(self, "call", call.entered, call.thread)
   put_comm(out, call.thread.process)
@@ -231,6 +234,7 @@ end
 function Json:signal(stop, signal)
   -- When a child's end is noticed is chance; that it ended is told anyway.
   if self.normal and signal.name == "SIGCHLD" then return end
+  if self.style.signals and not self.style.signals[signal.name] then return end
   local out = self.out
   begin(self, "signal", tonumber(stop.time), signal.thread)
   out:put(',"signal":"', signal.name, '","code":', tostring(signal.info.code), "}\n")
@@ -238,9 +242,10 @@ function Json:signal(stop, signal)
 end
 
 function Json:group(stop, thread)
-  local out = self.out
+  local out, name = self.out, constants.signals.by_value[stop.signal] or tostring(stop.signal)
+  if self.style.signals and not self.style.signals[name] then return end
   begin(self, "stopped", tonumber(stop.time), thread)
-  out:put(',"signal":"', constants.signals.by_value[stop.signal] or tostring(stop.signal), '"}\n')
+  out:put(',"signal":"', name, '"}\n')
   self.sink:ended(out)
 end
 
@@ -257,6 +262,8 @@ end
 
 --- A call that its thread did not survive has no result.
 function Json:cut_short(call)
+  local status = self.style.status
+  if status and not status.unfinished then return end
   if call and not rawget(call, "untold") and rawget(call, "plain_args") then
     local out = self.out
     begin(self, "call", call.entered, call.thread)
