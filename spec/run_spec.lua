@@ -155,7 +155,7 @@ describe("luatrace.run", function()
     end, function()
       for _ = 1, 10 do pcall(luatrace.run, { cmd = { "/nonexistent/program" } }) end
     end, function() luatrace.run { cmd = { "sleep", "1000" }, timeout = 0.05 } end)
-    assert.same(before, support.belongings())
+    assert.same({}, support.left_since(before))
   end)
 
   it("lets one run fail alone", function()

@@ -265,17 +265,33 @@ function M.write(path, text)
   file:close()
 end
 
---- What this very process has open, and which children it has: equal before and after, a run has left nothing behind.
----@return { descriptors: integer, children: string }
+--- What this very process has open, and which children it has.
+---@return table<string, boolean>
 function M.belongings()
   -- What earlier specs have left to the collector is not this one's.
   collectgarbage()
   collectgarbage()
-  local count = 0
-  for _ in ipairs(dirent.dir("/proc/self/fd")) do count = count + 1 end
+  local found = {}
+  for _, name in ipairs(dirent.dir("/proc/self/fd")) do
+    -- The listing's own descriptor is not open any more.
+    local file = sys_stat.stat("/proc/self/fd/" .. name)
+    if file then found[("fd %s, inode %d of device %d"):format(name, file.st_ino, file.st_dev)] = true end
+  end
   local children = M.read("/proc/thread-self/children") or
-    M.read("/proc/self/task/" .. require("posix.unistd").getpid() .. "/children")
-  return { descriptors = count, children = children or "" }
+    M.read("/proc/self/task/" .. unistd.getpid() .. "/children") or ""
+  for pid in children:gmatch("%d+") do found["child " .. pid] = true end
+  return found
+end
+
+--- What a run has left behind since then. That something else is closed meanwhile, by the collector, does not matter.
+---@param before table<string, boolean> M.belongings()
+---@return string[]
+function M.left_since(before)
+  local left = {}
+  for what in pairs(M.belongings()) do
+    if not before[what] then left[#left + 1] = what end
+  end
+  return left
 end
 
 return M
