@@ -274,7 +274,7 @@ function M.belongings()
   local found = {}
   for _, name in ipairs(dirent.dir("/proc/self/fd")) do
     -- The listing's own descriptor is not open any more.
-    local file = sys_stat.stat("/proc/self/fd/" .. name)
+    local file = name:find "%d" and sys_stat.stat("/proc/self/fd/" .. name)
     if file then found[("fd %s, inode %d of device %d"):format(name, file.st_ino, file.st_dev)] = true end
   end
   local children = M.read("/proc/thread-self/children") or
