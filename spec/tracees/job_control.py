@@ -38,11 +38,14 @@ def type_line(line):
 wait_for(b"ready> ")
 # The job says when it runs and when it has been continued: what is typed earlier would be the shell's.
 with open("/proc/self/fd/%d" % os.memfd_create("job", 0), "w") as job:
+    # It waits for signals that it has blocked, and dies of SIGINT at any moment: before a pause, a handler would lose them.
     job.write("""import signal
-signal.signal(signal.SIGCONT, lambda *unused: print("again", flush=True))
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
 print("running", flush=True)
 while True:
-    signal.pause()
+    signal.sigwait({signal.SIGCONT})
+    print("again", flush=True)
 """)
     job.flush()
     path = "/proc/%d/fd/%d" % (os.getpid(), job.fileno())
