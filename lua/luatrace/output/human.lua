@@ -193,7 +193,7 @@ function Human:exit(call, unseen)
     out:put(paint(self, "comment", " [" .. formats.seconds((call.left - call.entered) / 1e9) .. "]"))
   end
   out:put("\n")
-  if self.style.stack and call.phase == "exit" then self:put_stack(call) end
+  if self.style.stack and call.phase == "exit" then require("luatrace.output.below").stack(self.out, call) end
   self.sink:ended(out)
 end
 

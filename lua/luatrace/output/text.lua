@@ -12,8 +12,6 @@ local bit = require "bit"
 local buffer = require "string.buffer"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
-local footprint = require "luatrace.decode.footprint"
-local fd_set = require "luatrace.filter.fd_set"
 local pids = require "luatrace.tracee.pids"
 local quote = require "luatrace.text.quote"
 local sink = require "luatrace.output.sink"
@@ -25,6 +23,9 @@ local types = require "luatrace.types"
 local rawget, rawset, tonumber = rawget, rawset, tonumber
 
 local M = {}
+
+--- Loaded by the first line that has something below it.
+local function below() return require "luatrace.output.below" end
 
 ---@class luatrace.TextStyle
 ---@field column integer|nil where "=" starts (default 40)
@@ -308,9 +309,9 @@ function Text:finish_line(call)
   end
   if rawget(call, "danger") then out:put(" /* danger: ", call.danger, " */") end
   out:put("\n")
-  if style.stack and call.phase == "exit" then self:put_stack(call) end
-  if rawget(call, "read_ranges") then self:put_footprint(call) end
-  if style.dump_read or style.dump_write then self:put_dump(call) end
+  if style.stack and call.phase == "exit" then below().stack(self.out, call) end
+  if rawget(call, "read_ranges") then below().footprint(self.out, call) end
+  if style.dump_read or style.dump_write then below().dump(self.out, call, style) end
   self.sink:ended(out)
 end
 
@@ -348,49 +349,6 @@ function Text:resume_line(call, tid, time)
   self:leader(tid, time)
   self.out:put("<... ", call.row.name, " resumed>")
   return false
-end
-
---- -k: one line a frame, as strace has them.
-function Text:put_stack(call)
-  local out = self.out
-  for _, frame in ipairs(call:stack()) do
-    out:put(" > ", frame.module or "", "(")
-    if frame.symbol then out:put(frame.symbol, "+", types.hex(frame.offset == 0 and "0x0" or frame.offset)) end
-    out:put(") [", types.hex(frame.module_offset or frame.ip), "]\n")
-  end
-end
-
---- --footprint: " @ read pathname 0x7ffd3a90 17": the argument that leads there, the address, how many bytes.
-function Text:put_footprint(call)
-  local out, list = self.out, footprint.whole(call)
-  for _, range in ipairs(list) do
-    out:put(" @ ", range.direction, " ", range.argument, " ", types.hex(range.address), " ", tostring(range.length),
-      "\n")
-  end
-  if list.truncated then out:put(" @ and more\n") end
-end
-
-local function dump(out, bytes)
-  for at = 0, #bytes - 1, 16 do
-    local piece = bytes:sub(at + 1, at + 16)
-    local hex = {}
-    for i = 1, 16 do
-      hex[#hex + 1] = i <= #piece and ("%02x"):format(piece:byte(i)) or "  "
-      if i == 8 then hex[#hex + 1] = "" end
-    end
-    out:put((" | %05x  %s  %-16s |\n"):format(at, table.concat(hex, " "), (piece:gsub("[^\32-\126]", "."))))
-  end
-end
-
---- -e read=, -e write=: all that went through a descriptor, in hexadecimal.
-function Text:put_dump(call)
-  local row = call.row
-  if call.failed or not row.index.fd or not (row.index.buf or row.index.iov) then return end
-  local out_argument = row[row.index.buf or row.index.iov].type.direction == "out"
-  local set = out_argument and self.style.dump_read or not out_argument and self.style.dump_write
-  if not fd_set.has(set, call.fd.num) then return end
-  local bytes = call.buf or call.iov
-  if type(bytes) == "string" then dump(self.out, bytes:sub(1, call.raw_ret)) end
 end
 
 -- --- everything else ------------------------------------------------------------------------------------------------
@@ -440,9 +398,9 @@ function Text:signal(stop, signal)
   end
   siginfo.text(out, view, signal.info.bytes)
   out:put(" ---\n")
-  if self.style.stack then self:put_stack { stack = function()
-    return signal.session.tracer:stack(stop.tracee)
-  end } end
+  if self.style.stack then
+    below().stack(self.out, { stack = function() return signal.session.tracer:stack(stop.tracee) end })
+  end
   self.sink:ended(self.out)
 end
 
