@@ -107,8 +107,10 @@ describe("the tracer's life", function()
     local directory = support.tempdir()
     local code = {}
     for i, handler in ipairs(handlers) do
-      code[#code + 1] = (": >out%d; %s --lua '%s' -- sleep 100 >out%d & tracer%d=$!"):format(i, support.binary,
-        handler:gsub("HELD", "print(1) io.stdout:flush()"), i, i)
+      -- Under nohup SIGHUP is ignored, which luatrace would respect.
+      local lua = handler:gsub("HELD", "print(1) io.stdout:flush()")
+      code[#code + 1] = (": >out%d; env --default-signal=HUP %s --lua '%s' -- sleep 100 >out%d & tracer%d=$!")
+        :format(i, support.binary, lua, i, i)
     end
     for i = 1, #handlers do code[#code + 1] = ("while ! [ -s out%d ]; do :; done"):format(i) end
     for i = 1, #handlers do code[#code + 1] = ("kill -%d $tracer%d"):format(number, i) end
