@@ -38,7 +38,7 @@ local programs = {
   { "exec fails", sh "exec /nonexistent 2>/dev/null" }, { "threads", { support.tracee "family", "threads", "3" } },
   { "forks", { support.tracee "family", "forks", "3" } }, { "vfork", { support.tracee "family", "vfork" } },
   { "addresses", { support.tracee "addresses" } }, { "netlink", { support.tracee "netlink" } },
-  { "device requests", { support.tracee "device_requests" } },
+  { "device requests", { support.tracee "device_requests" } }, { "AT_ flags", { support.tracee "at_flags" } },
   { "strange arguments", { support.tracee "strange", "1" } },
   { "stranger arguments", { support.tracee "strange", "3" } },
   { "altstack", { support.tracee "signals", "altstack" } }, { "sigwait", { support.tracee "signals", "sigwait" } },

@@ -1,5 +1,8 @@
 --- Files: opening, looking, seeking, locking.
 
+--- As strace does: whatever the call itself takes of them.
+local at_flags = "AT_SYMLINK_NOFOLLOW AT_REMOVEDIR AT_SYMLINK_FOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_RECURSIVE"
+
 return {
   title = "Constants of files.",
 
@@ -14,18 +17,18 @@ return {
     AT_SYMLINK_NOFOLLOW AT_REMOVEDIR AT_SYMLINK_FOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_STATX_FORCE_SYNC
     AT_STATX_DONT_SYNC AT_RECURSIVE ]] },
   { "flags", "faccessat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_EACCESS AT_EMPTY_PATH" },
-  { "flags", "unlinkat_flags", "AT_", "linux/fcntl.h", "AT_REMOVEDIR" },
-  { "flags", "linkat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_FOLLOW AT_EMPTY_PATH" },
-  { "flags", "fstatat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH" },
+  { "flags", "unlinkat_flags", "AT_", "linux/fcntl.h", at_flags },
+  { "flags", "linkat_flags", "AT_", "linux/fcntl.h", at_flags },
+  { "flags", "fstatat_flags", "AT_", "linux/fcntl.h", at_flags },
   { "flags", "statx_flags", "AT_", "linux/fcntl.h",
-    "AT_SYMLINK_NOFOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC" },
+    at_flags .. " AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC" },
   { "enum", "statx_sync", "AT_STATX_", "linux/fcntl.h", [[
     AT_STATX_SYNC_AS_STAT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC ]] },
-  { "flags", "fchownat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH" },
+  { "flags", "fchownat_flags", "AT_", "linux/fcntl.h", at_flags },
   { "flags", "fchmodat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH" },
   { "flags", "execveat_flags", "AT_", "linux/fcntl.h",
-    "AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH AT_EXECVE_CHECK=0x10000" },
-  { "flags", "utimensat_flags", "AT_", "linux/fcntl.h", "AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH" },
+    at_flags .. " AT_EXECVE_CHECK=0x10000" },
+  { "flags", "utimensat_flags", "AT_", "linux/fcntl.h", at_flags },
   { "flags", "name_to_handle_at_flags", "AT_", "linux/fcntl.h",
     "AT_SYMLINK_FOLLOW AT_EMPTY_PATH AT_HANDLE_FID=0x200 AT_HANDLE_MNT_ID_UNIQUE=0x1 AT_HANDLE_CONNECTABLE=0x2" },
   { "enum", "utime_special", "UTIME_", "sys/stat.h", "UTIME_NOW UTIME_OMIT" },

@@ -81,6 +81,8 @@ return {
     { "OPEN_TREE_CLONE", 1 },
     { "OPEN_TREE_CLOEXEC", 0x80000 },
     { "AT_SYMLINK_NOFOLLOW", 0x100 },
+    { "AT_REMOVEDIR", 0x200 },
+    { "AT_SYMLINK_FOLLOW", 0x400 },
     { "AT_NO_AUTOMOUNT", 0x800 },
     { "AT_EMPTY_PATH", 0x1000 },
     { "AT_RECURSIVE", 0x8000 },
