@@ -140,9 +140,13 @@ return function(M)
     { "fa_extsize", t.u32 }, { "fa_nextents", t.u32 }, { "fa_projid", t.u32 }, { "fa_cowextsize", t.u32 },
     sized_by = "usize" }
 
-  --- struct xattr_args (setxattrat(2), Linux 6.13).
-  M.xattr_args = t.struct { { "value", t.xaddress64 }, { "size", t.u32 },
-    { "flags", t.flags("xattr_flags", { comment = "XATTR_???" }) }, sized_by = "usize" }
+  --- struct xattr_args (setxattrat(2), Linux 6.13): what setxattrat gives, and where getxattrat puts it.
+  local function xattr_args(value)
+    return t.struct { { "value", value }, { "size", t.u32 },
+      { "flags", t.flags("xattr_flags", { comment = "XATTR_???" }) }, sized_by = "usize" }
+  end
+  local value_in = setmetatable({ size = 8, ctype = "const uint64_t *" }, { __index = t.ptr_in(t.bytes "size") })
+  M.xattr_args, M.xattr_args_in = xattr_args(t.xaddress64), xattr_args(value_in)
 
   M.cachestat_range = t.struct { { "off", t.u64 }, { "len", t.u64 } }
   M.cachestat = t.struct { { "nr_cache", t.u64 }, { "nr_dirty", t.u64 }, { "nr_writeback", t.u64 },

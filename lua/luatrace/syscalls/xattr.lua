@@ -27,7 +27,7 @@ return {
   listxattr = list(by_path()), llistxattr = list(by_path()), flistxattr = list(by_fd()),
   removexattr = remove(by_path()), lremovexattr = remove(by_path()), fremovexattr = remove(by_fd()),
   setxattrat = { returns = zero, { "dfd", dirfd }, { "pathname", path_at "dfd" }, { "at_flags", at_flags },
-    { "name", name }, { "uargs", t.ptr_in(structs.xattr_args) }, { "usize", t.size } },
+    { "name", name }, { "uargs", t.ptr_in(structs.xattr_args_in) }, { "usize", t.size } },
   getxattrat = { returns = t.count, { "dfd", dirfd }, { "pathname", path_at "dfd" }, { "at_flags", at_flags },
     { "name", name }, { "uargs", t.ptr_in(structs.xattr_args) }, { "usize", t.size } },
   listxattrat = { returns = t.count, { "dfd", dirfd }, { "pathname", path_at "dfd" }, { "at_flags", at_flags },
