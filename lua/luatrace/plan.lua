@@ -181,6 +181,22 @@ end
 --- A call inside another, whose arguments a filter cannot see (luatrace.decode.multiplexed).
 local function is_inner(arch, nr) return arch == "i386" and multiplexed.is_inner(nr) end
 
+--- A part without what a filter would have to see of the arguments.
+local function untested(part)
+  if not part.tests then return part end
+  local copy = {}
+  for key, value in pairs(part) do copy[key] = value end
+  copy.tests, copy.errno = nil, nil
+  return copy
+end
+
+--- The same of every number by which a call can be made.
+local function want_call(wanted, arch, name, handler, part, observer)
+  for _, nr in ipairs(decode.numbers(arch, name)) do
+    want(entry_for(wanted, arch, nr), handler, is_inner(arch, nr) and untested(part) or part, observer)
+  end
+end
+
 --- A rule's calls, each with what the filter can say of it: tests, and an error that it can answer with by itself.
 local function add_rule(wanted, rule, reason)
   local handler = rules.handler(rule)
@@ -190,15 +206,10 @@ local function add_rule(wanted, rule, reason)
       local row = decode.find(arch, name)
       local constant = exact and not rule.decisions and not rule.releases and rule.actions.constant
       local path_ends = not rule.decisions and rule.matcher:path_ends() or nil
-      for _, nr in ipairs(decode.numbers(arch, name)) do
-        local part = { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
-          is_rule = true, path_ends = path_ends, notify = rules.may_be_notified(rule, row), has_six = #row >= 6 }
-        if not part.notify and not part.errno then wanted.may_inject = true end
-        if is_inner(arch, nr) then
-          part.errno, part.tests, part.path_ends = tests == nil and part.errno or nil, nil, nil
-        end
-        want(entry_for(wanted, arch, nr), handler, part)
-      end
+      local part = { reason = reason, tests = tests, errno = constant and constant(rule, arch, name) or nil,
+        is_rule = true, path_ends = path_ends, notify = rules.may_be_notified(rule, row), has_six = #row >= 6 }
+      if not part.notify and not part.errno then wanted.may_inject = true end
+      want_call(wanted, arch, name, handler, part)
     end
   end
 end
@@ -217,11 +228,7 @@ local function add_pattern(wanted, pattern, handler, part, where, observer)
     for name in pairs(names) do
       -- An observer may know for each call who asked for it.
       local reason = observer and observer.reasons and observer.reasons[name]
-      for _, nr in ipairs(decode.numbers(arch, name)) do
-        local one = reason and { reason = reason } or part
-        if is_inner(arch, nr) and one.tests then one = { reason = one.reason, notify = one.notify } end
-        want(entry_for(wanted, arch, nr), handler, one, observer)
-      end
+      want_call(wanted, arch, name, handler, reason and { reason = reason } or part, observer)
     end
   end
 end
@@ -370,7 +377,7 @@ function Plan:add_inner(choose)
   for nr in pairs(around) do choose(entry_for(self.wanted, "i386", nr)) end
 end
 
----@param tests table|nil in place of those of the entry, which has none then
+---@param tests table|nil in place of those of the entry: of a call inside another, which luatrace never makes itself
 function Plan:add(arch, nr, entry, tests)
   for _, item in ipairs(entry.mechanisms) do
     local ok, message = self.engine_plan:add(arch.audit, nr, engine.mechanism[item.mechanism], item.data or 0,
