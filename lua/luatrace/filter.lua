@@ -55,9 +55,15 @@ function M.nearest(word, names)
   return best
 end
 
-local function did_you_mean(word, names)
+--- What a message about a misspelt word adds: " (did you mean read, readv?)"; "" where nothing is near.
+---@param word string
+---@param names table<string, any>
+---@param most integer|nil so many names at the most; default 3
+---@return string
+function M.did_you_mean(word, names, most)
   local near = M.nearest(word, names)
-  return #near > 0 and (" (did you mean %s?)"):format(table.concat(near, ", ")) or ""
+  if #near == 0 then return "" end
+  return (" (did you mean %s?)"):format(table.concat(near, ", ", 1, math.min(most or 3, #near)))
 end
 
 local function add_class(set, class, arch)
@@ -126,7 +132,7 @@ local function add_word(set, word, arch)
   end
   if optional then return true end
   if word == "" then return nil, "the set of calls has an empty word" end
-  return nil, ("there is no call %q%s"):format(word, did_you_mean(word, decode.names(arch)))
+  return nil, ("there is no call %q%s"):format(word, M.did_you_mean(word, decode.names(arch)))
 end
 
 --- The calls of one architecture that a set names.

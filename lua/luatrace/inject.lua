@@ -64,12 +64,11 @@ local function read_options(name, fault, given)
   for key, value in pairs(given) do
     local kind = known[key]
     if not kind then
-      local near = filter.nearest(tostring(key), known)
       local list = {}
       for each in pairs(known) do list[#list + 1] = each end
       table.sort(list)
       return nil, ("%s has no option %s%s: it takes %s"):format(name, tostring(key),
-        near[1] and (" (did you mean %s?)"):format(near[1]) or "", table.concat(list, ", "))
+        filter.did_you_mean(tostring(key), known, 1), table.concat(list, ", "))
     end
     local read = kinds[kind][2](value)
     if read == nil then
@@ -96,9 +95,8 @@ local function load(name)
   end
   local set = {}
   for _, known in ipairs(M.names) do set[known] = true end
-  local near = filter.nearest(tostring(name), set)
   return nil, ("there is no fault %s%s; there are %s"):format(tostring(name),
-    near[1] and (" (did you mean %s?)"):format(near[1]) or "", table.concat(M.names, ", "))
+    filter.did_you_mean(tostring(name), set, 1), table.concat(M.names, ", "))
 end
 
 --- What a fault sees as its script.

@@ -119,9 +119,8 @@ function M.check_fields(what, options, fields)
   for key, value in pairs(options) do
     local wanted = fields[key]
     if not wanted then
-      local near = type(key) == "string" and filter.nearest(key, fields)[1]
       misuse(("%s has no field %s%s: it takes %s"):format(what, tostring(key),
-        near and (" (did you mean %s?)"):format(near) or "", table.concat(names, ", ")))
+        type(key) == "string" and filter.did_you_mean(key, fields, 1) or "", table.concat(names, ", ")))
     end
     if not ("|" .. wanted .. "|"):find("|" .. type(value) .. "|", 1, true) then
       misuse(("%s: %s takes a %s, not a %s"):format(what, key, wanted:gsub("|", " or a "), type(value)))

@@ -73,9 +73,8 @@ local function check_options(options)
   for name, value in pairs(options) do
     local takes = known[name]
     if not takes then
-      local near = filter.nearest(tostring(name), known)
       misuse(("luatrace.run: there is no option %s%s"):format(tostring(name),
-        near[1] and (" (did you mean %s?)"):format(near[1]) or ""))
+        filter.did_you_mean(tostring(name), known, 1)))
     end
     local fits = takes:find(type(value), 1, true) or value == true and takes:find "true" or
       value == false and takes:find "false"

@@ -190,8 +190,7 @@ function M.error_text(message, environment)
   end
   local name = message:match("attempt to %w+ global '([%w_]+)' %(a nil value%)")
   if not name then return message end
-  local near = filter.nearest(name, require("luatrace.script").names(environment or {}))
-  return #near > 0 and ("%s (did you mean %s?)"):format(message, table.concat(near, ", ")) or message
+  return message .. filter.did_you_mean(name, require("luatrace.script").names(environment or {}))
 end
 
 --- Only the script's own lines: where in luatrace it was noticed helps nobody.

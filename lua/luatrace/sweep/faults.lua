@@ -149,10 +149,8 @@ function M.choose(text)
       end
       choice.own[#choice.own + 1] = { word, set = names_of, kind = "any", action = "fail", errno = errno, own = true }
     else
-      local near = filter.nearest(word, is_family)
       return nil, ("--faults: there is no family %q%s; there are disk, read, network, memory, descriptors, kill, " ..
-        "short, eintr, powerloss and CALL=ERRNO"):format(word,
-        near[1] and (" (did you mean %s?)"):format(near[1]) or "")
+        "short, eintr, powerloss and CALL=ERRNO"):format(word, filter.did_you_mean(word, is_family, 1))
     end
   end
   return choice
