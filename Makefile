@@ -24,7 +24,7 @@ LUAJIT_LIB := $(firstword $(wildcard $(UNPACKED)/usr/lib/x86_64-linux-gnu/liblua
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-array-parameter
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fstack-protector-strong \
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) -fPIC -fstack-protector-strong \
   -isystem /usr/include/luajit-2.1 -Isrc $(CFLAGS) $(SANITIZE)
 
 CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
@@ -40,10 +40,10 @@ DOCS := $(BUILD)/luatrace.1 $(BUILD)/completions/luatrace.bash $(BUILD)/completi
 all: $(BUILD)/luatrace $(BUILD)/luatrace.so $(DOCS)
 
 $(BUILD)/luatrace: $(BUILD)/obj/main.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(LUAJIT_LIB) -lm -ldl
+	$(CC) $(SANITIZE) -pthread -rdynamic -o $@ $^ $(LUAJIT_LIB) -lm -ldl
 
 $(BUILD)/luatrace.so: $(BUILD)/obj/module.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -shared -o $@ $^ -ldl
+	$(CC) $(SANITIZE) -pthread -shared -o $@ $^ -ldl
 
 $(BUILD)/obj/%.o: src/%.c | $(BUILD)/obj
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 6 };
+enum { TRACER_ABI = 7 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -136,11 +136,15 @@ int trap_plan_add_path(struct trap_plan *plan, uint32_t arch, uint32_t nr, uint3
 /* Would this path be reported? 1 also in doubt. */
 int trap_plan_lets_through(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const char *path);
 
+/* Threads that let go what rules on paths rule out (sieve_workers.h). */
+enum tracer_workers { WORKERS_WHEN_IT_PAYS = 0, WORKERS_NEVER, WORKERS_ALWAYS };
+
 struct tracer_options {
   uint32_t want;                /* enum tracer_want */
   uint32_t no_set_syscall_info; /* force the register path of older kernels */
   uint32_t no_get_syscall_info; /* same, for reading */
   uint32_t no_shared_cpu;       /* never run a lone tracee on the tracer's processor */
+  uint32_t workers;             /* enum tracer_workers */
   uint32_t memory_path;         /* 0 best, 1 /proc/PID/mem only, 2 PTRACE_PEEKDATA only */
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "backend_ptrace.h"
 #include "call.h"
 #include "family.h"
+#include "sieve_workers.h"
 #include "tracees.h"
 #include "waiting.h"
 
@@ -36,38 +38,81 @@ static bool passes(struct tracee *tracee, const struct notification *n) {
   return !backend_is_the_programs(tracee, n->nr);
 }
 
-const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *tree) {
+enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, struct notified_call *call) {
   struct notification n;
   int got = notify_receive(tree->listener, &n);
-  if (got <= 0) {
-    if (got == -ESRCH) waiting_remove(tracer, tree);
-    return NULL;
-  }
+  if (got <= 0) return got == -ESRCH ? NOTIFIED_CLOSED : NOTIFIED_NOTHING;
+  *call = (struct notified_call){.listener = tree->listener, .tid = n.tid, .id = n.id};
   struct tracee *tracee = tracer_find_tid(tracer, n.tid);
   if (!tracee) tree->received++;
-  if (!tracee || call_comes_again(tracee, &n) || passes(tracee, &n)) {
-    notify_continue(tree->listener, n.id);
-    return NULL;
-  }
+  if (!tracee || call_comes_again(tracee, &n) || passes(tracee, &n)) return NOTIFIED_PASSES;
   struct syscall_info info = {.op = SYSCALL_OP_SECCOMP, .arch = n.arch, .nr = n.nr, .ip = n.ip};
   memcpy(info.args, n.args, sizeof info.args);
   if (tracee->interrupted) info.sp = stack_pointer(n.tid);
-  bool restarted = call_enter(tracee, &info);
+  call->restarted = call_enter(tracee, &info);
   tracee->stop.sp = 0;
   if (affinity_is_asked(n.arch, n.nr)) affinity_release(tracer);
-  if (call_is_ruled_out(tracer, tracee)) {
-    notify_continue(tree->listener, n.id);
+  return call_is_ruled_out(tracer, tracee) ? NOTIFIED_PASSES : NOTIFIED_HELD;
+}
+
+const struct tracer_stop *notified_hold(struct tracer *tracer, const struct notified_call *call) {
+  struct tracee *tracee = tracer_find_tid(tracer, call->tid);
+  if (!tracee || tracee->notification != call->id || tracee->state != TRACEE_RUNNING) return NULL;
+  if (tracee->muted) {
+    notify_continue(call->listener, call->id);
     return NULL;
   }
-
   tracee_set_state(tracee, TRACEE_STOPPED);
   tracee->notified = true;
   tracees_begin_stop(tracer, tracee);
   tracee->held = tracee->stop.kind = STOP_SYSCALL_ENTRY;
-  tracee->stop.flags |= STOP_FLAG_NOTIFY | (restarted ? STOP_FLAG_RESTARTED : 0);
+  tracee->stop.flags |= STOP_FLAG_NOTIFY | (call->restarted ? STOP_FLAG_RESTARTED : 0);
   if (tracee->born) return &tracee->stop;
   tracer->after_birth = tracee->stop.id;
   return family_birth(tracer, tracee);
+}
+
+void notified_leave(struct tracer *tracer, const struct notified_call *call) {
+  if (tracer->left_count == tracer->left_size) {
+    uint32_t size = tracer->left_size ? tracer->left_size * 2 : 16;
+    struct notified_call *left = realloc(tracer->left, size * sizeof *left);
+    if (!left) {
+      notify_continue(call->listener, call->id); /* unseen, but not held for ever */
+      return;
+    }
+    tracer->left = left;
+    tracer->left_size = size;
+  }
+  tracer->left[tracer->left_count++] = *call;
+}
+
+const struct tracer_stop *notified_next(struct tracer *tracer) {
+  const struct tracer_stop *stop = NULL;
+  uint32_t taken = 0;
+  while (!stop && taken < tracer->left_count)
+    stop = notified_hold(tracer, &tracer->left[taken++]);
+  if (taken == 0) return NULL;
+  tracer->left_count -= taken;
+  memmove(tracer->left, tracer->left + taken, tracer->left_count * sizeof *tracer->left);
+  return stop;
+}
+
+const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *tree) {
+  struct notified_call call;
+  switch (notified_look(tracer, tree, &call)) {
+  case NOTIFIED_CLOSED:
+    waiting_remove(tracer, tree);
+    return NULL;
+  case NOTIFIED_PASSES:
+    notify_continue(call.listener, call.id);
+    sieve_workers_note_passed(tracer);
+    return NULL;
+  case NOTIFIED_HELD:
+    return notified_hold(tracer, &call);
+  case NOTIFIED_NOTHING:
+    return NULL;
+  }
+  return NULL;
 }
 
 int notified_answer(struct tracee *tracee, bool want_exit) {

@@ -11,7 +11,28 @@
 
 #include "tracee.h"
 
-/* What the tree's listener, which is readable, has to say: a stop, or NULL for calls that nobody is to see. */
+/* A call that waits for the answer to its notification. */
+struct notified_call {
+  int listener;
+  pid_t tid;
+  uint64_t id;
+  bool restarted; /* one that a signal broke off, coming again */
+};
+enum notified_verdict {
+  NOTIFIED_NOTHING, /* none was there any more */
+  NOTIFIED_CLOSED,  /* nor will there ever be one: no process is left */
+  NOTIFIED_PASSES,  /* nobody is to see it: to be answered with notify_continue */
+  NOTIFIED_HELD     /* a stop: notified_hold, or notified_leave */
+};
+
+/* Receives from the tree's listener, which is readable, and notes what tracee makes what call. Wakes nobody. */
+enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, struct notified_call *call);
+/* The stop at which the call's tracee is held from now on; NULL when it is gone. Of the tracer's thread alone. */
+const struct tracer_stop *notified_hold(struct tracer *tracer, const struct notified_call *call);
+/* Leaves the call to the tracer's thread, which finds it as a stop with notified_next. */
+void notified_leave(struct tracer *tracer, const struct notified_call *call);
+const struct tracer_stop *notified_next(struct tracer *tracer);
+/* All at once: a stop, or NULL for calls that nobody is to see. */
 const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *tree);
 /* Lets a tracee that is held by a notification go on: with the call, or with the result of tracer_skip_call. 0, -ESRCH,
  * or -EINVAL (and it stays held) when its exit is wanted: a notification has none. */

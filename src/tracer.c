@@ -199,6 +199,8 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
     const struct tracee *born = tracer->after_birth ? tracer_find_stop(tracer, tracer->after_birth) : NULL;
     tracer->after_birth = 0;
     if (born) return &born->stop;
+    const struct tracer_stop *received = notified_next(tracer);
+    if (received) return received;
     while (tracees_next_status(tracer, &status)) {
       const struct tracer_stop *stop = backend_dispatch(tracer, status);
       if (stop) return stop;
@@ -382,6 +384,7 @@ void tracer_close(struct tracer *tracer) {
   for (int signal = 1; signal < NSIG; signal++)
     if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
   tracees_free_tables(tracer);
+  free(tracer->left);
   watched_free(tracer);
   printer_free(tracer->printer);
   free(tracer);

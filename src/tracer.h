@@ -19,6 +19,8 @@
 struct tracee;
 struct waiting;
 struct printer;
+struct sieve_workers;
+struct notified_call;
 
 /* One spawned or attached program and all its descendants. */
 struct tree {
@@ -87,7 +89,12 @@ struct tracer {
   struct tracer_stop note; /* stops that belong to no tracee, and births */
   struct affinity affinity;
   struct watched watched;
-  struct waiting *waiting;          /* waiting.c: NULL while there is no listener */
+  struct waiting *waiting;       /* waiting.c: NULL while there is no listener */
+  struct sieve_workers *workers; /* sieve_workers.c: NULL until they are needed */
+  uint32_t passed;               /* notifications let go by this thread... */
+  uint64_t passed_since;         /* ...since then */
+  struct notified_call *left;    /* by workers, for this thread: notified.c */
+  uint32_t left_count, left_size;
   struct printer *printer;          /* printer.c: NULL unless calls are printed here */
   bool silent_ends;                 /* some process may end without SIGCHLD */
   bool signal_changed[NSIG];        /* dispositions that we changed... */

@@ -11,11 +11,14 @@
 #include <unistd.h>
 
 #include "backend_notify.h"
+#include "sieve_workers.h"
 #include "tracees.h"
 #include "watched.h"
 
 /* How long an end without SIGCHLD may stay unseen. */
 enum { SILENT_END_NANOSECONDS = 100000000 };
+
+enum { AT_SIGNALS, AT_BELL, FIRST_LISTENER };
 
 /* There is one while a tree has, or may come to have, a listener. */
 struct waiting {
@@ -26,7 +29,7 @@ struct waiting {
   uint32_t size;       /* of the two arrays */
   uint32_t last;       /* the listener that was served last: the next one has its turn */
   struct tree **trees; /* that have a listener */
-  struct pollfd *fds;  /* [0]: the signalfd, [i + 1]: the listener of trees[i]; then what is watched */
+  struct pollfd *fds;  /* the signalfd, the workers' bell, from FIRST_LISTENER on that of each tree; what is watched */
 };
 
 /* --- statuses -------------------------------------------------------------------------------------------------- */
@@ -108,7 +111,7 @@ static void close_waiting(struct tracer *tracer) {
 /* Room for so many listeners and watched descriptors. */
 static int reserve(struct waiting *waiting, uint32_t size) {
   if (size <= waiting->size) return 0;
-  struct pollfd *fds = realloc(waiting->fds, (size + 1) * sizeof *fds);
+  struct pollfd *fds = realloc(waiting->fds, (FIRST_LISTENER + size) * sizeof *fds);
   if (fds) waiting->fds = fds;
   struct tree **trees = realloc(waiting->trees, size * sizeof(struct tree *));
   if (trees) waiting->trees = trees;
@@ -138,8 +141,8 @@ int waiting_add(struct tracer *tracer, struct tree *tree) {
   struct waiting *waiting = tracer->waiting;
   int error = reserve(waiting, waiting->count + 1);
   if (error) return error;
+  waiting->fds[FIRST_LISTENER + waiting->count] = (struct pollfd){.fd = tree->listener, .events = POLLIN};
   waiting->trees[waiting->count++] = tree;
-  waiting->fds[waiting->count] = (struct pollfd){.fd = tree->listener, .events = POLLIN};
   return 0;
 }
 
@@ -148,9 +151,10 @@ void waiting_remove(struct tracer *tracer, struct tree *tree) {
   if (!waiting) return;
   for (uint32_t i = 0; i < waiting->count; i++) {
     if (waiting->trees[i] != tree) continue;
+    sieve_workers_end(tracer);
     waiting->count--;
     waiting->trees[i] = waiting->trees[waiting->count];
-    waiting->fds[i + 1] = waiting->fds[waiting->count + 1];
+    waiting->fds[FIRST_LISTENER + i] = waiting->fds[FIRST_LISTENER + waiting->count];
     close(tree->listener);
     tree->listener = -1;
   }
@@ -173,7 +177,7 @@ static struct tree *ready_tree(struct tracer *tracer) {
   struct waiting *waiting = tracer->waiting;
   for (uint32_t step = 1; step <= waiting->count; step++) {
     uint32_t i = (waiting->last + step) % waiting->count;
-    short events = waiting->fds[i + 1].revents;
+    short events = waiting->fds[FIRST_LISTENER + i].revents;
     if (events & POLLIN) {
       waiting->last = i;
       return waiting->trees[i];
@@ -190,7 +194,7 @@ static struct tree *ready_tree(struct tracer *tracer) {
 static void choose_processors(struct waiting *waiting, int ready) {
   for (uint32_t i = 0; i < waiting->count; i++) {
     struct tree *tree = waiting->trees[i];
-    bool elsewhere = ready > 0 && waiting->fds[i + 1].revents & POLLIN;
+    bool elsewhere = ready > 0 && waiting->fds[FIRST_LISTENER + i].revents & POLLIN;
     if (elsewhere == tree->wakes_elsewhere) continue;
     tree->wakes_elsewhere = elsewhere;
     notify_wake_here(tree->listener, !elsewhere);
@@ -200,8 +204,13 @@ static void choose_processors(struct waiting *waiting, int ready) {
 /* ppoll of all that there is; with several tracees first a look whether somebody waits already. */
 static int poll_all(struct tracer *tracer, const struct timespec *limit) {
   struct waiting *waiting = tracer->waiting;
-  nfds_t count = 1 + waiting->count + tracer->watched.count;
-  if (tracer->alive > 1) {
+  nfds_t count = FIRST_LISTENER + waiting->count + tracer->watched.count;
+  bool listens = !sieve_workers_are_awake(tracer);
+  for (uint32_t i = 0; i < waiting->count; i++)
+    waiting->fds[FIRST_LISTENER + i].events = listens ? POLLIN : 0;
+  if (!listens) {
+    /* theirs to choose */
+  } else if (tracer->alive > 1) {
     static const struct timespec none;
     int ready = ppoll(waiting->fds, count, &none, NULL);
     choose_processors(waiting, ready);
@@ -209,7 +218,12 @@ static int poll_all(struct tracer *tracer, const struct timespec *limit) {
   } else {
     choose_processors(waiting, 0);
   }
-  return ppoll(waiting->fds, count, limit, NULL);
+  waiting->fds[AT_BELL] = (struct pollfd){.fd = sieve_workers_let_in(tracer), .events = POLLIN};
+  int ready = ppoll(waiting->fds, count, limit, NULL);
+  int error = errno;
+  sieve_workers_keep_out(tracer, ready > 0 && waiting->fds[AT_BELL].revents);
+  errno = error;
+  return ready;
 }
 
 static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **notified) {
@@ -223,15 +237,16 @@ static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **n
   struct timespec limit = timespec_of(look_again ? SILENT_END_NANOSECONDS : timeout);
   uint32_t watched = tracer->watched.count;
   if (reserve(waiting, waiting->count + watched)) return -ENOMEM;
-  waiting->fds[0] = (struct pollfd){.fd = waiting->signals, .events = POLLIN};
-  struct pollfd *others = waiting->fds + 1 + waiting->count;
+  waiting->fds[AT_SIGNALS] = (struct pollfd){.fd = waiting->signals, .events = POLLIN};
+  waiting->fds[AT_BELL] = (struct pollfd){.fd = -1};
+  struct pollfd *others = waiting->fds + FIRST_LISTENER + waiting->count;
   watched_fill(tracer, others);
   int ready = poll_all(tracer, timeout < 0 && !look_again ? NULL : &limit);
   if (ready < 0) return -errno;
   if (ready == 0 && !look_again) return timeout ? 0 : drain_or_nobody(tracer);
   watched_note(tracer, others);
   int got = 0;
-  if (waiting->fds[0].revents || look_again) {
+  if (waiting->fds[AT_SIGNALS].revents || look_again) {
     struct signalfd_siginfo unused;
     /* First the signal, then the statuses: one that comes between raises it anew. */
     if (read(waiting->signals, &unused, sizeof unused) < 0 && errno != EAGAIN) return -errno;

@@ -70,7 +70,7 @@ local kernel_options = {
 }
 
 local function engine_options(parsed)
-  local result = {}
+  local result = { workers = parsed.workers }
   for word in (parsed.kernel_without or ""):gmatch("[^,]+") do
     local option = kernel_options[word]
     if not option then

@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 6
+local ABI = 7
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -190,8 +190,11 @@ end
 local Tracer = {}
 Tracer.__index = Tracer
 
+local workers = { auto = C.WORKERS_WHEN_IT_PAYS, never = C.WORKERS_NEVER, always = C.WORKERS_ALWAYS }
+
 --- Opens a tracer. One per Lua state is enough: it can hold many programs ("trees").
----@param options table want, no_set_syscall_info, no_get_syscall_info, no_shared_cpu, memory_path
+---@param options table want, no_set_syscall_info, no_get_syscall_info, no_shared_cpu, memory_path, workers
+---  ("auto", "never" or "always")
 ---@return luatrace.Tracer
 function M.open(options)
   local box = ffi.new("struct tracer_options")
@@ -200,6 +203,7 @@ function M.open(options)
   box.no_get_syscall_info = options.no_get_syscall_info and 1 or 0
   box.no_shared_cpu = options.no_shared_cpu and 1 or 0
   box.memory_path = options.memory_path or 0
+  box.workers = workers[options.workers or "auto"]
   local pointer = C.tracer_open(box)
   if pointer == nil then error("luatrace: cannot open a tracer: out of memory") end
   return setmetatable({ pointer = ffi.gc(pointer, C.tracer_close), buffer_size = 0 }, Tracer)

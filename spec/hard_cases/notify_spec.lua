@@ -41,6 +41,24 @@ describe("notifications", function()
     end
   end)
 
+  it("threads that let go what no path matches: each call is seen once, none says EINTR", function()
+    local program = support.tracee("opens", { flags = "-pthread" })
+    local lua = [[
+      fail("openat", "EIO", { path = "*.hit" })
+      at.finish(function(run) io.stderr:write(run.calls.openat.count, "\n") end)]]
+    for _, mode in ipairs { "threads", "processes", "execs" } do
+      for _, workers in ipairs { "never", "auto", "always" } do
+        local result = support.run { lua = lua, options = { "--workers=" .. workers }, cmd = { program, mode, "300" } }
+        assert.equal("240 hits, 2160 misses, 0 wrong\n", result.stdout, mode .. " " .. workers)
+        assert.equal("240\n", result.stderr, mode .. " " .. workers)
+      end
+    end
+    for _ = 1, 5 do -- half of the processes are killed halfway
+      local result = support.run { lua = lua, options = { "--workers=always" }, cmd = { program, "killed", "300" } }
+      assert.equal("120 hits, 1080 misses, 0 wrong\n", result.stdout)
+    end
+  end)
+
   it("a call that waits says EINTR, or is restarted, as the signal's handler was installed", function()
     for _, trap in ipairs(every_mechanism) do
       local result = notified("blocked", nil, [[
