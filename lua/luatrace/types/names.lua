@@ -94,9 +94,127 @@ function Flags:without(name) return setmetatable({ type = self.type, value = ban
 --- Bits below 2^32 as bit operations give them are signed.
 local function unsigned(value) return value < 0 and value + 4294967296 or value end
 
+local function numeral(value) return hex(type(value) == "number" and unsigned(value) or value) end
+
+--- Appends to the names in `parts` the number that none of them covers, with a comment when it stands `alone`.
+local function add_unnamed(parts, number, alone, set, options)
+  parts[#parts + 1] = alone and hex(number) .. unknown_comment(set, options.comment) or hex(number)
+end
+
+--- Appends to `parts` the names of those of `from` that are set in `left`, but for the bits `except`.
+---@return number left what is left then
+local function take_names(parts, from, left, except)
+  for i = 1, #from do
+    local bits = from[i][2]
+    if type(bits) == "number" and bits < 4294967296 and bits ~= 0 and band(bits, except) == 0 then
+      local wanted = tobit(bits)
+      if left ~= 0 and band(left, wanted) == wanted then
+        parts[#parts + 1] = from[i][1]
+        left = band(left, bnot(wanted))
+      end
+    end
+  end
+  return left
+end
+
+--- The same for the enumeration among the flags.
+local function take_enumeration(parts, left, enum_set, options)
+  local chosen = unsigned(band(left, options.mask))
+  local known = enum_set.by_value[chosen]
+  if known or not (options.strict or options.split) then
+    parts[1] = known or hex(chosen)
+    return band(left, bnot(options.mask))
+  end
+  return options.split and take_names(parts, enum_set, left, options.except or 0) or left
+end
+
+--- The text of a value with bits above 31: as 64-bit numbers.
+local function joined_wide(value, set, enum_set, options)
+  local parts, wide = {}, u64(value)
+  if enum_set then
+    local chosen = tonumber(band(wide, u64(options.mask)))
+    parts[1] = enum_set.by_value[chosen] or hex(chosen)
+    wide = band(wide, bnot(u64(options.mask)))
+  end
+  for i = 1, #set do
+    local bits = u64(set[i][2])
+    if bits ~= 0 and band(wide, bits) == bits then
+      parts[#parts + 1] = set[i][1]
+      wide = band(wide, bnot(bits))
+    end
+  end
+  if wide ~= 0 then add_unnamed(parts, wide, #parts == 0, set, options) end
+  return table.concat(parts, "|")
+end
+
+--- The text of a value: the names of all its flags, and numbers for what has none.
+local function joined(value, set, enum_set, options)
+  if type(value) ~= "number" or value >= 4294967296 or value < -2147483648 then
+    return joined_wide(value, set, enum_set, options)
+  end
+  local parts, left = {}, value
+  local shifted, number = options.shifted, nil
+  if shifted then
+    number = band(bit.rshift(value, shifted.shift), shifted.mask)
+    left = band(left, bnot(bit.lshift(shifted.mask, shifted.shift)))
+  end
+  if enum_set then left = take_enumeration(parts, left, enum_set, options) end
+  local from_enum = #parts
+  if left == 0 and from_enum == 0 and not number then
+    return not options.except and set.by_value[0] or options.zero or "0"
+  end
+  left = take_names(parts, set, left, options.except or 0)
+  if left ~= 0 then
+    add_unnamed(parts, unsigned(left), #parts == 0 or options.strict and #parts == from_enum, set, options)
+  end
+  if number and number ~= 0 then parts[#parts + 1] = ("%d<<%s"):format(number, shifted.name) end
+  return #parts == 0 and "0" or table.concat(parts, "|")
+end
+
+--- The flags without the enumeration.
+local function joined_rest(value, set, options)
+  local parts = {}
+  local left = take_names(parts, set, value, options.except or 0)
+  if left ~= 0 then add_unnamed(parts, unsigned(left), #parts == 0, set, options) end
+  return table.concat(parts, "|")
+end
+
+--- With -X, an enumeration that strace prints by itself: it has a number of its own, and so have the flags, if any.
+local function described_apart(value, set, enum_set, options)
+  local chosen, rest = unsigned(band(value, options.mask)), band(value, bnot(options.mask))
+  local enumeration = style.constant(hex(chosen), enum_set.by_value[chosen])
+  if rest == 0 then return enumeration end
+  return enumeration .. "|" .. style.described(numeral(rest), joined_rest(rest, set, options))
+end
+
+--- The first few names of a set, for messages.
+local function some_names(set)
+  local names = {}
+  for i = 1, math.min(4, #set) do names[i] = set[i][1] end
+  return table.concat(names, ", ") .. (#set > 4 and ", ..." or "")
+end
+
+--- For JSON: the names in a text, and the numbers between them.
+local function listed(text)
+  local list = {}
+  for part in text:gmatch("[^|%s]+") do
+    if part:find("^%w") then list[#list + 1] = part end
+  end
+  return #list > 0 and list or M.empty_list
+end
+
+--- The bits of a script's text: "A|B|0x10".
+local function bits_in(flags_type, text, what)
+  local bits = 0
+  for flag in text:gmatch("[^|%s]+") do
+    local one = flags_type.bits_of(flag) or tonumber(flag)
+    if not one then takes(what, "flags such as " .. flags_type.examples(), text) end
+    bits = bor(bits, one)
+  end
+  return unsigned(bits)
+end
+
 local function make_flags(self, name, options)
-  local of = options.of or M.u32
-  local cache = {}
   self.enum_mask = options.mask
   local set, enum_set
   local function load_sets()
@@ -105,79 +223,13 @@ local function make_flags(self, name, options)
       enum_set = options.enum and set_named(options.enum)
     end
   end
-  --- The names of the bits of `set` in `left`, appended to `parts`; what is left then.
-  local except = options.except or 0
-  local function take(parts, from, left)
-    for i = 1, #from do
-      local bits = from[i][2]
-      if type(bits) == "number" and bits < 4294967296 and bits ~= 0 and band(bits, except) == 0 then
-        local wanted = tobit(bits)
-        if left ~= 0 and band(left, wanted) == wanted then
-          parts[#parts + 1] = from[i][1]
-          left = band(left, bnot(wanted))
-        end
-      end
-    end
-    return left
-  end
-  --- Flags above bit 31: as 64-bit numbers.
-  local function build_wide(value)
-    local parts, wide = {}, u64(value)
-    if enum_set then
-      local chosen = tonumber(band(wide, u64(options.mask)))
-      parts[1] = enum_set.by_value[chosen] or hex(chosen)
-      wide = band(wide, bnot(u64(options.mask)))
-    end
-    for i = 1, #set do
-      local bits = u64(set[i][2])
-      if bits ~= 0 and band(wide, bits) == bits then
-        parts[#parts + 1] = set[i][1]
-        wide = band(wide, bnot(bits))
-      end
-    end
-    if wide ~= 0 then
-      parts[#parts + 1] = #parts == 0 and hex(wide) .. unknown_comment(set, options.comment) or hex(wide)
-    end
-    return table.concat(parts, "|")
-  end
-  local function build(value)
-    load_sets()
-    if type(value) ~= "number" or value >= 4294967296 or value < -2147483648 then return build_wide(value) end
-    local parts, left = {}, value
-    local shifted, number = options.shifted, nil
-    if shifted then
-      number = band(bit.rshift(value, shifted.shift), shifted.mask)
-      left = band(left, bnot(bit.lshift(shifted.mask, shifted.shift)))
-    end
-    if enum_set then
-      local chosen = band(left, options.mask)
-      local known = enum_set.by_value[unsigned(chosen)]
-      if known or not (options.strict or options.split) then
-        parts[1] = known or hex(unsigned(chosen))
-        left = band(left, bnot(options.mask))
-      elseif options.split then
-        left = take(parts, enum_set, left)
-      end
-    end
-    local from_enum = #parts
-    if left == 0 and #parts == 0 and not number then
-      return not options.except and set.by_value[0] or options.zero or "0"
-    end
-    left = take(parts, set, left)
-    if left ~= 0 then
-      local rest = hex(unsigned(left))
-      if #parts == 0 or options.strict and #parts == from_enum then
-        rest = rest .. unknown_comment(set, options.comment)
-      end
-      parts[#parts + 1] = rest
-    end
-    if number and number ~= 0 then parts[#parts + 1] = ("%d<<%s"):format(number, shifted.name) end
-    return #parts == 0 and "0" or table.concat(parts, "|")
-  end
+  --- Programs use few values, each again and again.
+  local cache = {}
   function self.string(value)
     local text = type(value) == "number" and cache[value]
     if text then return text end
-    text = build(value)
+    load_sets()
+    text = joined(value, set, enum_set, options)
     if type(value) == "number" then cache[value] = text end
     return text
   end
@@ -189,59 +241,28 @@ local function make_flags(self, name, options)
   end
   function self.examples()
     load_sets()
-    local names = {}
-    for i = 1, math.min(4, #set) do names[i] = set[i][1] end
-    return table.concat(names, ", ") .. (#set > 4 and ", ..." or "")
+    return some_names(set)
   end
-  --- What is printed: as self.string, or as -X wants it. An enumeration among the flags that strace prints by itself
-  -- has a number of its own.
+  --- What is printed: as self.string, or as -X wants it.
   function self.written(value)
     if plain.constants == "abbrev" then return self.string(value) end
     load_sets()
-    local parts = {}
-    if options.apart then
-      local chosen = band(value, options.mask)
-      parts[1] = style.constant(hex(unsigned(chosen)), enum_set.by_value[unsigned(chosen)])
-      value = band(value, bnot(options.mask))
-      if value == 0 then return parts[1] end
-    end
-    local number = hex(type(value) == "number" and unsigned(value) or value)
-    parts[#parts + 1] = style.described(number, options.apart and self.rest_string(value) or self.string(value))
-    return table.concat(parts, "|")
-  end
-  --- The flags without the enumeration.
-  function self.rest_string(value)
-    local parts = {}
-    local left = take(parts, set, value)
-    if left ~= 0 then
-      parts[#parts + 1] = #parts == 0 and hex(unsigned(left)) .. unknown_comment(set, options.comment) or
-        hex(unsigned(left))
-    end
-    return table.concat(parts, "|")
+    if options.apart then return described_apart(value, set, enum_set, options) end
+    return style.described(numeral(value), self.string(value))
   end
   function self.text(out, _, value) out:put(self.written(value)) end
   self.shape, self.own_text = "named", self.text
   function self.read(_, value) return setmetatable({ value = value, type = self }, Flags) end
   function self.plain(_, value)
     if value == 0 and not enum_set then return M.empty_list end
-    local list = {}
-    for part in self.string(value):gmatch("[^|%s]+") do
-      if part:find("^%w") then list[#list + 1] = part end
-    end
-    return #list > 0 and list or M.empty_list
+    return listed(self.string(value))
   end
   function self.encode(_, value, what)
     if type(value) == "table" and getmetatable(value) == Flags then return value.value end
-    if type(value) ~= "string" then return number_of(what, value, "flags: a string such as \"A|B\" or a number") end
-    local bits = 0
-    for flag in value:gmatch("[^|%s]+") do
-      local one = self.bits_of(flag) or tonumber(flag)
-      if not one then takes(what, "flags such as " .. self.examples(), value) end
-      bits = bor(bits, one)
-    end
-    return unsigned(bits)
+    if type(value) == "string" then return bits_in(self, value, what) end
+    return number_of(what, value, "flags: a string such as \"A|B\" or a number")
   end
-  return of
+  return options.of or M.u32
 end
 
 --- Flags joined by "|"; options: enum and mask for a part that is an enumeration (O_ACCMODE), comment, zero (what to
