@@ -22,12 +22,9 @@ local function fetchable(call, direction)
   return is_there(call, direction)
 end
 
-local function make_pointer(self, direction, inner)
-  self.load, self.size, self.direction, self.inner, self.role = load_u64, "long", direction, inner, inner.role
-  self.at_entry, self.siblings, self.path_limit = inner.at_entry, siblings_of { inner }, inner.path_limit
-  self.late = direction ~= IN
-  self.shape = "pointer"
-  function self.read(call, address, scope)
+--- What a pointer gives a script, shows and takes: what it leads to, where that can be had.
+local function read_through(direction, inner)
+  return function(call, address, scope)
     if address == 0 then return M.NULL end
     if not fetchable(call, direction) then
       if call.phase == "exit" then return address end
@@ -37,7 +34,10 @@ local function make_pointer(self, direction, inner)
     if value == nil then return address end
     return inner.value and inner.value(call, value, scope) or value
   end
-  function self.text(out, call, address, scope)
+end
+
+local function text_through(direction, inner)
+  return function(out, call, address, scope)
     if address == 0 then return out:put("NULL") end
     if not inner.is_bytes then
       local options = call.text_options
@@ -51,16 +51,21 @@ local function make_pointer(self, direction, inner)
     if value == nil then return out:put(hex(address)) end
     return inner.text(out, call, value, scope)
   end
-  self.own_text = self.text
-  function self.plain(call, address, scope)
+end
+
+local function plain_through(direction, inner)
+  return function(call, address, scope)
     if address == 0 then return nil end
     if not is_there(call, direction) then return hex(address) end
     local value = inner.fetch(call, address, scope)
     if value == nil then return hex(address) end
     return inner.plain(call, value, scope)
   end
-  --- Memory that no other pointer inside says otherwise of has this pointer's direction.
-  function self.extents(call, address, scope, add)
+end
+
+--- Memory that no other pointer inside says otherwise of has this pointer's direction.
+local function extents_through(direction, inner)
+  return function(call, address, scope, add)
     if address == 0 then return end
     local written = direction ~= IN and is_there(call, OUT)
     inner.extents(call, address, scope, function(at, length, way)
@@ -69,29 +74,48 @@ local function make_pointer(self, direction, inner)
       if written then add(at, length, "written") end
     end)
   end
-  --- Before the call a new value goes into scratch memory; after it, into the program's own.
-  function self.assign(call, address, value, what)
+end
+
+---@return any address where the bytes are, or nil, message, errno
+local function write(call, address, bytes)
+  local ok, message, name = call.memory:write(address, bytes)
+  if not ok then return nil, message, name end
+  return address
+end
+
+local function write_scratch(call, bytes)
+  local address, message, name = call.memory:alloc(#bytes)
+  if not address then return nil, message, name end
+  return write(call, address, bytes)
+end
+
+--- Before the call a new value goes into scratch memory; after it, into the program's own, as far as there is room.
+local function assign_through(direction, inner)
+  return function(call, address, value, what)
     if value == M.NULL or value == nil then return 0 end
     if type(value) == "number" or type(value) == "cdata" then return value end
-    if call.phase ~= "entry" and direction == IN then error(what .. " can only be changed before call:run()", 0) end
-    if call.phase ~= "entry" and address == 0 then error(what .. " is NULL: there is nowhere to write to", 0) end
-    if inner.store and call.phase ~= "entry" then return inner.store(call, address, value, what) end
-    local bytes, problem, problem_name = inner.bytes_of(call, value, what)
-    if not bytes then return nil, problem, problem_name end
-    if call.phase == "entry" then
-      local target, message, name = call.memory:alloc(#bytes)
-      if not target then return nil, message, name end
-      local ok, failure, code = call.memory:write(target, bytes)
-      if not ok then return nil, failure, code end
-      return target
-    end
-    local room = inner.capacity(call, address)
-    if #bytes > room then bytes = bytes:sub(1, room) end
-    local ok, failure, code = call.memory:write(address, bytes)
-    if not ok then return nil, failure, code end
-    return address
+    local at_entry = call.phase == "entry"
+    if not at_entry and direction == IN then error(what .. " can only be changed before call:run()", 0) end
+    if not at_entry and address == 0 then error(what .. " is NULL: there is nowhere to write to", 0) end
+    if not at_entry and inner.store then return inner.store(call, address, value, what) end
+    local bytes, message, name = inner.bytes_of(call, value, what)
+    if not bytes then return nil, message, name end
+    if at_entry then return write_scratch(call, bytes) end
+    return write(call, address, bytes:sub(1, inner.capacity(call, address)))
   end
-  self.encode = function(_, value, what) return number_of(what, value, "an address") end
+end
+
+local function encode_address(_, value, what) return number_of(what, value, "an address") end
+
+local function make_pointer(self, direction, inner)
+  self.load, self.size, self.direction, self.inner, self.role = load_u64, "long", direction, inner, inner.role
+  self.at_entry, self.siblings, self.path_limit = inner.at_entry, siblings_of { inner }, inner.path_limit
+  self.late = direction ~= IN
+  self.read, self.plain = read_through(direction, inner), plain_through(direction, inner)
+  self.text = text_through(direction, inner)
+  self.shape, self.own_text = "pointer", self.text
+  self.extents = extents_through(direction, inner)
+  self.assign, self.encode = assign_through(direction, inner), encode_address
 end
 
 local function pointer(direction, inner) return lazily(make_pointer, direction, inner) end
