@@ -29,111 +29,131 @@ local function given(value, what)
   return value
 end
 
+--- The buffers at an address, each with how many of its bytes are valid; nil when they cannot be read.
+local function fetch_iovec(call, address, scope, count, valid)
+  local n = clamp(sibling(call, scope, count))
+  if n == 0 then return { n = 0, total = 0 } end
+  local size = call.arch.pointer_size
+  local bytes = call.memory:read(address, math.min(n, MAX_IOVECS) * size * 2)
+  if not bytes or #bytes < size * 2 then return nil end
+  local list = { n = math.floor(#bytes / (size * 2)), total = n, address = address }
+  local words = cast(size == 8 and "const uint64_t *" or "const uint32_t *", bytes)
+  local budget = valid and call.phase ~= "entry" and clamp(sibling(call, scope, valid)) or nil
+  for i = 1, list.n do
+    local base, length = exact(words[i * 2 - 2]), exact(words[i * 2 - 1])
+    local there = clamp(length)
+    if budget then
+      if budget < there then there = budget end
+      budget = budget - there
+    end
+    list[i] = { base = base, length = length, valid = there }
+  end
+  return list
+end
+
+--- Where one buffer is, or what it holds.
+---@param put nil|fun(out: table, call: table, bytes: string) what prints more than bytes
+local function put_base(out, call, item, limit, put, addresses_only)
+  local bytes = not addresses_only and content(call, item, not put and limit or nil)
+  if item.base == 0 then
+    out:put("NULL")
+  elseif not bytes then
+    out:put(hex(item.base))
+  elseif put and bytes ~= "" then
+    put(out, call, bytes)
+  else
+    quote.put(out, bytes, limit)
+  end
+end
+
+local function put_iovec(out, call, list, put, addresses_only)
+  local limit = shown(call)
+  out:put("[")
+  for i = 1, list.n do
+    if i > 1 then out:put(", ") end
+    if i > limit then
+      out:put("...")
+      break
+    end
+    out:put("{iov_base=")
+    put_base(out, call, list[i], limit, put, addresses_only)
+    out:put(", iov_len=", decimal(list[i].length), "}")
+  end
+  if list.n < list.total and list.n <= limit then
+    out:put(", ... /* ", hex(list.address + list.n * call.arch.pointer_size * 2), " */")
+  end
+  out:put("]")
+end
+
+--- All of it as one string, as the program meant it.
+local function joined(call, list)
+  local parts = {}
+  for i = 1, list.n do parts[i] = content(call, list[i]) or "" end
+  return table.concat(parts)
+end
+
+local function plain_iovec(call, list)
+  if list.n == 0 then return M.empty_list end
+  local result = {}
+  for i = 1, list.n do
+    local item = list[i]
+    result[i] = { iov_base = content(call, item) or hex(item.base), iov_len = plain_number(nil, item.length) }
+  end
+  return result
+end
+
+local function add_iovec(call, list, add)
+  if not list or list.n == 0 then return end
+  add(list.address, list.n * call.arch.pointer_size * 2, "read")
+  for i = 1, list.n do
+    if list[i].valid > 0 then add(list[i].base, list[i].valid) end
+  end
+end
+
+--- Before the call: `n` other buffers, the first with all the bytes.
+local function new_iovec(call, n, value, what)
+  if n < 1 or n > MAX_IOVECS then error(("%s: there are %d buffers"):format(what, n), 0) end
+  local data, message, name = call.memory:alloc(math.max(#given(value, what), 1))
+  if not data then return nil, message, name end
+  local ok
+  ok, message, name = call.memory:write(data, value)
+  if not ok then return nil, message, name end
+  local size = call.arch.pointer_size
+  local words = ffi.new(size == 8 and "uint64_t[?]" or "uint32_t[?]", n * 2)
+  words[0], words[1] = data, #value
+  return ffi.string(words, n * 2 * size)
+end
+
+--- After it: the program's own buffers, filled from the first on, never more than they hold.
+local function fill_iovec(call, address, list, value, what)
+  if not list then return nil, "Bad address", "EFAULT" end
+  local at = 1
+  for i = 1, list.n do
+    local part = given(value, what):sub(at, at + clamp(list[i].length) - 1)
+    if part == "" then break end
+    local ok, message, name = call.memory:write(list[i].base, part)
+    if not ok then return nil, message, name end
+    at = at + #part
+  end
+  return address
+end
+
 --- Scattered buffers. What a read has filled is one budget, shared out from the first on.
 ---@param count string name of the argument
 ---@param valid string|nil "ret": how many bytes there are in all
 ---@param printer nil|fun(call: table): function|nil what prints the content, where it is more than bytes
 function M.iovec(count, valid, printer)
-  local function fetch(call, address, scope)
-    local n = clamp(sibling(call, scope, count))
-    if n == 0 then return { n = 0, total = 0 } end
-    local size = call.arch.pointer_size
-    local bytes = call.memory:read(address, math.min(n, MAX_IOVECS) * size * 2)
-    if not bytes or #bytes < size * 2 then return nil end
-    local list = { n = math.floor(#bytes / (size * 2)), total = n, address = address }
-    local words = cast(size == 8 and "const uint64_t *" or "const uint32_t *", bytes)
-    local budget = valid and call.phase ~= "entry" and clamp(sibling(call, scope, valid)) or nil
-    for i = 1, list.n do
-      local base, length = exact(words[i * 2 - 2]), exact(words[i * 2 - 1])
-      local there = clamp(length)
-      if budget then
-        if budget < there then there = budget end
-        budget = budget - there
-      end
-      list[i] = { base = base, length = length, valid = there }
-    end
-    return list
-  end
-  local function text(out, call, list, addresses_only)
-    local limit = shown(call)
-    local put = printer and not addresses_only and printer(call) or nil
-    out:put("[")
-    for i = 1, list.n do
-      if i > 1 then out:put(", ") end
-      if i > limit then
-        out:put("...")
-        break
-      end
-      local item = list[i]
-      out:put("{iov_base=")
-      local bytes = not addresses_only and content(call, item, not put and limit or nil)
-      if item.base == 0 then
-        out:put("NULL")
-      elseif bytes then
-        if put and bytes ~= "" then put(out, call, bytes) else quote.put(out, bytes, limit) end
-      else
-        out:put(hex(item.base))
-      end
-      out:put(", iov_len=", decimal(item.length), "}")
-    end
-    if list.n < list.total and list.n <= limit then
-      out:put(", ... /* ", hex(list.address + list.n * call.arch.pointer_size * 2), " */")
-    end
-    out:put("]")
-  end
+  local function fetch(call, address, scope) return fetch_iovec(call, address, scope, count, valid) end
   local self = M.custom {
     siblings = named_siblings(count, valid),
     fetch = fetch,
-    text = function(out, call, list) text(out, call, list, false) end,
-    --- All of it as one string, as the program meant it.
-    value = function(call, list)
-      local parts = {}
-      for i = 1, list.n do parts[i] = content(call, list[i]) or "" end
-      return table.concat(parts)
-    end,
-    plain = function(call, list)
-      if list.n == 0 then return M.empty_list end
-      local result = {}
-      for i = 1, list.n do
-        result[i] = { iov_base = content(call, list[i]) or hex(list[i].base), iov_len = plain_number(nil,
-          list[i].length) }
-      end
-      return result
-    end,
-    extents = function(call, address, scope, add)
-      local list = fetch(call, address, scope)
-      if not list or list.n == 0 then return end
-      add(address, list.n * call.arch.pointer_size * 2, "read")
-      for i = 1, list.n do
-        if list[i].valid > 0 then add(list[i].base, list[i].valid) end
-      end
-    end,
-    --- Before the call: other buffers, as many, the first with all the bytes.
-    bytes_of = function(call, value, what)
-      local n = clamp(sibling(call, nil, count))
-      if n < 1 or n > MAX_IOVECS then error(("%s: there are %d buffers"):format(what, n), 0) end
-      local data, message, name = call.memory:alloc(math.max(#given(value, what), 1))
-      if not data then return nil, message, name end
-      local ok
-      ok, message, name = call.memory:write(data, value)
-      if not ok then return nil, message, name end
-      local size = call.arch.pointer_size
-      local words = ffi.new(size == 8 and "uint64_t[?]" or "uint32_t[?]", n * 2)
-      words[0], words[1] = data, #value
-      return ffi.string(words, n * 2 * size)
-    end,
-    --- After it: the program's own buffers, filled from the first on, never more than they hold.
+    text = function(out, call, list) put_iovec(out, call, list, printer and printer(call) or nil, false) end,
+    value = joined,
+    plain = plain_iovec,
+    extents = function(call, address, scope, add) add_iovec(call, fetch(call, address, scope), add) end,
+    bytes_of = function(call, value, what) return new_iovec(call, clamp(sibling(call, nil, count)), value, what) end,
     store = function(call, address, value, what)
-      local list, at = fetch(call, address, nil), 1
-      if not list then return nil, "Bad address", "EFAULT" end
-      for i = 1, list.n do
-        local part = given(value, what):sub(at, at + clamp(list[i].length) - 1)
-        if part == "" then break end
-        local ok, message, name = call.memory:write(list[i].base, part)
-        if not ok then return nil, message, name end
-        at = at + #part
-      end
-      return address
+      return fill_iovec(call, address, fetch(call, address, nil), value, what)
     end,
   }
   if valid then
@@ -141,7 +161,7 @@ function M.iovec(count, valid, printer)
     function self.text_failed(out, call, address, scope)
       local list = fetch(call, address, scope)
       if not list then return out:put(hex(address)) end
-      text(out, call, list, true)
+      put_iovec(out, call, list, nil, true)
     end
   end
   return self
