@@ -68,76 +68,100 @@ local MAX_STRINGS = 1024
 --- Divides the size of a page.
 local POINTERS_AHEAD = 512
 
+--- The addresses in an array that NULL ends; nil when none can be read, `at_fault` when the end cannot.
+local function pointers_until_null(call, address)
+  local size, list = call.arch.pointer_size, {}
+  while #list < MAX_STRINGS do
+    -- Many at a time, but never past the page: there the memory may end.
+    local at = address + #list * size
+    local room = math.max(size, POINTERS_AHEAD - tonumber(at % POINTERS_AHEAD))
+    local bytes = call.memory:read(at, room)
+    if not bytes or #bytes < size then
+      list.at_fault = true
+      return #list > 0 and list or nil
+    end
+    local words = cast(size == 8 and "const uint64_t *" or "const uint32_t *", bytes)
+    for i = 0, math.min(math.floor(#bytes / size), MAX_STRINGS - #list) - 1 do
+      local value = size == 8 and exact(words[i]) or words[i]
+      if value == 0 then return list end
+      list[#list + 1] = value
+    end
+  end
+  return list
+end
+
+--- So long may one string of argv be (MAX_ARG_STRLEN).
+local MAX_STRING = 131072
+
+local function put_string_at(out, call, address, limit)
+  local bytes, truncated = call.memory:cstring(address, PATH_MAX)
+  if bytes then
+    quote.put_string(out, bytes, limit, truncated == true)
+  else
+    out:put(hex(address))
+  end
+end
+
+---@param all boolean not only as many as strings are long
+local function put_strings(out, call, list, all)
+  out:put("[")
+  local limit = shown(call)
+  for i, address in ipairs(list) do
+    if i > 1 then out:put(", ") end
+    if i > limit and not all then
+      out:put("...")
+      break
+    end
+    put_string_at(out, call, address, limit)
+  end
+  out:put("]")
+end
+
+local function put_string_count(out, list)
+  out:put(hex(list.address), (" /* %d var%s%s */"):format(#list, #list == 1 and "" or "s",
+    list.at_fault and ", unterminated" or ""))
+end
+
+--- Each string, and in the place of one that cannot be read its address.
+local function read_strings(call, list)
+  local result = {}
+  for i, address in ipairs(list) do result[i] = call.memory:cstring(address, MAX_STRING) or address end
+  return result
+end
+
+local function plain_strings(call, list)
+  if #list == 0 then return M.empty_list end
+  local result = {}
+  for i, address in ipairs(list) do result[i] = call.memory:cstring(address, MAX_STRING) or hex(address) end
+  return result
+end
+
+local function add_strings(call, address, _, add)
+  local list = pointers_until_null(call, address) or {}
+  add(address, (#list + 1) * call.arch.pointer_size)
+  for _, string_address in ipairs(list) do
+    local bytes = call.memory:cstring(string_address, MAX_STRING)
+    if bytes then add(string_address, #bytes + 1) end
+  end
+end
+
 --- A NULL-terminated array of strings (argv). With `how` "count" only how many there are is printed (envp).
 ---@param how "count"|nil
 function M.strings(how)
-  local function pointers(call, address)
-    local size, list = call.arch.pointer_size, {}
-    while #list < MAX_STRINGS do
-      -- Many at a time, but never past the page: there the memory may end.
-      local at = address + #list * size
-      local room = math.max(size, POINTERS_AHEAD - tonumber(at % POINTERS_AHEAD))
-      local bytes = call.memory:read(at, room)
-      if not bytes or #bytes < size then
-        list.at_fault = true
-        return #list > 0 and list or nil
-      end
-      local words = cast(size == 8 and "const uint64_t *" or "const uint32_t *", bytes)
-      for i = 0, math.min(math.floor(#bytes / size), MAX_STRINGS - #list) - 1 do
-        local value = size == 8 and exact(words[i]) or words[i]
-        if value == 0 then return list end
-        list[#list + 1] = value
-      end
-    end
-    return list
-  end
+  local counted = how == "count"
   return M.custom {
     fetch = function(call, address)
-      local list = pointers(call, address)
+      local list = pointers_until_null(call, address)
       if list then list.address = address end
       return list
     end,
     text = function(out, call, list)
-      if how == "count" and not (call.text_options and call.text_options.verbose) then
-        return out:put(hex(list.address), (" /* %d var%s%s */"):format(#list, #list == 1 and "" or "s",
-          list.at_fault and ", unterminated" or ""))
-      end
-      out:put("[")
-      local limit = shown(call)
-      for i, address in ipairs(list) do
-        if i > 1 then out:put(", ") end
-        if i > limit and how ~= "count" then
-          out:put("...")
-          break
-        end
-        local bytes, truncated = call.memory:cstring(address, PATH_MAX)
-        if bytes then
-          quote.put_string(out, bytes, limit, truncated == true)
-        else
-          out:put(hex(address))
-        end
-      end
-      out:put("]")
+      if counted and not (call.text_options and call.text_options.verbose) then return put_string_count(out, list) end
+      put_strings(out, call, list, counted)
     end,
-    value = function(call, list)
-      local result = {}
-      for i, address in ipairs(list) do result[i] = call.memory:cstring(address, 131072) or address end
-      return result
-    end,
-    plain = function(call, list)
-      if #list == 0 then return M.empty_list end
-      local result = {}
-      for i, address in ipairs(list) do result[i] = call.memory:cstring(address, 131072) or hex(address) end
-      return result
-    end,
-    extents = function(call, address, _, add)
-      local list = pointers(call, address) or {}
-      add(address, (#list + 1) * call.arch.pointer_size)
-      for _, string_address in ipairs(list) do
-        local bytes = call.memory:cstring(string_address, 131072)
-        if bytes then add(string_address, #bytes + 1) end
-      end
-    end,
+    value = read_strings,
+    plain = plain_strings,
+    extents = add_strings,
     bytes_of = function(_, _, what) error(what .. " cannot be assigned: write the strings to call.memory:alloc", 0) end,
   }
 end
