@@ -59,6 +59,26 @@ describe("mistakes", function()
         "^luatrace: %-e trace=openat: arg: there is no argument flag: there are dirfd, pathname, flags, mode\n$")
     end)
 
+    it("a field that no call of the name has: told once, with what was meant", function()
+      local result = support.run { cmd = { "cat", "/etc/hostname", "/dev/null" }, lua = [[
+        on.openat(function(call)
+          local _ = call.pathnmae, call.mine
+          call.pathnam = true
+        end)
+        on.close(function(call) return call.fdd, call.pathnam end)]] }
+      assert.equal([[
+luatrace: (--lua):2: call.pathnmae is nil: openat has nothing of that name (did you mean pathname?)
+luatrace: (--lua):5: call.fdd is nil: close has nothing of that name (did you mean fd?)
+]], result.stderr)
+    end)
+
+    it("a handler that does not end, when --timeout is over", function()
+      local result = support.run { options = { "--timeout=0.1" }, cmd = { "cat", "/etc/hostname" }, timeout = 60,
+        lua = "on.openat(function() while true do end end)" }
+      assert.equal(124, result.status)
+      assert.matches("the time is over, and a handler of the script does not end", result.stderr)
+    end)
+
     it("-ff where no file can be made", function()
       fails({ options = { "-ff", "-o", "/nonexistent/t" }, cmd = yes }, 125,
         "^luatrace: cannot write to /nonexistent/t.PID: No such file or directory\n$")

@@ -290,6 +290,10 @@ enum interruptible {
 };
 /* What signals to luatrace itself do from now on. */
 int tracer_catch_signals(struct tracer *tracer, uint32_t how);
+/* luatrace itself ends at that time (CLOCK_MONOTONIC in nanoseconds; 0: not any more), with that exit status and a word
+ * on stderr: for a script that does not come back. The kernel then kills what was spawned and lets go what was attached
+ * to. One tracer of a process can ask for it. 0 or -errno. */
+int tracer_end_at(struct tracer *tracer, uint64_t time, int32_t status);
 
 /* --- memory (tracee_memory.c): `tracee` must be held ------------------------------------------------------- */
 

@@ -24,8 +24,9 @@
 #include "waiting.h"
 #include "watched.h"
 
-/* The one mutable global: a signal has reached luatrace itself. */
+/* The mutable globals: a signal has reached luatrace itself; with what status it ends when its time is over. */
 static volatile sig_atomic_t caught_signal;
+static volatile sig_atomic_t end_status;
 
 /* Of the timer's 20 ms: how long a signal may go unseen, and when another one is a second press of the keys. */
 enum { UNSEEN_TICKS = 100, UNSEEN_AGAIN = 15 };
@@ -359,6 +360,7 @@ int tracer_detach(struct tracer *tracer, uint32_t number) {
 
 void tracer_close(struct tracer *tracer) {
   if (!tracer) return;
+  tracer_end_at(tracer, 0, 0);
   affinity_release(tracer);
   family_adopt(tracer);
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {
@@ -421,6 +423,27 @@ static void on_signal(int signal) {
   }
   const struct itimerval soon = {.it_value = {.tv_usec = 20000}, .it_interval = {.tv_usec = 20000}};
   if (signal != SIGALRM) setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void on_end(int signal) {
+  static const char text[] = "luatrace: the time is over, and a handler of the script does not end: luatrace does\n";
+  (void)signal;
+  ssize_t unused = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)unused;
+  _exit(end_status);
+}
+
+int tracer_end_at(struct tracer *tracer, uint64_t time, int32_t status) {
+  if (tracer->will_end) timer_delete(tracer->end);
+  tracer->will_end = false;
+  if (time == 0) return 0;
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGVTALRM};
+  if (timer_create(CLOCK_MONOTONIC, &event, &tracer->end)) return -errno;
+  tracer->will_end = true;
+  end_status = status;
+  tracer_change_signal(tracer, SIGVTALRM, on_end);
+  struct itimerspec at = {.it_value = {(time_t)(time / 1000000000), (long)(time % 1000000000)}};
+  return timer_settime(tracer->end, TIMER_ABSTIME, &at, NULL) ? -errno : 0;
 }
 
 int tracer_catch_signals(struct tracer *tracer, uint32_t how) {

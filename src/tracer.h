@@ -95,7 +95,9 @@ struct tracer {
   uint64_t passed_since;         /* ...since then */
   struct notified_call *left;    /* by workers, for this thread: notified.c */
   uint32_t left_count, left_size;
-  struct printer *printer;          /* printer.c: NULL unless calls are printed here */
+  struct printer *printer; /* printer.c: NULL unless calls are printed here */
+  bool will_end;           /* `end` is armed: tracer_end_at */
+  timer_t end;
   bool silent_ends;                 /* some process may end without SIGCHLD */
   bool signal_changed[NSIG];        /* dispositions that we changed... */
   struct sigaction inherited[NSIG]; /* ...and what they were: launched programs get them back */

@@ -263,8 +263,12 @@ local function open_session(parsed, run)
   return session
 end
 
---- Ctrl-C and the like, and who looks whether the program gets on.
+--- How long after --timeout a handler may still run.
+local LAST_SECONDS = 2
+
+--- Ctrl-C and the like, the end of the time, and who looks whether the program gets on.
 local function arm(session, parsed)
+  if session.deadline then session.tracer:end_at(session.deadline + LAST_SECONDS * 1e9, 124) end
   local how = parsed.interruptible or session.options.daemonize and "never_tstp"
   session.tracer:catch_signals(signal_dispositions[how])
   if how == "waiting" then session.on_interrupt = detaching.on_interrupt end

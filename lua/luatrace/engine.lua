@@ -323,6 +323,11 @@ function Tracer:kill(tree, signal) return C.tracer_kill(self.pointer, tree or 0,
 ---@param how integer|nil 0 they are reported (default); 1 to them as to any program; 2 ignored; 3 with SIGTSTP
 function Tracer:catch_signals(how) C.tracer_catch_signals(self.pointer, how or 0) end
 
+--- luatrace ends at that time whatever its script does: see tracer_end_at in api.h.
+---@param time number|nil nanoseconds of CLOCK_MONOTONIC; nil: not any more
+---@param status integer|nil
+function Tracer:end_at(time, status) C.tracer_end_at(self.pointer, time or 0, status or 0) end
+
 --- The siginfo_t of a signal-delivery-stop as 128 bytes.
 function Tracer:get_siginfo(stop)
   local box = ffi.new("uint8_t[128]")

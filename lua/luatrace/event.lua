@@ -16,6 +16,8 @@ local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local engine = require "luatrace.engine"
 local mechanism = require "luatrace.plan.mechanism"
+local misspelt = require "luatrace.event.misspelt"
+local script_place = require "luatrace.event.script_place"
 
 local exact, tonumber, type, error, rawget, rawset = engine.exact, tonumber, type, error, rawget, rawset
 local running, yield = coroutine.running, coroutine.yield
@@ -42,16 +44,7 @@ local Call = {}
 M.Call = Call
 
 --- Errors of scripts point at the script's own line, however deep in luatrace the check is.
-local function misuse(message)
-  local level = 2
-  while true do
-    local info = debug.getinfo(level, "S")
-    if not info then break end
-    if info.what ~= "C" and not info.source:find("luatrace/", 1, true) then break end
-    level = level + 1
-  end
-  error(message, level)
-end
+local function misuse(message) error(message, script_place.level(2)) end
 M.misuse = misuse
 
 local function is_live(call)
@@ -420,6 +413,7 @@ Call.__index = function(call, key)
     cache[index] = value
     return value
   end
+  if row then misspelt.look(call, row, key, computed) end
 end
 
 Call.__newindex = function(call, key, value)
@@ -433,7 +427,10 @@ Call.__newindex = function(call, key, value)
   end
   local index = call.row.index[key]
   -- Scripts may keep notes on a call; so does luatrace itself.
-  if not index then return rawset(call, key, value) end
+  if not index then
+    misspelt.note(key)
+    return rawset(call, key, value)
+  end
   is_live(call)
   needs_stop(call, "assigning to " .. key)
   local ok, message, name = decode.assign(call, index, value)

@@ -22,23 +22,11 @@
 local engine = require "luatrace.engine"
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
+local script_place = require "luatrace.event.script_place"
 
 local M = {}
 
 local misuse = event.misuse
-
---- file:line of the script that called into luatrace.
-local function caller()
-  local level = 2
-  while true do
-    local info = debug.getinfo(level, "Sl")
-    if not info then return "?" end
-    if info.what ~= "C" and not info.source:find("luatrace/", 1, true) then
-      return ("%s:%d"):format(info.short_src, info.currentline)
-    end
-    level = level + 1
-  end
-end
 
 ---@class luatrace.MockContext
 ---@field name string the mock's
@@ -75,8 +63,8 @@ function M.finder(registry, options)
     function context.on(calls, handler, part)
       part = part or {}
       local pattern = "?" .. table.concat(calls, ",?")
-      table.insert(registry.on, { pattern = pattern, fn = handler, where = caller(), verb = name, is_mock = true,
-        notify = part.notify, tests = part.tests })
+      table.insert(registry.on, { pattern = pattern, fn = handler, where = script_place.nearest(1), verb = name,
+        is_mock = true, notify = part.notify, tests = part.tests })
     end
     function context.at(what, handler) table.insert(registry.at[what], handler) end
     for _, hook in ipairs { "on_image", "on_birth" } do

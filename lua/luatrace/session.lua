@@ -350,6 +350,7 @@ function Session:ask_for_launch_failure()
 end
 
 function Session:finish()
+  self.tracer:end_at(nil) -- the time was for the program, not for reports of it
   local run = { calls = self.counts, time = (tonumber(sys.monotonic()) - self.started) / 1e9, processes = self.tree,
     timed_out = self.timed_out, seed = self.options.seed }
   if self.status then
