@@ -121,7 +121,7 @@ row { long = "no-follow", field = "no_follow", kind = "flag", help = "do not tra
 row { long = "daemons", value = "WHAT", field = "daemons", kind = "value", check = one_of("wait", "detach", "kill"),
   help = "processes that outlive the program: wait for them (default), detach or kill them" }
 row { long = "timeout", value = "TIME", field = "timeout", kind = "value", check = seconds,
-  help = "kill the program (with -p: let it go) after TIME seconds and exit 124; 2 seconds later luatrace ends, too, " ..
+  help = "kill the program (with -p: let it go) after TIME seconds and exit 124; 2 seconds later luatrace ends, " ..
     "whatever a handler does" }
 row { section = "What is printed (without a script, or with --format)" }
 row { short = "e", value = "EXPR", field = "expressions", kind = "list",
