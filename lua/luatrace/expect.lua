@@ -18,8 +18,7 @@ M.caller = expectation_module.caller
 M.describe, M.failure = expectation_module.describe, expectation_module.failure
 
 --- All verbs; a script has each of them as a global.
-M.verbs = { "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks", "no_bad_pointers",
-  "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network", "golden" }
+M.verbs = require "luatrace.expect.verbs"
 
 local known = {}
 for _, verb in ipairs(M.verbs) do known[verb] = true end

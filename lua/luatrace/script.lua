@@ -7,6 +7,7 @@
 --   local registry, environment = script.new { seed = 1, args = {} }
 --   local chunk, message = script.load("trace.lua", environment)
 
+local expectation_verbs = require "luatrace.expect.verbs"
 local filter = require "luatrace.filter"
 local mock = require "luatrace.mock"
 local random = require "luatrace.random"
@@ -104,9 +105,7 @@ end
 
 --- Names that a script may never use, and what makes them.
 local lazy = {}
-for _, name in ipairs { "expect", "never", "sequence", "atomic_write", "durable_before", "no_fd_leaks",
-  "no_bad_pointers", "no_ignored_errors", "no_zombies", "cloexec_everywhere", "max_calls", "only_paths", "no_network",
-  "golden" } do
+for _, name in ipairs(expectation_verbs) do
   lazy[name] = function(registry, verb) return require("luatrace.expect").global(registry, verb) end
 end
 for _, name in ipairs { "run", "start", "together" } do
