@@ -166,4 +166,21 @@ describe("the tracer's life", function()
     assert.matches("luatrace: stop ENTRY tid %d+ pid %d+ nr 59 at %d", result.stderr)
     assert.matches("luatrace: stop EXIT tid %d+ pid %d+ status 0", result.stderr)
   end)
+
+  it("call:skip_exit() saves a call's second stop, unless a handler waits for the result", function()
+    local output = support.tempdir() .. "/trace"
+    for _, trap in ipairs { "auto", "ptrace" } do
+      for _, case in ipairs {
+        { "", "= [1-9]%d*\n", 1 }, { "call:skip_exit()", "= %?\n", 0 },
+        { "call:skip_exit() call:run()", "= [1-9]%d*\n", 1 },
+      } do
+        local result = support.run { options = { "-d", "--trap=" .. trap, "-e", "trace=getppid", "-o", output },
+          lua = ("on.getppid(function(call) %s end)"):format(case[1]), cmd = { "sh", "-c", "echo $PPID" } }
+        assert.matches("^%d+\n$", result.stdout)
+        local _, returns = result.stderr:gsub("stop EXIT_CALL tid %d+ pid %d+ nr 110 ", "")
+        assert.equal(case[3], returns, trap .. ": " .. case[1])
+        assert.matches("getppid%(%) +" .. case[2], support.read(output))
+      end
+    end
+  end)
 end)

@@ -105,6 +105,10 @@ Notifications serve them, somewhat cheaper than stops.
 Registers a handler for what happens in the life of a run.
 .It Ic call : Ns Ar run , returns , fail , kill , signal , sleep , hold , release , inject , detach , stack , footprint
 What can be done with a call.
+.It Ic call : Ns Ar skip_exit
+Saves the stop at its return: outputs show it without a result, and
+.Fl c
+does not count it.
 .It Ic call . Ns Ar argument
 Every argument by its name in the manual page, typed; assigned before
 .Ic call:run
