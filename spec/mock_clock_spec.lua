@@ -2,24 +2,13 @@
 -- length of the waits that the program asked for, and from the real clock, which must not notice.
 
 local date = require "luatrace.mock.clock.date"
+local mocked = require "spec.mocked"
 local support = require "spec.support"
 
-local function run(lua, cmd, options)
-  options = options or {}
-  options.lua, options.cmd, options.timeout = lua, cmd, 60
-  local result = support.run(options)
-  assert.are.equal("", result.stderr)
-  assert.are.equal(0, result.status)
-  return result
-end
-
-local function python(lua, code) return run(lua, { "/usr/bin/python3", "-c", code }) end
+local run, python = mocked.run, mocked.python
 
 describe("the clock mock", function()
-  after_each(function()
-    support.clean()
-    assert.are.same({}, support.leftovers())
-  end)
+  after_each(mocked.leaves_nothing)
 
   it("reads dates as date(1) does", function()
     for _, text in ipairs { "2038-01-19", "1970-01-01", "2000-02-29 23:59:59", "2100-03-01 00:00:00", "1969-12-31",
@@ -35,13 +24,13 @@ describe("the clock mock", function()
 
   it("lets date and sqlite3 live in 2038", function()
     local lua = 'clock { at = "2038-01-19 03:14:07" }'
-    assert.matches("^2038%-01%-19 03:14:%d%d\n$", run(lua, { "date", "-u", "+%F %T" }).stdout)
+    assert.matches("^2038%-01%-19 03:14:%d%d\n$", run(lua, { "date", "-u", "+%F %T" }))
     assert.are.equal("2038-01-19 03\n",
-      run(lua, { "sqlite3", ":memory:", "select strftime('%Y-%m-%d %H', 'now')" }).stdout)
+      run(lua, { "sqlite3", ":memory:", "select strftime('%Y-%m-%d %H', 'now')" }))
   end)
 
   it("is the same for every way to ask, and for children", function()
-    local result = python('clock { at = 4000000000 }', [[
+    local output = python('clock { at = 4000000000 }', [[
 import time, ctypes, os, subprocess
 libc = ctypes.CDLL(None)
 tv = (ctypes.c_long * 2)()
@@ -52,13 +41,13 @@ seen = [time.time(), tv[0], libc.time(None), libc.time(ctypes.byref(raw)), raw.v
         time.clock_gettime(time.CLOCK_TAI), time.clock_gettime(5),
         int(subprocess.check_output(["date", "+%s"]))]
 print(*[int(value) // 100 for value in seen])]])
-    assert.are.equal(("40000000 "):rep(9):sub(1, -2) .. "\n", result.stdout)
+    assert.are.equal(("40000000 "):rep(9):sub(1, -2) .. "\n", output)
   end)
 
   for _, bits in ipairs { 64, 32 } do
     it(("makes every wait of a %d-bit program as long as it was asked for, in its own time"):format(bits), function()
       local program = support.tracee("clocks", bits == 32 and { m32 = true } or nil)
-      local result = run('clock { at = "2036-01-01", speed = 200 }', { program })
+      local result = mocked.result('clock { at = "2036-01-01", speed = 200 }', { program })
       assert.matches("^21 ways\n$", result.stdout)
       -- In real time, one wait that was left alone would last as long as this.
       assert.is_true(result.seconds < 10, result.seconds)
@@ -83,61 +72,57 @@ while True:
     if os.WIFEXITED(status): break
     os.kill(waiter, signal.SIGCONT)
     time.sleep(10)
-print(status)]]).stdout)
+print(status)]]))
   end)
 
   it("lets counting clocks and uptime run at its speed, and processor time at the real one", function()
-    local result = python("clock { speed = 1000 }", [[
+    local output = python("clock { speed = 1000 }", [[
 import time, os
 def clocks(): return [time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time(), os.times().elapsed]
 before, cpu = clocks(), time.process_time()
 time.sleep(100)
 print(*[100 <= b - a + 0.02 for a, b in zip(before, clocks())], time.process_time() - cpu < 50)]])
-    assert.are.equal("True True True True True\n", result.stdout)
+    assert.are.equal("True True True True True\n", output)
   end)
 
   it("can pass more slowly", function()
-    local result = python("clock { speed = 0.1 }", [[
+    local result = mocked.result("clock { speed = 0.1 }", { "/usr/bin/python3", "-c", [[
 import time
 a = time.monotonic()
 time.sleep(0.02)
 b = time.monotonic()
-print(b - a >= 0.02)]])
+print(b - a >= 0.02)]] })
     assert.are.equal("True\n", result.stdout)
     assert.is_true(result.seconds > 0.2)
   end)
 
   it("is what a program sets when it sets the time, and the machine's stays", function()
     local before = os.time()
-    local result = run('clock { at = "2030-01-01" }',
+    local output = run('clock { at = "2030-01-01" }',
       { "sh", "-c", "date -u -s 2001-02-03 >/dev/null; date -u +%F" })
-    assert.are.equal("2001-02-03\n", result.stdout)
+    assert.are.equal("2001-02-03\n", output)
     assert.is_true(os.time() - before < 60)
   end)
 
   it("tells the script what time it is, and can be put forward", function()
-    local result = run([[
+    local output = run([[
       local time = clock { at = "2030-01-01" }
       on.getppid(function() time:advance(86400) end)
       at.finish(function() print(os.date("!%F", time:now())) end)]],
       { "/usr/bin/python3", "-c", "import os, time; os.getppid(); print(time.strftime('%F', time.gmtime()))" })
-    assert.are.equal("2030-01-02\n2030-01-02\n", result.stdout)
+    assert.are.equal("2030-01-02\n2030-01-02\n", output)
   end)
 
   it("lets handlers of the script see the calls that it answers", function()
-    local result = run([[
+    local output = run([[
       clock { at = 1e9 }
       on.clock_gettime(function(call) call:run() seen = call.tp.tv_sec end)
       at.finish(function() print(seen) end)]], { "date", "+%s" })
-    assert.are.equal("1000000000\n1000000000\n", result.stdout)
+    assert.are.equal("1000000000\n1000000000\n", output)
   end)
 
   it("refuses what it does not understand, with the script's line", function()
-    local function refuses(lua, message)
-      local result = support.run { lua = "\n" .. lua, cmd = { "true" } }
-      assert.are.equal(125, result.status)
-      assert.are.equal("luatrace: (--lua):2: " .. message, (result.stderr:match("^[^\n]*")))
-    end
+    local refuses = mocked.refuses
     refuses("clock { sped = 3 }", "clock has no field sped (did you mean speed?): it takes at, speed")
     refuses("clock { at = true }", "clock: at takes a string or a number, not a boolean")
     refuses("clock { speed = 0 }", "clock: speed = 0: it takes a number from 0.000001 to 1000000")

@@ -1,29 +1,17 @@
 -- The files mock: real programs on files that are not there. What is expected comes from the same programs on real
 -- files, from the kernel, and from the disk, which must not change.
 
+local mocked = require "spec.mocked"
 local support = require "spec.support"
 
-local function run(lua, cmd, options)
-  options = options or {}
-  options.lua, options.cmd, options.timeout = lua, cmd, 60
-  local result = support.run(options)
-  assert.are.equal("", result.stderr)
-  assert.are.equal(0, result.status)
-  return result.stdout
-end
-
-local function sh(lua, command, options) return run(lua, { "sh", "-c", command }, options) end
-local function python(lua, code) return run(lua, { "/usr/bin/python3", "-c", code }) end
+local run, sh, python = mocked.run, mocked.sh, mocked.python
 
 local passwd = [[files { ["/etc/passwd"] = "root:x:0:0::/:/bin/sh\nada:x:1815:1815:Countess:/home/ada:/bin/sh\n",
   ["/etc/group"] = "math:x:1815:\n" } ]]
 local directory = 'files { ["/srv/luatrace-mock/"] = {} } '
 
 describe("the files mock", function()
-  after_each(function()
-    support.clean()
-    assert.are.same({}, support.leftovers())
-  end)
+  after_each(mocked.leaves_nothing)
 
   it("lets id find a user who does not exist", function()
     assert.are.equal("uid=1815(ada) gid=1815(math) groups=1815(math)\n", run(passwd, { "id", "ada" }))
@@ -198,11 +186,7 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
   end)
 
   it("refuses what it does not understand, with the script's line", function()
-    local function refuses(lua, message)
-      local result = support.run { lua = "\n" .. lua, cmd = { "true" } }
-      assert.are.equal(125, result.status)
-      assert.are.equal("luatrace: (--lua):2: " .. message, (result.stderr:match("^[^\n]*")))
-    end
+    local refuses = mocked.refuses
     refuses("files 'x'", "files takes a table { [\"/path\"] = \"content\" }, not a string")
     refuses("files { passwd = 'x' }", 'files: "passwd" is no absolute path')
     refuses("files { ['/a'] = 5 }",

@@ -1,21 +1,13 @@
 -- The getrandom and getpid mocks: two runs of a real program are the same, and everything that uses such ids goes on
 -- working, as the program untraced shows.
 
+local mocked = require "spec.mocked"
 local support = require "spec.support"
 
-local function run(lua, cmd, options)
-  options = options or {}
-  options.lua, options.cmd, options.timeout = lua, cmd, 60
-  local result = support.run(options)
-  assert.are.equal("", result.stderr)
-  assert.are.equal(0, result.status)
-  return result.stdout
-end
-
-local function python(lua, code, options) return run(lua, { "/usr/bin/python3", "-c", code }, options) end
+local run, python = mocked.run, mocked.python
 
 describe("the getrandom mock", function()
-  after_each(function() assert.are.same({}, support.leftovers()) end)
+  after_each(mocked.leaves_nothing)
 
   local program = [[
 import ctypes, os, random, tempfile, threading, uuid
@@ -74,7 +66,7 @@ print(libc.getrandom(b"x", 1, 1 << 20), ctypes.get_errno(), libc.getrandom(8, 1,
 end)
 
 describe("the getpid mock", function()
-  after_each(function() assert.are.same({}, support.leftovers()) end)
+  after_each(mocked.leaves_nothing)
 
   it("numbers the program and its children in order of birth", function()
     for _ = 1, 5 do
@@ -114,8 +106,8 @@ thread.join()
 print(ids[0] > own, flush=True)
 signal.raise_signal(signal.SIGKILL)]]
     local native = support.native { cmd = { "/usr/bin/python3", "-c", code } }
-    local mocked = support.run { lua = "getpid(1000)", cmd = { "/usr/bin/python3", "-c", code } }
-    assert.are.same({ native.stdout, native.stderr, native.signal }, { mocked.stdout, mocked.stderr, mocked.signal })
+    local traced = support.run { lua = "getpid(1000)", cmd = { "/usr/bin/python3", "-c", code } }
+    assert.are.same({ native.stdout, native.stderr, native.signal }, { traced.stdout, traced.stderr, traced.signal })
   end)
 
   it("serves abort and 32-bit programs", function()
@@ -129,11 +121,7 @@ signal.raise_signal(signal.SIGKILL)]]
   end)
 
   it("refuses what it does not understand, with the script's line", function()
-    local function refuses(lua, message)
-      local result = support.run { lua = "\n" .. lua, cmd = { "true" } }
-      assert.are.equal(125, result.status)
-      assert.are.equal("luatrace: (--lua):2: " .. message, (result.stderr:match("^[^\n]*")))
-    end
+    local refuses = mocked.refuses
     local takes = "getpid takes the id that the program shall have, a whole number from 2 to 2097152, not "
     refuses("getpid()", takes .. "nil")
     refuses("getpid(1)", takes .. "1")

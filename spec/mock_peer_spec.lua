@@ -3,18 +3,10 @@
 
 local address = require "luatrace.mock.peer.address"
 local dns = require "luatrace.mock.peer.dns_message"
+local mocked = require "spec.mocked"
 local support = require "spec.support"
 
-local function run(lua, cmd, options)
-  options = options or {}
-  options.lua, options.cmd, options.timeout = lua, cmd, 60
-  local result = support.run(options)
-  assert.are.equal("", result.stderr)
-  assert.are.equal(0, result.status)
-  return result.stdout
-end
-
-local function python(lua, code, options) return run(lua, { "/usr/bin/python3", "-c", code }, options) end
+local run, python = mocked.run, mocked.python
 
 local echo = [[peer.tcp("echo:7", function(conn)
   while true do
@@ -25,10 +17,7 @@ local echo = [[peer.tcp("echo:7", function(conn)
 end) ]]
 
 describe("the peer mock", function()
-  after_each(function()
-    support.clean()
-    assert.are.same({}, support.leftovers())
-  end)
+  after_each(mocked.leaves_nothing)
 
   it("serves a client by a name that nobody else knows", function()
     for _, trap in ipairs { "auto", "ptrace" } do
@@ -104,7 +93,7 @@ print(errno.errorcode[s.connect_ex(address)], events(s, OUT) & OUT, s.getsockopt
 s.send(b"slow"); print(events(s, IN), s.recv(4), attempt(lambda: s.recv(1)))
 s.settimeout(0.05); print(attempt(lambda: s.recv(1)))
 ]==]
-    local mocked = [[peer.tcp("127.0.0.1:1234", function(conn)
+    local server = [[peer.tcp("127.0.0.1:1234", function(conn)
       local how = conn:read(4)
       if how == "half" then
         conn:write("all")
@@ -122,7 +111,7 @@ s.settimeout(0.05); print(attempt(lambda: s.recv(1)))
     end)]]
     local real = support.execute { words = { "/usr/bin/python3", "-c", client, "real" } }
     assert.are.equal("", real.stderr)
-    assert.are.equal(real.stdout, run(mocked, { "/usr/bin/python3", "-c", client, "mocked" }))
+    assert.are.equal(real.stdout, run(server, { "/usr/bin/python3", "-c", client, "mocked" }))
   end)
 
   it("serves several connections at once, each at its own pace, and the program runs on", function()
@@ -263,11 +252,7 @@ for i in range(3):
   end)
 
   it("takes mistakes of the script for such", function()
-    local function refuses(lua, message, cmd)
-      local result = support.run { lua = "\n" .. lua, cmd = cmd or { "true" } }
-      assert.are.equal("luatrace: (--lua):2: " .. message, (result.stderr:match("^[^\n]*")))
-      assert.are.equal(125, result.status)
-    end
+    local refuses = mocked.refuses
     local fn = ", function() end)"
     refuses("peer.tcp('db'" .. fn, 'peer.tcp: "db" is no address: write "HOST:PORT" ("db:5432", "10.0.0.1:80", ' ..
       '"[::1]:80", "*:443")')

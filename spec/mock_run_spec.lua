@@ -1,5 +1,6 @@
 -- Mocks in tests: luatrace.run, several at once, with rules and expectations beside them.
 
+local mocked = require "spec.mocked"
 local support = require "spec.support"
 
 local luatrace = support.module()
@@ -18,7 +19,7 @@ local function mocks(answer)
 end
 
 describe("mocks in luatrace.run", function()
-  after_each(function() assert.are.same({}, support.leftovers()) end)
+  after_each(mocked.leaves_nothing)
 
   it("belong to their run: several at once do not see each other's, and nothing stays open", function()
     luatrace.run { cmd = { "true" } }
