@@ -15,6 +15,7 @@ local mechanism = require "luatrace.plan.mechanism"
 local mock = require "luatrace.mock"
 local multiplexed = require "luatrace.decode.multiplexed"
 local rules = require "luatrace.rules"
+local shallow = require "luatrace.shallow"
 
 local M = {}
 
@@ -184,8 +185,7 @@ local function is_inner(arch, nr) return arch == "i386" and multiplexed.is_inner
 --- A part without what a filter would have to see of the arguments.
 local function untested(part)
   if not part.tests then return part end
-  local copy = {}
-  for key, value in pairs(part) do copy[key] = value end
+  local copy = shallow.copy(part)
   copy.tests, copy.errno = nil, nil
   return copy
 end

@@ -9,6 +9,7 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
+local shallow = require "luatrace.shallow"
 
 local M = {}
 
@@ -137,8 +138,7 @@ function M.pointed(row)
       last.type.text(out, call, value)
       out:put("]")
     end }, { __index = last.type })
-    known = {}
-    for key, value in pairs(row) do known[key] = value end
+    known = shallow.copy(row)
     known.text_plan = nil -- of luatrace.decode: how the row as it was is printed
     known[#row] = setmetatable({ type = shown }, { __index = last })
     pointed_rows[row] = known

@@ -20,6 +20,7 @@
 --   normal:fd(call, 5)  normal:pid(4711)                                       -- "fd3", "P1.2"
 
 local bit = require "bit"
+local shallow = require "luatrace.shallow"
 local sys = require "luatrace.sys"
 
 local M = {}
@@ -45,19 +46,13 @@ end
 
 -- --- streams: one a thread ------------------------------------------------------------------------------------------
 
-local function copy(from)
-  local to = {}
-  for key, value in pairs(from) do to[key] = value end
-  return to
-end
-
 local function new_stream(parent, kind)
   local stream = { threads = {}, processes = {}, temporaries = 0, is_thread = kind == "threads" }
   if parent then
     local list = parent[kind]
     list[#list + 1] = stream
     stream.name = parent.name .. (kind == "threads" and "t" or ".") .. #list
-    stream.names, stream.counts = copy(parent.names), copy(parent.counts)
+    stream.names, stream.counts = shallow.copy(parent.names), shallow.copy(parent.counts)
   else
     stream.names, stream.counts = {}, {}
   end
@@ -90,9 +85,9 @@ function Normal:birth(stop, thread)
   if parent then
     stream = new_stream(parent, is_thread and "threads" or "processes")
     local shares = is_thread or bit.band(tonumber(stop.message), CLONE_FILES) ~= 0
-    stream.fds = shares and parent.fds or copy(parent.fds)
-    stream.used = is_thread and {} or copy(parent.used)
-    stream.heaps = is_thread and parent.heaps or copy(parent.heaps)
+    stream.fds = shares and parent.fds or shallow.copy(parent.fds)
+    stream.used = is_thread and {} or shallow.copy(parent.used)
+    stream.heaps = is_thread and parent.heaps or shallow.copy(parent.heaps)
   else
     stream = self:root()
   end
@@ -176,7 +171,7 @@ local effects = {
   dup2 = function(stream, call) release(stream, call.raw_ret) end,
   close_range = function(stream, call)
     if bit.band(tonumber(call.raw[3]), 4) ~= 0 then return end
-    for num in pairs(copy(stream.fds)) do
+    for num in pairs(shallow.copy(stream.fds)) do
       if num >= call.raw[1] and num <= call.raw[2] then release(stream, num) end
     end
   end,
@@ -330,8 +325,8 @@ function Normal:exec(stop, process)
   local open = {}
   for _, name in ipairs(sys.list_dir(("/proc/%d/fd"):format(process.pid)) or {}) do open[tonumber(name)] = true end
   -- A table that was shared is its own from now on.
-  stream.fds = copy(stream.fds)
-  for num in pairs(copy(stream.fds)) do
+  stream.fds = shallow.copy(stream.fds)
+  for num in pairs(shallow.copy(stream.fds)) do
     if not open[num] then release(stream, num) end
   end
 end

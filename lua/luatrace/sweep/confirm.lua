@@ -4,6 +4,7 @@
 local faults = require "luatrace.sweep.faults"
 local files = require "luatrace.sys.files"
 local reproduce = require "luatrace.sweep.reproduce"
+local shallow = require "luatrace.shallow"
 local sys = require "luatrace.sys"
 local verdict = require "luatrace.sweep.verdict"
 
@@ -50,21 +51,15 @@ local function simplest(runs)
   return best
 end
 
-local function copy(point)
-  local result = {}
-  for key, value in pairs(point) do result[key] = value end
-  return result
-end
-
 --- Is the same fault enough when it happens only once? All are asked at the same time.
 local function minimise(sweep, candidates)
   local jobs = {}
   for i, candidate in ipairs(candidates) do
     local point = candidate.points[#candidate.points]
     if point.fault.sticky then
-      local once = copy(point)
+      local once = shallow.copy(point)
       once.fault = { family = point.fault.family, action = point.fault.action, errno = point.fault.errno }
-      local points = copy(candidate.points)
+      local points = shallow.copy(candidate.points)
       points[#points] = once
       jobs[#jobs + 1] = { kind = "run", id = "minimise " .. i, points = points, candidate = i }
     end

@@ -1,5 +1,7 @@
 --- One report of the reports of shards.
 
+local shallow = require "luatrace.shallow"
+
 local M = {}
 
 local function same_sweep(a, b)
@@ -32,8 +34,7 @@ end
 ---@return table|nil report, string? message
 function M.merge(reports)
   local first = reports[1]
-  local merged = {}
-  for key, value in pairs(first) do merged[key] = value end
+  local merged = shallow.copy(first)
   merged.runs, merged.findings, merged.warnings, merged.errors, merged.counts, merged.families = {}, {}, {}, {}, {}, {}
   merged.ran, merged.reached, merged.seconds, merged.run_seconds, merged.workers, merged.shard = 0, 0, 0, 0, 0, nil
   merged.complete = true

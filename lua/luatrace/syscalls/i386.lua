@@ -7,6 +7,7 @@ local datagram = require "luatrace.structs.datagram"
 local file = require "luatrace.syscalls.file"
 local fd_rows = require "luatrace.syscalls.fd"
 local memory = require "luatrace.syscalls.memory"
+local shallow = require "luatrace.shallow"
 
 local zero, fd, path = t.i32, t.fd, t.path
 
@@ -17,8 +18,7 @@ local never = function() return false end
 
 --- The same arguments under another name; the row may have been checked already.
 local function arguments(row)
-  local copy = {}
-  for key, value in pairs(row) do copy[key] = value end
+  local copy = shallow.copy(row)
   copy.name, copy.index = nil, nil
   if type(row.classes) == "table" then
     local names = {}

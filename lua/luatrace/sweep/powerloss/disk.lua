@@ -15,6 +15,7 @@
 --   entry    dir, name, node              remove    dir, name              rename    as the op in write_log.lua
 
 local files = require "luatrace.sys.files"
+local shallow = require "luatrace.shallow"
 
 local M = {}
 
@@ -318,14 +319,8 @@ end
 --- So many effects lie between two remembered prefixes.
 local STRIDE = 512
 
-local function shallow(map)
-  local copy = {}
-  for key, value in pairs(map) do copy[key] = value end
-  return copy
-end
-
 local function share(tree)
-  return { files = shallow(tree.files), names = shallow(tree.names), own_names = {}, modes = tree.modes }
+  return { files = shallow.copy(tree.files), names = shallow.copy(tree.names), own_names = {}, modes = tree.modes }
 end
 
 local function run(self, tree, from, to)
@@ -418,7 +413,7 @@ function Disk:apply(last, lost, torn, losses)
   for key, first in pairs(losses and felt(self, losses) or {}) do
     local before = remembered(self, floor((first - 1) / STRIDE))
     if key == "names" then
-      tree.names, tree.modes = shallow(before.names), before.modes
+      tree.names, tree.modes = shallow.copy(before.names), before.modes
       without(self, tree, self.name_effects, first, last, lost, torn)
     else
       tree.files[key] = before.files[key]
