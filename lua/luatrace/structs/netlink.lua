@@ -155,8 +155,14 @@ end
 
 -- --- messages -------------------------------------------------------------------------------------------------------
 
-local function header_at(bytes, at)
-  local words = ffi.cast("const uint32_t *", ffi.cast("const char *", bytes) + at - 1)
+local function words_at(bytes, at)
+  return ffi.cast("const uint32_t *", ffi.cast("const char *", bytes) + at - 1)
+end
+
+local function length_at(bytes, at) return words_at(bytes, at)[0] end
+
+local function header_of(bytes)
+  local words = words_at(bytes, 1)
   return { length = words[0], kind = words[1] % 65536, flags = math.floor(words[1] / 65536), sequence = words[2],
     port = bit.tobit(words[3]) }
 end
@@ -175,7 +181,7 @@ local function put_error(out, call, bytes, header, family)
   if #bytes < 4 then return p.hex.text(out, call, bytes) end
   local number = ffi.cast("const int32_t *", bytes)[0]
   local message = bytes:sub(5)
-  local inner = #message >= HEADER and header_at(message, 1)
+  local inner = #message >= HEADER and header_of(message)
   -- The message that was wrong, or only its header; what is behind it are attributes.
   local length = #message
   if inner then
@@ -204,7 +210,7 @@ end
 
 --- One message, all of the bytes.
 put_message = function(out, call, bytes, family)
-  local header = header_at(bytes, 1)
+  local header = header_of(bytes)
   local payload = bytes:sub(HEADER + 1, header.length)
   if payload == "" then return put_header(out, call, header, family) end
   out:put("[")
@@ -250,31 +256,7 @@ end
 ---@param family integer NETLINK_ROUTE and so on; -1: not known
 function M.text(out, call, bytes, family)
   if family == UEVENT then return put_uevent(out, call, bytes) end
-  local at, list, count = 1, false, 0
-  while true do
-    local left = #bytes - at + 1
-    if left < HEADER then
-      p.hex.text(out, call, bytes:sub(at))
-      break
-    end
-    local header = header_at(bytes, at)
-    local step = math.ceil(header.length / 4) * 4
-    local more = header.length >= HEADER and left > step
-    if more and not list then
-      list = true
-      out:put("[")
-    end
-    put_message(out, call, bytes:sub(at, at + math.min(left, math.max(header.length, HEADER)) - 1), family)
-    if not more then break end
-    out:put(", ")
-    count = count + 1
-    if count >= p.limit(call) then
-      out:put("...")
-      break
-    end
-    at = at + step
-  end
-  if list then out:put("]") end
+  p.put_each(out, call, bytes, HEADER, length_at, put_message, family)
 end
 
 return M

@@ -125,20 +125,58 @@ function M.indexed(set, comment, of, how)
   end }
 end
 
+-- --- one after the other: messages, attributes ----------------------------------------------------------------------
+
+local function align(length) return math.ceil(length / 4) * 4 end
+
+--- Things with headers that tell their lengths, each at a multiple of four bytes; several are a list. Lengths may lie:
+-- the last that can be believed gets what bytes there are, and too few for a header are shown in hexadecimal.
+---@param out table
+---@param call table
+---@param bytes string
+---@param header_size integer
+---@param length_at fun(bytes: string, at: integer): integer what the header there says, itself included
+---@param put fun(out: table, call: table, bytes: string, ...) one of them; its bytes are a header at least
+---@vararg any for `put`
+function M.put_each(out, call, bytes, header_size, length_at, put, ...)
+  local at, is_list, count = 1, false, 0
+  while true do
+    local left = #bytes - at + 1
+    if left < header_size then
+      M.hex.text(out, call, bytes:sub(at))
+      break
+    end
+    local length = length_at(bytes, at)
+    local more = length >= header_size and left > align(length)
+    if more and not is_list then
+      is_list = true
+      out:put("[")
+    end
+    put(out, call, bytes:sub(at, at + math.min(left, math.max(length, header_size)) - 1), ...)
+    if not more then break end
+    out:put(", ")
+    count = count + 1
+    if count >= M.limit(call) then
+      out:put("...")
+      break
+    end
+    at = at + align(length)
+  end
+  if is_list then out:put("]") end
+end
+
 -- --- attributes -----------------------------------------------------------------------------------------------------
 
 local NLA_HEADER, TYPE_MASK = 4, 0x3fff
 local nla_flags = t.flags("nla_flags", { comment = "NLA_F_???" })
 
-local function align(length) return math.ceil(length / 4) * 4 end
-
 local function u16(bytes, at) return bytes:byte(at) + bytes:byte(at + 1) * 256 end
 
-local function put_attribute(out, call, bytes, length, set, context)
+local function put_attribute(out, call, bytes, set, context)
   local kind = u16(bytes, 3)
   local number = bit.band(kind, TYPE_MASK)
   local name = set.names and constants.enums[set.names].by_value[number]
-  local body = bytes:sub(NLA_HEADER + 1, length)
+  local body = bytes:sub(NLA_HEADER + 1)
   if #body > 0 then out:put("[") end
   out:put("{nla_len=", tostring(u16(bytes, 1)), ", nla_type=")
   if kind > TYPE_MASK then out:put(nla_flags.string(kind - number), "|") end
@@ -158,31 +196,7 @@ end
 function M.attributes(names, comment, by_name, default)
   local set = { names = names, comment = comment, parts = by_name or {}, default = default }
   function set.text(out, call, bytes, context)
-    local at, list, count = 1, false, 0
-    while true do
-      local left = #bytes - at + 1
-      if left < NLA_HEADER then
-        M.hex.text(out, call, bytes:sub(at))
-        break
-      end
-      local said = u16(bytes, at)
-      local length = math.min(said, left)
-      local next_at = said >= NLA_HEADER and left > align(length) and at + align(length) or nil
-      if next_at and not list then
-        list = true
-        out:put("[")
-      end
-      put_attribute(out, call, bytes:sub(at), length, set, context)
-      if not next_at then break end
-      out:put(", ")
-      count = count + 1
-      if count >= M.limit(call) then
-        out:put("...")
-        break
-      end
-      at = next_at
-    end
-    if list then out:put("]") end
+    M.put_each(out, call, bytes, NLA_HEADER, u16, put_attribute, set, context)
   end
   return set
 end
