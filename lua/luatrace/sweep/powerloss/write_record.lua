@@ -110,52 +110,63 @@ local function compare_with_reality(record, directory)
   end
 end
 
---- Runs the command once and records what it does to the copy.
----@param options table cmd, fixture, cwd (below the copy), env (name -> value), stdin (a path), stacks (default true),
---  timeout (seconds, default 60), temporary (where copies are made), script = function(environment, mark): handlers of
---  yours, which may say mark(text): "the program has promised this"
----@return luatrace.WriteRecord|nil record, string? message, string? errno
-function M.run(options)
-  local command = options.cmd
-  if type(command) ~= "table" or not command[1] then
-    error("powerloss.record: cmd takes a list of words, the program's name first", 2)
-  end
+--- The program's file; the fixture, if there is one, must be a directory.
+---@return string|nil file, string? message, string? errno
+local function find_program(options)
+  local command, fixture = options.cmd, options.fixture
   local file = sys.find_in_path(command[1])
   if not file then return nil, ("cannot run %s: not found"):format(command[1]), "ENOENT" end
-  if options.fixture then
-    local stat, message, name = files.stat(options.fixture)
-    if not stat then return nil, ("fixture %s: %s"):format(options.fixture, message), name end
-    if stat.kind ~= "dir" then return nil, ("fixture %s: it is not a directory"):format(options.fixture), "ENOTDIR" end
+  if fixture then
+    local stat, message, name = files.stat(fixture)
+    if not stat then return nil, ("fixture %s: %s"):format(fixture, message), name end
+    if stat.kind ~= "dir" then return nil, ("fixture %s: it is not a directory"):format(fixture), "ENOTDIR" end
   end
+  return file
+end
+
+--- A record with a workspace, in which nothing has happened yet.
+---@return luatrace.WriteRecord|nil record, string? message, string? errno
+local function new_record(options)
   local place = options.temporary or M.temporary_place()
   remove_forgotten(place)
   local workspace, message, name = files.make_temporary(place, ("%s%d-"):format(PREFIX, sys.getpid()))
   if not workspace then return nil, ("cannot make a directory in %s: %s"):format(place, message), name end
   local record = setmetatable({ workspace = workspace, options = options, unseen = {}, outside = {} }, Record)
-  local function give_up(why, errno)
-    record:close()
-    return nil, why, errno
-  end
-
   record.fixture = options.fixture or workspace .. "/empty"
   if not options.fixture then files.mkdir(record.fixture, 493) end
-  local directory, temporary = workspace .. "/run", workspace .. "/tmp"
-  local ok
-  ok, message, name = files.copy_tree(record.fixture, directory)
-  if not ok then return give_up(("cannot copy the fixture: %s"):format(message), name) end
-  files.mkdir(temporary, 448)
+  return record
+end
+
+--- The copy of the fixture, and the log of what will happen to it.
+---@return true|nil, string? message, string? errno
+local function copy_fixture(record, directory)
+  local ok, message, name = files.copy_tree(record.fixture, directory)
+  if not ok then return nil, ("cannot copy the fixture: %s"):format(message), name end
+  files.mkdir(record.workspace .. "/tmp", 448)
   local log
-  log, message, name = write_log.new(directory, { stacks = options.stacks ~= false })
-  if not log then return give_up(message, name) end
+  log, message, name = write_log.new(directory, { stacks = record.options.stacks ~= false })
+  if not log then return nil, message, name end
   record.log, record.ops = log, log.ops
+  return true
+end
 
-  local append = bit.bor(files.O_RDWR, files.O_CREAT, files.O_APPEND)
-  local input = files.open(options.stdin or "/dev/null", files.O_RDONLY)
-  if not input then return give_up(("cannot read %s"):format(options.stdin), "ENOENT") end
-  local output, errors = files.open(workspace .. "/stdout", append), files.open(workspace .. "/stderr", append)
-  log.streams[files.fstat(output).id] = "stdout"
-  log.streams[files.fstat(errors).id] = "stderr"
+--- The program's descriptors; what it prints into them is in the log, too.
+---@return integer[]|nil fds, string? message, string? errno
+local function open_streams(record)
+  local stdin, streams = record.options.stdin, record.log.streams
+  local input = files.open(stdin or "/dev/null", files.O_RDONLY)
+  if not input then return nil, ("cannot read %s"):format(stdin), "ENOENT" end
+  local fds, append = { input }, bit.bor(files.O_RDWR, files.O_CREAT, files.O_APPEND)
+  for i, stream in ipairs { "stdout", "stderr" } do
+    local fd = files.open(("%s/%s"):format(record.workspace, stream), append)
+    fds[i + 1], streams[files.fstat(fd).id] = fd, stream
+  end
+  return fds
+end
 
+--- A session that the log looks on, beside the handlers of the caller's script.
+local function new_session(record)
+  local options, log = record.options, record.log
   local registry, environment = script.new { seed = 1, args = {} }
   local observer = log:install(environment)
   if options.script then
@@ -166,30 +177,45 @@ function M.run(options)
   local session = session_module.new { registry = registry, observers = { observer }, timeout = options.timeout or 60,
     quiet = 1, daemons = "wait", features = engine.features() }
   observer.attach(observer, session)
+  return session
+end
+
+local function close_outputs(fds)
+  files.close(fds[2])
+  files.close(fds[3])
+end
+
+--- Starts the program in the copy.
+---@return true|nil, string? message, string? errno
+local function start(session, record, directory, file, fds)
+  local options = record.options
   local cwd = options.cwd and directory .. "/" .. options.cwd or directory
-  local changes = { HOME = directory, TMPDIR = temporary, PWD = cwd }
+  local changes = { HOME = directory, TMPDIR = record.workspace .. "/tmp", PWD = cwd }
   for key, value in pairs(options.env or {}) do changes[key] = value end
-  local started
-  started, message, name = session:spawn { file = file, argv = command, cwd = cwd, new_group = true,
-    env = with_environment(sys.environ(), changes), fds = { input, output, errors } }
-  files.close(input)
-  if not started then
-    session.tracer:close()
-    files.close(output)
-    files.close(errors)
-    return give_up(("cannot run %s: %s"):format(command[1], message), name)
-  end
-  local run = session:loop()
-  log:close()
-  files.close(output)
-  files.close(errors)
-  if session.error_message then return give_up(session.error_message, "ECANCELED") end
+  local started, message, name = session:spawn { file = file, argv = options.cmd, cwd = cwd, new_group = true,
+    env = with_environment(sys.environ(), changes), fds = fds }
+  files.close(fds[1])
+  if started then return true end
+  session.tracer:close()
+  close_outputs(fds)
+  return nil, ("cannot run %s: %s"):format(options.cmd[1], message), name
+end
+
+--- Why a run that is over tells nothing of the program.
+---@return string|nil message, string? errno nil when it does
+local function why_void(session, run, options)
+  if session.error_message then return session.error_message, "ECANCELED" end
   if session.launch_errno then
-    return give_up(("cannot run %s: %s"):format(command[1], session.launch_message), session.launch_errno)
+    return ("cannot run %s: %s"):format(options.cmd[1], session.launch_message), session.launch_errno
   end
   if run.timed_out then
-    return give_up(("%s did not end within %g seconds"):format(command[1], options.timeout or 60), "ETIMEDOUT")
+    return ("%s did not end within %g seconds"):format(options.cmd[1], options.timeout or 60), "ETIMEDOUT"
   end
+end
+
+--- What is known when the program has ended.
+local function note_end(record, run)
+  local log, workspace = record.log, record.workspace
   record.status, record.signal, record.seconds = run.status, run.signal, run.time
   record.stdout, record.stderr = sys.read_file(workspace .. "/stdout"), sys.read_file(workspace .. "/stderr")
   for _, text in ipairs(log.unseen) do table.insert(record.unseen, text) end
@@ -197,9 +223,51 @@ function M.run(options)
     if path:sub(1, #workspace + 1) ~= workspace .. "/" then table.insert(record.outside, path) end
   end
   table.sort(record.outside)
+end
+
+--- Fills a record with one run of the program.
+---@return true|nil, string? message, string? errno
+local function fill(record, file)
+  local directory = record.workspace .. "/run"
+  local ok, message, name = copy_fixture(record, directory)
+  if not ok then return nil, message, name end
+  local fds
+  fds, message, name = open_streams(record)
+  if not fds then return nil, message, name end
+  local session = new_session(record)
+  ok, message, name = start(session, record, directory, file, fds)
+  if not ok then return nil, message, name end
+  local run = session:loop()
+  record.log:close()
+  close_outputs(fds)
+  message, name = why_void(session, run, record.options)
+  if message then return nil, message, name end
+  note_end(record, run)
   compare_with_reality(record, directory)
   files.remove_tree(directory)
-  return record
+  return true
+end
+
+--- Runs the command once and records what it does to the copy.
+---@param options table cmd, fixture, cwd (below the copy), env (name -> value), stdin (a path), stacks (default true),
+--  timeout (seconds, default 60), temporary (where copies are made), script = function(environment, mark): handlers of
+--  yours, which may say mark(text): "the program has promised this"
+---@return luatrace.WriteRecord|nil record, string? message, string? errno
+function M.run(options)
+  local command = options.cmd
+  if type(command) ~= "table" or not command[1] then
+    error("powerloss.record: cmd takes a list of words, the program's name first", 2)
+  end
+  local file, message, name = find_program(options)
+  if not file then return nil, message, name end
+  local record
+  record, message, name = new_record(options)
+  if not record then return nil, message, name end
+  local filled
+  filled, message, name = fill(record, file)
+  if filled then return record end
+  record:close()
+  return nil, message, name
 end
 
 return M
