@@ -315,6 +315,108 @@ local function once(state)
   end
 end
 
+local function nothing() end
+
+--- The directories in which states are checked: none for the built-in rule, one for a function, else as many as run at
+-- a time.
+---@return luatrace.Slot[]|nil slots, string? message, string? errno
+local function new_slots(record, space, options)
+  local slots, check, own = {}, options.check, sys.environ()
+  for i = 1, check == nil and 0 or type(check) == "function" and 1 or options.jobs or cpus() do
+    local slot, message, name = new_slot(record, space, i)
+    if not slot then
+      for _, made in ipairs(slots) do made:close() end
+      return nil, ("cannot make a directory for states: %s"):format(message), name
+    end
+    slot.own_environment = own
+    slots[i] = slot
+  end
+  return slots
+end
+
+--- What checks states, however it does that.
+---@return fun(source: function, options: table, tally: function): table[]|nil, string?, string? over
+-- gives the failures, or nil, why the checker cannot run, and the errno
+local function checker_over(space, slots, check)
+  if check == nil then
+    local rule = old_or_new(space)
+    return function(source, options, tally) return ask_all(source, rule, options, tally) end
+  elseif type(check) == "function" then
+    return function(source, options, tally)
+      return ask_all(source, function(state) return slots[1]:ask(state, options) end, options, tally)
+    end
+  end
+  return function(source, options, tally)
+    local failures, message, name = run_all(source, slots, options, tally)
+    if not failures then return nil, ("cannot run the checker: %s"):format(message), name end
+    return failures
+  end
+end
+
+--- A checker that fails on what a run without a crash leaves says nothing of crashes.
+---@return true|nil, string? message, string? errno
+local function try_checker(record, space, over, quiet)
+  local whole = crash_states.find(space, tostring(#record.ops))
+  local failures, message, name = over(once(whole), quiet, nothing)
+  if not failures then return nil, message, name end
+  if #failures > 0 then
+    return nil, ("the checker fails on what a run without a crash leaves: %s"):format(failures[1].message), "ECANCELED"
+  end
+  return true
+end
+
+--- Checks the source's states until there are no more or the caller stops it, and tells the caller of it.
+---@return table[]|nil failures, string? message, string? errno
+local function check_states(source, over, options, report)
+  local done, failed = 0, 0
+  local function next_state()
+    if options.stop and options.stop() then
+      report.stopped = true
+      return nil
+    end
+    return source()
+  end
+  local function tally()
+    done = done + 1
+    if options.progress then options.progress(done, failed) end
+  end
+  local counting = setmetatable({ on_failure = function(failure)
+    failed = failed + 1
+    if options.on_failure then options.on_failure(failure) end
+  end }, { __index = options })
+  local failures, message, name = over(next_state, counting, tally)
+  report.states = done
+  return failures, message, name
+end
+
+--- Asks twice more about each finding: "3/3" says that it failed every time.
+local function count_runs(findings, over, quiet)
+  for _, finding in ipairs(findings) do
+    local again = 1
+    for _ = 1, 2 do
+      local result = over(once(finding.state), quiet, nothing)
+      again = again + (result and #result or 0)
+    end
+    finding.runs = again .. "/3"
+  end
+end
+
+--- The report of a record, but for the time that it took.
+---@return luatrace.PowerLossReport|nil report, string? message, string? errno
+local function judge(record, source, space, over, options)
+  local quiet = setmetatable({ on_failure = false }, { __index = options })
+  local ok, message, name = try_checker(record, space, over, quiet)
+  if not ok then return nil, message, name end
+  local report = { unseen = record.unseen, outside = record.outside }
+  local failures
+  failures, message, name = check_states(source, over, options, report)
+  if not failures then return nil, message, name end
+  report.candidates, report.exhausted = space.candidates, space.exhausted
+  report.failed, report.findings = #failures, crash_explain.group(failures)
+  count_runs(report.findings, over, quiet)
+  return report
+end
+
 --- Checks the states of a record. Before that, the checker is tried on what a run without a crash leaves.
 ---@param record luatrace.WriteRecord
 ---@param options table model ("posix"), budget (1000 states, or { states =, seconds = }), check (command or function),
@@ -330,74 +432,16 @@ function M.check(record, options)
   end
   local began = sys.monotonic()
   local source, space = crash_states.each(record, { model = model, budget = options.budget or 1000 })
-  local slots, ask = {}, nil
-  local function leave(...)
+  local report
+  local slots, message, name = new_slots(record, space, options)
+  if slots then
+    report, message, name = judge(record, source, space, checker_over(space, slots, check), options)
+    if report then report.model, report.seconds = model, (sys.monotonic() - began) / 1e9 end
     for _, slot in ipairs(slots) do slot:close() end
-    space.disk:close()
-    return ...
   end
-  local function over(states, tally)
-    if ask then return ask_all(states, ask, options, tally) end
-    return run_all(states, slots, options, tally)
-  end
-  if check == nil then
-    ask = old_or_new(space)
-  else
-    local own = sys.environ()
-    for i = 1, type(check) == "function" and 1 or options.jobs or cpus() do
-      local slot, message, name = new_slot(record, space, i)
-      if not slot then return leave(nil, ("cannot make a directory for states: %s"):format(message), name) end
-      slot.own_environment = own
-      slots[i] = slot
-    end
-    if type(check) == "function" then ask = function(state) return slots[1]:ask(state, options) end end
-  end
-
-  local nothing = function() end
-  local whole = crash_states.find(space, tostring(#record.ops))
-  local quiet = setmetatable({ on_failure = false }, { __index = options })
-  local clean, message, name
-  if ask then clean = ask_all(once(whole), ask, quiet, nothing)
-  else clean, message, name = run_all(once(whole), slots, quiet, nothing) end
-  if not clean then return leave(nil, ("cannot run the checker: %s"):format(message), name) end
-  if #clean > 0 then
-    return leave(nil, ("the checker fails on what a run without a crash leaves: %s"):format(clean[1].message),
-      "ECANCELED")
-  end
-
-  local done, failed = 0, 0
-  local report = { model = model, unseen = record.unseen, outside = record.outside }
-  local on_failure = options.on_failure
-  options.on_failure = function(failure)
-    failed = failed + 1
-    if on_failure then on_failure(failure) end
-  end
-  local function tally()
-    done = done + 1
-    if options.progress then options.progress(done, failed) end
-  end
-  local failures
-  failures, message, name = over(function()
-    if options.stop and options.stop() then
-      report.stopped = true
-      return nil
-    end
-    return source()
-  end, tally)
-  if not failures then return leave(nil, ("cannot run the checker: %s"):format(message), name) end
-  report.states, report.candidates, report.exhausted = done, space.candidates, space.exhausted
-  report.failed, report.findings = #failures, crash_explain.group(failures)
-  options.on_failure = false
-  for _, finding in ipairs(report.findings) do
-    local again = 1
-    for _ = 1, 2 do
-      local result = over(once(finding.state), nothing)
-      again = again + (result and #result or 0)
-    end
-    finding.runs = again .. "/3"
-  end
-  report.seconds = (sys.monotonic() - began) / 1e9
-  return leave(report)
+  space.disk:close()
+  if not report then return nil, message, name end
+  return report
 end
 
 --- Makes a state in a directory, to look at it: "12-without-7" of a record under a model.
