@@ -40,12 +40,15 @@ local SOL_SOCKET, SO_TYPE, SOCK_STREAM, SOCK_DGRAM = 1, 3, 1, 2
 ---@field by_path table<string, luatrace.Peer>
 ---@field names table<string, string> host name -> address bytes
 ---@field by_inode table<number, table> what is known of swapped sockets
+---@field context luatrace.MockContext
+---@field is_installed boolean|nil
+---@field has_names boolean|nil names are found in /etc/hosts and by DNS
 local Peers = {}
 Peers.__index = Peers
 
-local function new_peers()
-  return setmetatable({ by_port = {}, by_path = {}, names = {}, by_inode = {}, name_count = 0, connections = {} },
-    Peers)
+local function new_peers(context)
+  return setmetatable({ context = context, by_port = {}, by_path = {}, names = {}, by_inode = {}, name_count = 0,
+    connections = {} }, Peers)
 end
 
 --- Addresses for names come from the network that is set aside for tests (RFC 2544).
@@ -181,78 +184,82 @@ local function hosts_lines(peers)
   return table.concat(lines)
 end
 
+--- From now on connecting is ours.
+function Peers:install()
+  if self.is_installed then return end
+  self.is_installed = true
+  local context = self.context
+  context.on({ "connect" }, on_connect(self))
+  sockets.install(context, self)
+  -- Before the script looks at what it has been sent.
+  table.insert(context.registry.at.finish, 1, function()
+    for conn in pairs(self.connections) do conn:finish() end
+  end)
+  context.clean_up(function()
+    for conn in pairs(self.connections) do conn:drop() end
+    for _, known in pairs(self.by_inode) do known:close() end
+  end)
+end
+
+--- From now on the program finds our names.
+function Peers:install_names()
+  if self.has_names or not next(self.names) then return end
+  self.has_names = true
+  self.context.use "files" {}.tree:append("/etc/hosts", function() return hosts_lines(self) end)
+  dns.install(self.context, self)
+end
+
+local function check_text(what, text, example)
+  if type(text) ~= "string" then
+    mock.misuse(("%s takes an address such as %q, not a %s"):format(what, example, type(text)))
+  end
+end
+
+--- peer.tcp: a TCP server.
+---@param where string "HOST:PORT"
+---@param talk string|fun(conn: luatrace.Connection) what it does with each connection, or the error that connecting
+-- fails with
+---@return luatrace.Peer
+function Peers:add_tcp(where, talk)
+  check_text("peer.tcp", where, "db:5432")
+  local host, port = address.split(where)
+  if not host then mock.misuse("peer.tcp: " .. port) end
+  local peer = peer_for("peer.tcp", where, talk)
+  local at_port = self.by_port[port] or {}
+  self.by_port[port] = at_port
+  for _, ip in ipairs(host == "*" and { "*" } or self:addresses(host)) do
+    if at_port[ip] then mock.misuse(("peer.tcp: there is a peer at %s already"):format(where)) end
+    at_port[ip] = peer
+  end
+  self:install()
+  self:install_names()
+  return peer
+end
+
+--- peer.unix: a server on a Unix socket.
+---@param path string "/run/app.sock", or "@name" for an abstract one
+---@param talk string|fun(conn: luatrace.Connection)
+---@return luatrace.Peer
+function Peers:add_unix(path, talk)
+  check_text("peer.unix", path, "/run/app.sock")
+  if not path:find("^[/@].") then
+    mock.misuse(("peer.unix: %q is neither an absolute path nor an \"@name\""):format(path))
+  end
+  if self.by_path[path] then mock.misuse(("peer.unix: there is a peer at %s already"):format(path)) end
+  local peer = peer_for("peer.unix", path, talk)
+  self.by_path[path] = peer
+  self:install()
+  return peer
+end
+
+--- The name `peer` of a script.
 ---@param context luatrace.MockContext
 function M.new(context)
-  local peers = new_peers()
-  local is_installed, has_names
-
-  local function install()
-    if is_installed then return end
-    is_installed = true
-    context.on({ "connect" }, on_connect(peers))
-    sockets.install(context, peers)
-    -- Before the script looks at what it has been sent.
-    table.insert(context.registry.at.finish, 1, function()
-      for conn in pairs(peers.connections) do conn:finish() end
-    end)
-    context.clean_up(function()
-      for conn in pairs(peers.connections) do conn:drop() end
-      for _, known in pairs(peers.by_inode) do known:close() end
-    end)
-  end
-
-  local function install_names()
-    if has_names or not next(peers.names) then return end
-    has_names = true
-    context.use "files" {}.tree:append("/etc/hosts", function() return hosts_lines(peers) end)
-    dns.install(context, peers)
-  end
-
-  local function check_text(what, text, example)
-    if type(text) ~= "string" then
-      mock.misuse(("%s takes an address such as %q, not a %s"):format(what, example, type(text)))
-    end
-  end
-
-  local api = {}
-
-  --- A TCP server.
-  ---@param where string "HOST:PORT"
-  ---@param talk string|fun(conn: luatrace.Connection) what it does with each connection, or the error that connecting
-  -- fails with
-  ---@return luatrace.Peer
-  function api.tcp(where, talk)
-    check_text("peer.tcp", where, "db:5432")
-    local host, port = address.split(where)
-    if not host then mock.misuse("peer.tcp: " .. port) end
-    local peer = peer_for("peer.tcp", where, talk)
-    local at_port = peers.by_port[port] or {}
-    peers.by_port[port] = at_port
-    for _, ip in ipairs(host == "*" and { "*" } or peers:addresses(host)) do
-      if at_port[ip] then mock.misuse(("peer.tcp: there is a peer at %s already"):format(where)) end
-      at_port[ip] = peer
-    end
-    install()
-    install_names()
-    return peer
-  end
-
-  --- A server on a Unix socket.
-  ---@param path string "/run/app.sock", or "@name" for an abstract one
-  ---@param talk string|fun(conn: luatrace.Connection)
-  ---@return luatrace.Peer
-  function api.unix(path, talk)
-    check_text("peer.unix", path, "/run/app.sock")
-    if not path:find("^[/@].") then
-      mock.misuse(("peer.unix: %q is neither an absolute path nor an \"@name\""):format(path))
-    end
-    if peers.by_path[path] then mock.misuse(("peer.unix: there is a peer at %s already"):format(path)) end
-    local peer = peer_for("peer.unix", path, talk)
-    peers.by_path[path] = peer
-    install()
-    return peer
-  end
-
+  local peers = new_peers(context)
+  local api = {
+    tcp = function(where, talk) return peers:add_tcp(where, talk) end,
+    unix = function(path, talk) return peers:add_unix(path, talk) end,
+  }
   return setmetatable(api, { __index = function(_, name)
     mock.misuse(("there is no peer.%s: there are peer.tcp and peer.unix"):format(tostring(name)))
   end, __call = function() mock.misuse("write peer.tcp(\"HOST:PORT\", function(conn) ... end)") end })
