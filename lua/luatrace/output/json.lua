@@ -12,10 +12,11 @@ local bit = require "bit"
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
 local footprint = require "luatrace.decode.footprint"
+local json = require "luatrace.text.json"
 local sink = require "luatrace.output.sink"
 local types = require "luatrace.types"
 
-local rawget = rawget
+local rawget, escape = rawget, json.escape
 
 local M = {}
 
@@ -35,10 +36,6 @@ function M.open(options)
   self.sink, self.normal = target, options.normal
   return self
 end
-
-local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-
-local function escape(char) return escapes[char] or ("\\u%04x"):format(char:byte()) end
 
 --- Is this UTF-8 (RFC 3629)?
 local function is_utf8(text)
@@ -71,58 +68,13 @@ local function put_string(out, text)
   end
 end
 
-local put_value
-
-local function sorted_keys(object)
-  local keys = {}
-  for key in pairs(object) do keys[#keys + 1] = tostring(key) end
-  table.sort(keys)
-  return keys
-end
-
-local function put_table(out, value)
-  if value == types.empty_list then return out:put("[]") end
-  if #value > 0 then
-    out:put("[")
-    for i = 1, #value do
-      if i > 1 then out:put(",") end
-      put_value(out, value[i])
-    end
-    return out:put("]")
-  end
-  out:put("{")
-  for i, key in ipairs(sorted_keys(value)) do
-    if i > 1 then out:put(",") end
-    put_string(out, key)
-    out:put(":")
-    put_value(out, value[key])
-  end
-  out:put("}")
-end
-
-function put_value(out, value)
-  local kind = type(value)
-  if value == nil then
-    out:put("null")
-  elseif kind == "number" then
-    -- Whole numbers in full, others as exactly as a double can be told; JSON has no infinities.
-    if value % 1 == 0 and value > -2 ^ 53 and value < 2 ^ 53 then
-      out:put(("%d"):format(value))
-    elseif value ~= value or value == math.huge or value == -math.huge then
-      out:put("null")
-    else
-      out:put(("%.17g"):format(value))
-    end
-  elseif kind == "boolean" then
-    out:put(value and "true" or "false")
-  elseif kind == "string" then
-    put_string(out, value)
-  elseif kind == "cdata" then
-    out:put('"', types.decimal(value), '"')
-  else
-    put_table(out, value)
-  end
-end
+local put_value = json.writer {
+  string = put_string,
+  -- As exactly as a double can be told.
+  float = "%.17g",
+  is_empty_list = function(value) return value == types.empty_list end,
+  other = function(out, value) out:put('"', types.decimal(value), '"') end,
+}
 M.put_value = put_value
 
 --- With --normalize time stands still, and ids are names.
@@ -197,7 +149,7 @@ function Json:put_stack(call)
   out:put(',"stack":[')
   for i, frame in ipairs(call:stack()) do
     if i > 1 then out:put(",") end
-    put_table(out, { ip = types.hex(frame.ip), symbol = frame.symbol, offset = frame.offset, module = frame.module,
+    put_value(out, { ip = types.hex(frame.ip), symbol = frame.symbol, offset = frame.offset, module = frame.module,
       module_offset = frame.module_offset })
   end
   out:put("]")

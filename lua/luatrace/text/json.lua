@@ -9,50 +9,91 @@ local M = {}
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
-local function escape(char) return escapes[char] or ("\\u%04x"):format(char:byte()) end
+--- How a byte is written in a string.
+---@param char string
+---@return string
+function M.escape(char) return escapes[char] or ("\\u%04x"):format(char:byte()) end
 
-local put
+local function by_text(a, b) return tostring(a) < tostring(b) end
 
-local function put_table(out, value)
-  if #value > 0 or next(value) == nil and getmetatable(value) == M.array then
-    out:put("[")
-    for i = 1, #value do
-      if i > 1 then out:put(",") end
-      put(out, value[i])
-    end
-    return out:put("]")
+local function sorted_keys(object)
+  local keys, order = {}, nil
+  for key in pairs(object) do
+    keys[#keys + 1] = key
+    if type(key) ~= "string" then order = by_text end
   end
-  local keys = {}
-  for key in pairs(value) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  out:put("{")
-  for i, key in ipairs(keys) do
-    if i > 1 then out:put(",") end
-    out:put('"', tostring(key):gsub('[%c"\\\127-\255]', escape), '":')
-    put(out, value[key])
-  end
-  return out:put("}")
+  table.sort(keys, order)
+  return keys
 end
 
-function put(out, value)
-  local kind = type(value)
-  if kind == "string" then
-    out:put('"', (value:gsub('[%c"\\\127-\255]', escape)), '"')
-  elseif kind == "table" then
-    put_table(out, value)
-  elseif kind == "number" then
-    if value ~= value or value == math.huge or value == -math.huge then
-      out:put("null")
-    else
-      out:put(value % 1 == 0 and math.abs(value) < 2 ^ 53 and ("%d"):format(value) or ("%.14g"):format(value))
+---@class luatrace.JsonWriting
+---@field string fun(out: table, text: string) writes a string, quotes and all
+---@field float string a format, for numbers that are not whole
+---@field is_empty_list fun(value: table): boolean an empty table is a list, not an object
+---@field other fun(out: table, value: any) writes what is of none of JSON's types
+
+--- A function that writes values into a string.buffer.
+---@param how luatrace.JsonWriting
+---@return fun(out: table, value: any)
+function M.writer(how)
+  local put_string, float, is_empty_list, put_other = how.string, how.float, how.is_empty_list, how.other
+  local put
+
+  local function put_table(out, value)
+    if #value > 0 or is_empty_list(value) then
+      out:put("[")
+      for i = 1, #value do
+        if i > 1 then out:put(",") end
+        put(out, value[i])
+      end
+      return out:put("]")
     end
-  else
-    out:put(value == nil and "null" or tostring(value))
+    out:put("{")
+    for i, key in ipairs(sorted_keys(value)) do
+      if i > 1 then out:put(",") end
+      put_string(out, tostring(key))
+      out:put(":")
+      put(out, value[key])
+    end
+    out:put("}")
   end
+
+  function put(out, value)
+    local kind = type(value)
+    if value == nil then
+      out:put("null")
+    elseif kind == "number" then
+      -- Whole numbers in full; JSON has no infinities.
+      if value % 1 == 0 and value > -2 ^ 53 and value < 2 ^ 53 then
+        out:put(("%d"):format(value))
+      elseif value ~= value or value == math.huge or value == -math.huge then
+        out:put("null")
+      else
+        out:put(float:format(value))
+      end
+    elseif kind == "boolean" then
+      out:put(value and "true" or "false")
+    elseif kind == "string" then
+      put_string(out, value)
+    elseif kind == "table" then
+      put_table(out, value)
+    else
+      put_other(out, value)
+    end
+  end
+
+  return put
 end
 
 --- Marks a table that is a list even when it is empty.
 M.array = {}
+
+local put = M.writer {
+  string = function(out, text) out:put('"', (text:gsub('[%c"\\\127-\255]', M.escape)), '"') end,
+  float = "%.14g",
+  is_empty_list = function(value) return next(value) == nil and getmetatable(value) == M.array end,
+  other = function(out, value) out:put(tostring(value)) end,
+}
 
 ---@param value any tables, strings, numbers, booleans
 ---@return string
