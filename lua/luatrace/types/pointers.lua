@@ -1,4 +1,4 @@
---- Pointers by direction, and what most of them lead to: bytes, strings, paths.
+--- Pointers by direction, and what most of them lead to: bytes, strings, paths, and what has functions of its own.
 -- One room of luatrace.types: it adds to the table that all rooms share; `internal` is what they lend each other.
 
 local quote = require "luatrace.text.quote"
@@ -7,7 +7,7 @@ local M = require "luatrace.types.base"
 local internal = M.internal
 local hex, takes, number_of = internal.hex, internal.takes, internal.number_of
 local sibling, load_u64, siblings_of = internal.sibling, internal.load_u64, internal.siblings_of
-local named_siblings, lazily = internal.named_siblings, internal.lazily
+local named_siblings, lazily, same = internal.named_siblings, internal.lazily, internal.same
 
 local IN, OUT, INOUT = "in", "out", "inout"
 
@@ -261,6 +261,23 @@ function M.path_at(dirfd)
   local self = M.ptr_in(string_type(function() return PATH_MAX - 1 end, { role = "path" }))
   self.dirfd = dirfd
   return self
+end
+
+local function no_extents() end
+local function no_capacity() return 0 end
+local function as_bytes(_, value, what)
+  if type(value) ~= "string" then takes(what, "a string of bytes", value) end
+  return value
+end
+
+--- A pointee made of its own functions: fetch and text at least.
+function M.custom(fields)
+  fields.value = fields.value or same
+  fields.plain = fields.plain or same
+  fields.extents = fields.extents or no_extents
+  fields.capacity = fields.capacity or no_capacity
+  fields.bytes_of = fields.bytes_of or as_bytes
+  return fields
 end
 
 internal.IN, internal.OUT, internal.INOUT = IN, OUT, INOUT
