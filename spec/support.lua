@@ -224,6 +224,22 @@ function M.tracee(name, options)
   return target
 end
 
+local runs_32_bit
+
+--- Do 32-bit programs run here? Found out by running one, once a process: what the kernel was built with does not tell.
+-- Where it does not, they can be compiled all the same.
+--
+--   if not support.runs_32_bit() then return pending(support.no_32_bit) end
+---@return boolean
+function M.runs_32_bit()
+  if runs_32_bit == nil then
+    runs_32_bit = M.native({ cmd = { M.tracee("registers", { m32 = true }), "int80" } }).stdout == "1\n"
+  end
+  return runs_32_bit
+end
+
+M.no_32_bit = "32-bit programs do not run on this machine"
+
 --- Is there such a program?
 ---@return boolean
 function M.has(program)

@@ -161,7 +161,7 @@ struct tracer_features {
       notify_error; /* 0, or the errno that a listener cost when it was tried; -1: not tried (tracer_probe_notify) */
   uint32_t unprivileged_needs_nnp; /* no CAP_SYS_ADMIN: filters need no_new_privs */
   int32_t yama_scope;              /* kernel.yama.ptrace_scope, -1 when there is no Yama */
-  uint32_t arch_i386;              /* 32-bit programs can run */
+  int32_t arch_i386;               /* 32-bit programs can run; -1: not tried (tracer_probe_i386) */
   char release[65];
 };
 
@@ -220,6 +220,8 @@ uint32_t tracer_abi(void);
 void tracer_probe(struct tracer_features *features);
 /* Fills in the notify_* features by trying them in a short-lived child. */
 void tracer_probe_notify(struct tracer_features *features);
+/* Fills in arch_i386 by making a 32-bit call in a short-lived child. */
+void tracer_probe_i386(struct tracer_features *features);
 
 struct tracer *tracer_open(const struct tracer_options *options); /* NULL with errno */
 /* Kills what was spawned, detaches what was attached, frees everything. */

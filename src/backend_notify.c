@@ -1,7 +1,6 @@
 #include "backend_notify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdatomic.h>
@@ -12,6 +11,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "trial.h"
 
 /* Newer than Debian 12's headers (linux/seccomp.h of 6.6). */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -43,17 +44,16 @@ static bool set_flags(int listener, uint64_t flags) {
 
 /* --- what there is ---------------------------------------------------------------------------------------------- */
 
-_Noreturn static void probe_in_child(int report) {
-  struct notify_features found = {0};
+static void ask_for_listener(void *answer) {
+  struct notify_features *found = answer;
   struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
   const struct sock_fprog filter = {1, &allow};
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  int listener = install(&filter, &found.wait_killable);
+  int listener = install(&filter, &found->wait_killable);
   if (listener < 0)
-    found.listener = listener;
+    found->listener = listener;
   else
-    found.sync_wakeup = set_flags(listener, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-  _exit(write(report, &found, sizeof found) != sizeof found);
+    found->sync_wakeup = set_flags(listener, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }
 
 /* pidfd_getfd (5.6) tried on ourselves: without it a listener could not come to us. */
@@ -68,25 +68,10 @@ static int probe_fetch(void) {
 }
 
 void notify_probe(struct notify_features *features) {
-  int ends[2];
   *features = (struct notify_features){.listener = probe_fetch()};
   if (features->listener) return;
   features->listener = -EAGAIN;
-  if (pipe2(ends, O_CLOEXEC)) return;
-  pid_t pid = fork();
-  if (pid == 0) probe_in_child(ends[1]);
-  close(ends[1]);
-  struct notify_features found;
-  ssize_t got = -1;
-  if (pid > 0) {
-    do
-      got = read(ends[0], &found, sizeof found);
-    while (got < 0 && errno == EINTR);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-      ;
-  }
-  close(ends[0]);
-  if (got == sizeof found) *features = found;
+  trial_run(ask_for_listener, features, sizeof *features);
 }
 
 /* --- from the child to the tracer ------------------------------------------------------------------------------- */

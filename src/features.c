@@ -2,6 +2,7 @@
 
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend_notify.h" /* notify_probe */
+#include "trial.h"
 
 static bool version_at_least(const char *release, int major, int minor) {
   int have_major = 0, have_minor = 0;
@@ -56,7 +58,7 @@ void tracer_probe(struct tracer_features *features) {
   features->notify_error = -1;
   features->unprivileged_needs_nnp = !have_admin();
   features->yama_scope = yama_scope();
-  features->arch_i386 = access("/proc/sys/abi/vsyscall32", F_OK) == 0;
+  features->arch_i386 = -1;
 }
 
 void tracer_probe_notify(struct tracer_features *features) {
@@ -67,4 +69,27 @@ void tracer_probe_notify(struct tracer_features *features) {
   features->seccomp_notify = 1;
   features->notify_wait_killable = found.wait_killable;
   features->notify_sync_wakeup = found.sync_wakeup;
+}
+
+_Noreturn static void give_up(int signal) {
+  (void)signal;
+  _exit(1);
+}
+
+/* What the kernel was built with does not tell: a machine below it (PVM), a boot option (ia32_emulation=0) or a filter
+ * that we inherited can each refuse. Then the call is a SIGSEGV, a SIGSYS, or an error. */
+static void ask_for_i386(void *answer) {
+  /* Handled, so that there is neither a core dump nor a line in the kernel's log. */
+  signal(SIGSEGV, give_up);
+  signal(SIGSYS, give_up);
+  const long getpid_i386 = 20;
+  long pid;
+  /* The upper registers are kept only since Linux 4.17. */
+  __asm__ volatile("int $0x80" : "=a"(pid) : "a"(getpid_i386) : "memory", "r8", "r9", "r10", "r11");
+  *(int32_t *)answer = pid == getpid();
+}
+
+void tracer_probe_i386(struct tracer_features *features) {
+  features->arch_i386 = 0;
+  trial_run(ask_for_i386, &features->arch_i386, sizeof features->arch_i386);
 }

@@ -101,11 +101,15 @@ end
 M.exact = exact
 
 --- What the running kernel offers (struct tracer_features).
----@param by_trying boolean|nil user notification is tried, in a short-lived process: features.notify_error tells
+---@param by_trying boolean|nil user notification and 32-bit calls are tried, in short-lived processes: only then do
+--- features.notify_error and features.arch_i386 tell
 function M.features(by_trying)
   local features = ffi.new("struct tracer_features")
   C.tracer_probe(features)
-  if by_trying then C.tracer_probe_notify(features) end
+  if by_trying then
+    C.tracer_probe_notify(features)
+    C.tracer_probe_i386(features)
+  end
   return features
 end
 

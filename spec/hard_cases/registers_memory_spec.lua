@@ -50,7 +50,17 @@ describe("registers, ABIs, memory", function()
     end)
   end)
 
+  it("22: --version says whether 32-bit programs run, as running one does", function()
+    -- A process whose children's statuses nobody gets is told the same.
+    for _, before in ipairs { "", "trap '' CHLD; " } do
+      local version = support.execute { words = { "sh", "-c", before .. support.binary .. " --version" } }
+      assert.equal("", version.stderr)
+      assert.equal(support.runs_32_bit() and "yes" or "no", version.stdout:match "32%-bit programs: (%w+)")
+    end
+  end)
+
   it("22: int 0x80 from 64-bit code is an i386 call, told by the stop", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     for _, trap in ipairs { "auto", "ptrace" } do
       local result = registers("int80", { "--trap=" .. trap }, [[on.getpid(function(call)
         io.stderr:write(call.arch.name, " ") call:run() end)]])
@@ -60,6 +70,7 @@ describe("registers, ABIs, memory", function()
   end)
 
   it("22: 32-bit programs: decoded, rewritten, injected into", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     for _, trap in ipairs { "auto", "ptrace" } do
       local result = registers("open", { "--trap=" .. trap }, [[on.openat(function(call)
         if call.pathname == "/nonexistent" then
