@@ -201,6 +201,7 @@ describe("expectations", function()
   end)
 
   it("no_network: in 32-bit programs' socketcall, too", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     local run = luatrace.run { cmd = { support.tracee("promises", { m32 = true }), "network", "socketcall" },
       check = false, script = function(t) t.no_network() end }
     assert.matches("the network was used", tostring(run.failures[1]))

@@ -46,6 +46,7 @@ print(*[int(value) // 100 for value in seen])]])
 
   for _, bits in ipairs { 64, 32 } do
     it(("makes every wait of a %d-bit program as long as it was asked for, in its own time"):format(bits), function()
+      if bits == 32 and not support.runs_32_bit() then return pending(support.no_32_bit) end
       local program = support.tracee("clocks", bits == 32 and { m32 = true } or nil)
       local result = mocked.result('clock { at = "2036-01-01", speed = 200 }', { program })
       assert.matches("^21 ways\n$", result.stdout)

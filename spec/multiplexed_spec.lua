@@ -22,6 +22,7 @@ describe("calls inside socketcall and ipc", function()
   end
 
   it("fail by their own names, whatever tells which are meant", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     assert.equal("socketpair 0 ok \nsend 5 ok hello\nrecv 5 ok hello\n" ..
       "send -1 Connection reset by peer \nrecv -1 Resource temporarily unavailable \nsemop -1 Result too large \n" ..
       "value 0\n", (run([[fail("send", "ECONNRESET", { nth = 2 }) fail("semop", "ERANGE")]], unpack(mechanisms))
@@ -33,6 +34,7 @@ describe("calls inside socketcall and ipc", function()
   end)
 
   it("can be rewritten; the program's own words stay as they are", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     local out = run([[
       on.send(function(call)
         call.buf = "goodbye, all"
@@ -51,6 +53,7 @@ describe("calls inside socketcall and ipc", function()
   end)
 
   it("are watched by notifications, and counted by name", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     local lua = [[
       watch["send,semop"](function(call) print(call.name, call.nth, call.args[3]) end)
       at.finish(function(run) print(run.calls.send.count, run.calls.socketcall.count) end)
@@ -62,6 +65,7 @@ describe("calls inside socketcall and ipc", function()
   end)
 
   it("are what -e trace= names, as under strace", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     for _, set in ipairs { "send,semop", "%network", "%ipc", "socketpair", "socketcall,ipc@64" } do
       local options = { "-e", "trace=" .. set }
       local ours = support.run { options = options, cmd = { program } }.stderr

@@ -1,5 +1,7 @@
 --- Families of calls under strace and under luatrace: the same lines, but for those that are listed here with a reason.
 
+local support = require "spec.support"
+
 local has_strace = os.execute "strace --version >/dev/null 2>&1"
 local strace = has_strace == 0 or has_strace == true
 
@@ -33,6 +35,7 @@ describe("rows, beside strace", function()
     for _, bits in ipairs { 64, 32 } do
       it(("print %s of %d bits alike"):format(family, bits), function()
         if not strace then return pending "strace is not installed" end
+        if bits == 32 and not support.runs_32_bit() then return pending(support.no_32_bit) end
         local here = io.popen("pwd"):read "*l"
         local dir = os.tmpname()
         os.remove(dir)

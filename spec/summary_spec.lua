@@ -55,6 +55,7 @@ describe("-c", function()
 
   if support.has "gcc" then
     it("has a table for each architecture", function()
+      if not support.runs_32_bit() then return pending(support.no_32_bit) end
       local program = support.tracee("registers", { m32 = true })
       local text = same({ "-c", "-f", "-S", "name", "-U", "calls,errors,name" },
         { "sh", "-c", program .. " open; true" })
@@ -103,6 +104,7 @@ describe("-c", function()
 
   it("without -q, a change of architecture is said in the lines", function()
     if not support.has "gcc" then return pending("needs gcc") end
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     local program = support.tracee("registers", { m32 = true })
     local command = { "sh", "-c", program .. " open >/dev/null; true" }
     local options = { "-f", "-e", "trace=execve" }

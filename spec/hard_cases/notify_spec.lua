@@ -160,6 +160,7 @@ describe("notifications", function()
   end)
 
   it("32-bit calls, from 32-bit programs and from 64-bit code", function()
+    if not support.runs_32_bit() then return pending(support.no_32_bit) end
     local lua = [[watch.getpid(function(call) io.stderr:write(call.arch.name, "\n") end)
       watch.openat(function(call) if call.pathname == "/nonexistent" then call:fail "EMLINK" end end)]]
     local options = { "--trap=notify" }
