@@ -2,6 +2,7 @@
 --
 -- Scripts may keep notes on a call, under any name: those are no slips, once they have been given a value somewhere.
 
+local decode = require "luatrace.decode"
 local script_place = require "luatrace.event.script_place"
 
 local M = {}
@@ -22,6 +23,14 @@ local function names(call, row, computed)
   return set
 end
 
+--- Handlers of many calls ask each for what some of them have.
+local function some_call_has(key)
+  for name in pairs(decode.names("x86_64")) do
+    if decode.find("x86_64", name).index[key] then return true end
+  end
+  return false
+end
+
 --- To be called where nothing has been found, by the function that the script's access runs.
 ---@param call luatrace.Call
 ---@param row table of luatrace.decode
@@ -38,7 +47,7 @@ function M.look(call, row, key, computed)
   if not place then return end
   seen[key] = true
   local near = require("luatrace.filter").did_you_mean(key, names(call, row, computed), 1)
-  if near ~= "" then
+  if near ~= "" and not some_call_has(key) then
     call.session:notice(key, ("%s: call.%s is nil: %s has nothing of that name%s"):format(place, key, row.name, near))
   end
 end
