@@ -423,7 +423,7 @@ function Normal:text(stream, text)
     return numbered(stream, "addr", digits:gsub("^0+", ""))
   end)
   if text:find("sec", 1, true) or text:find(" /* ", 1, true) then text = times(text, call_name) end
-  text = text:gsub("([%w_]+)=(%-?%d+)", function(name, number)
+  text = text:gsub("%f[%w_]([%w_]+)=(%-?%d+)", function(name, number)
     if volatile[name] then return name .. "=TIME" end
     if pids[name] then return name .. "=" .. self:pid(tonumber(number)) end
   end)

@@ -254,7 +254,7 @@ local function make_flags(self, name, options)
   self.shape, self.own_text = "named", self.text
   function self.read(_, value) return setmetatable({ value = value, type = self }, Flags) end
   function self.plain(_, value)
-    if value == 0 and not enum_set then return M.empty_list end
+    if value == 0 and not options.enum then return M.empty_list end
     return listed(self.string(value))
   end
   function self.encode(_, value, what)
