@@ -220,4 +220,18 @@ describe("registers, ABIs, memory", function()
     assert.equal("small\n", result.stderr)
     assert.equal("done\n", support.run { lua = everything, cmd = { support.tracee "family", "threads", "500" } }.stdout)
   end)
+
+  it("structs within structs are assigned to, whole and field by field", function()
+    local python = [[import signal; signal.setitimer(signal.ITIMER_REAL, 5, 2)
+print([round(seconds) for seconds in signal.getitimer(signal.ITIMER_REAL)])]]
+    for code, seen in pairs {
+      ["call.new_value.it_value = { tv_sec = 9 }"] = "[9, 2]\n",
+      ["call.new_value = { it_value = { tv_sec = 7 }, it_interval = { tv_sec = 3 } }"] = "[7, 3]\n",
+      ["call.new_value.it_value.tv_sec = 8; call.new_value.it_interval.tv_sec = 4"] = "[8, 4]\n",
+    } do
+      local result = support.run { lua = ("on.setitimer(function(call) %s end)"):format(code),
+        cmd = { "/usr/bin/python3", "-c", python } }
+      assert.equal(seen, result.stdout, code .. result.stderr)
+    end
+  end)
 end)

@@ -190,8 +190,13 @@ local function pack(call, definition, by_name, places, fields, what)
   for i, field in ipairs(definition) do
     local name, field_type = field[1], field[2]
     if fields[name] ~= nil then
-      local encoded = field_type.encode(call, fields[name], what .. "." .. name)
-      store_number(box + places.offsets[i], field_size(field_type, call.arch), encoded)
+      local value, value_is, size = fields[name], what .. "." .. name, field_size(field_type, call.arch)
+      if field_type.bytes_of then
+        local bytes = field_type.bytes_of(call, value, value_is)
+        ffi.copy(box + places.offsets[i], bytes, math.min(#bytes, size))
+      else
+        store_number(box + places.offsets[i], size, field_type.encode(call, value, value_is))
+      end
     end
   end
   for name in pairs(fields) do

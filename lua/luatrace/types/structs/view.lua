@@ -47,8 +47,17 @@ local function value_of(view, key, field_type)
   return value
 end
 
+--- Where the struct is that may be changed: a copy that the call reads instead, the program's own stays.
+local function changeable(view, size)
+  local part, loaded = rawget(view, "part"), view.loaded
+  if part then return changeable(part.whole, part.size) + part.offset end
+  local argument = rawget(view, "argument")
+  if argument then loaded.address = M.move_argument(view.call, argument, loaded.address, size) end
+  return loaded.address
+end
+
 --- The metatable of a struct's views. A view has the `call`, the fields as `loaded`, and where it is an argument, its
--- place as `argument`.
+-- place as `argument`; where it is a field of another, its place there as `part`.
 ---@param definition table see M.struct
 ---@param by_name table<string, table> the fields
 ---@param place_of table<string, integer> their places in the definition
@@ -58,22 +67,33 @@ local function view_of(definition, by_name, place_of, layout)
   --- Those of nested structs too are read when they are asked for.
   function View.__index(view, key)
     local field = by_name[key]
-    if field then return value_of(view, key, field[2]) end
+    if field then
+      local value = value_of(view, key, field[2])
+      if field[2].bytes_of and type(value) == "table" and rawget(value, "loaded") and not rawget(value, "part") then
+        local places = layout(view.call.arch)
+        rawset(value, "part", { whole = view, offset = places.offsets[place_of[key]], size = places.size })
+      end
+      return value
+    end
     local extra = definition.also and definition.also[key]
     return extra and extra(rawget(view, "loaded"), view.call) or nil
   end
-  --- A field of what the call reads is changed in a copy, which the call then reads instead; the program's own stays.
   function View.__newindex(view, key, new)
     local field = by_name[key]
     if not field then error(("there is no field %q here"):format(tostring(key)), 2) end
     local call, loaded, field_type = view.call, view.loaded, field[2]
-    local encoded = field_type.encode(call, new, key)
-    local bytes = number_bytes(encoded, field_size(field_type, call.arch))
-    local places, argument = layout(call.arch), rawget(view, "argument")
-    if argument then loaded.address = M.move_argument(call, argument, loaded.address, places.size) end
-    local ok, message, name = call.memory:write(loaded.address + places.offsets[place_of[key]], bytes)
+    local encoded = not field_type.bytes_of and field_type.encode(call, new, key)
+    local bytes = encoded and number_bytes(encoded, field_size(field_type, call.arch))
+      or field_type.bytes_of(call, new, key)
+    local places = layout(call.arch)
+    local address = changeable(view, places.size) + places.offsets[place_of[key]]
+    local ok, message, name = call.memory:write(address, bytes)
     if not ok then error(("%s cannot be written: %s (%s)"):format(key, message, name), 2) end
-    loaded[key] = field_type.load and field_type.load(call, encoded) or encoded
+    if encoded then
+      loaded[key] = field_type.load and field_type.load(call, encoded) or encoded
+    else
+      loaded[key] = field_type.fetch(call, address, loaded)
+    end
     local known = rawget(view, "known")
     if known then known[key] = nil end
   end
