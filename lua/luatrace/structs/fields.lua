@@ -130,17 +130,12 @@ function M.node_mask(maxnode)
     text = function(out, call, list)
       local limit = call.text_options and call.text_options.string_limit or 32
       out:put("[")
-      for i = 1, #list do
-        if i > 1 then out:put(", ") end
-        if i > limit then
-          out:put("...")
-          break
-        end
+      t.put_up_to(out, #list, limit, function(_, i)
         local digits = t.hex(list[i]):gsub("^0x", "")
         -- C's %#0*lx: the prefix is part of the width, and zero has none.
         local width = call.arch.pointer_size * 2
         out:put(digits == "0" and ("0"):rep(width) or "0x" .. ("0"):rep(width - 2 - #digits) .. digits)
-      end
+      end)
       out:put("]")
     end,
     value = function(_, list)

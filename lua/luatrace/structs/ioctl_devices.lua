@@ -172,15 +172,10 @@ return function(M, list)
     end
     local limit = call.text_options and call.text_options.string_limit or 32
     out:put("[")
-    for i = 0, math.floor(#bytes / size) - 1 do
-      if i > 0 then out:put(", ") end
-      if i >= limit then
-        out:put("...")
-        break
-      end
-      local one = bytes:sub(i * size + 1, (i + 1) * size)
+    t.put_up_to(out, math.floor(#bytes / size), limit, function(_, i)
+      local one = bytes:sub((i - 1) * size + 1, i * size)
       out:put("{ifr_name=", quote.string(one:sub(1, 16):match "^[^%z]*"), ", ifr_addr=", M.ifreq_address(one), "}")
-    end
+    end)
     out:put("]}")
   end }, always)
   count.at_entry = function(call, at)

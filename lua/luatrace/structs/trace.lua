@@ -123,14 +123,9 @@ return function(M)
       end,
       text = function(out, call, bytes)
         out:put("[")
-        for i = 1, #bytes do
-          if i > 1 then out:put(", ") end
-          if i > limit_of(call) then
-            out:put("...")
-            break
-          end
+        t.put_up_to(out, #bytes, limit_of(call), function(_, i)
           out:put(bit.band(bytes:byte(i), 1) == 1 and "1" or "0")
-        end
+        end)
         out:put("]")
       end,
       plain = function(_, bytes)

@@ -6,8 +6,8 @@ local M = require "luatrace.types.base"
 local internal = M.internal
 local cast, hex, takes, lazily = internal.cast, internal.hex, internal.takes, internal.lazily
 local sibling, siblings_of = internal.sibling, internal.siblings_of
-local shown, clamp = internal.shown, internal.clamp
-local field_size, load_field, number_bytes = internal.field_size, internal.load_field, internal.number_bytes
+local shown, clamp, put_up_to = internal.shown, internal.clamp, M.put_up_to
+local field_size, load_field, field_bytes = internal.field_size, internal.load_field, internal.field_bytes
 
 local MAX_ELEMENTS = 1024
 
@@ -33,29 +33,18 @@ local function fetch_elements(call, address, scope, element, n)
   return list
 end
 
+local function put_element(out, i, call, list, scope, element) element.text(out, call, list[i], scope) end
+
 local function put_elements(out, call, list, scope, element)
   out:put("[")
   local limit = call.text_options and call.text_options.verbose and math.huge or shown(call)
-  for i = 1, list.n do
-    if i > 1 then out:put(", ") end
-    if i > limit then
-      out:put("...")
-      break
-    end
-    element.text(out, call, list[i], scope)
-  end
+  put_up_to(out, list.n, limit, put_element, call, list, scope, element)
   if list.at_fault and list.n <= limit then
     out:put(", ... /* ", hex(list.address + list.n * field_size(element, call.arch)), " */")
   elseif list.n < list.total and list.n <= limit then
     out:put(", ...")
   end
   out:put("]")
-end
-
---- What a script gives for one element, as bytes.
-local function element_bytes(call, element, item, what, i)
-  if element.bytes_of then return element.bytes_of(call, item, ("%s[%d]"):format(what, i)) end
-  return number_bytes(element.encode(call, item, what), field_size(element, call.arch))
 end
 
 local function make_array(self, element, count)
@@ -94,7 +83,9 @@ local function make_array(self, element, count)
     if type(value) == "string" then return value end
     if type(value) ~= "table" then takes(what, "a list or the bytes", value) end
     local parts = {}
-    for i, item in ipairs(value) do parts[i] = element_bytes(call, element, item, what, i) end
+    for i, item in ipairs(value) do
+      parts[i] = field_bytes(call, element, item, element.bytes_of and ("%s[%d]"):format(what, i) or what)
+    end
     return table.concat(parts)
   end
 end
@@ -121,9 +112,7 @@ local function make_cell(self, of)
   function self.plain(call, value, scope) return of.plain(call, value, scope) end
   function self.extents(call, address, _, add) add(address, field_size(of, call.arch)) end
   function self.capacity(call) return field_size(of, call.arch) end
-  function self.bytes_of(call, value, what)
-    return number_bytes(of.encode(call, value, what), field_size(of, call.arch))
-  end
+  function self.bytes_of(call, value, what) return field_bytes(call, of, value, what) end
 end
 
 --- One number in memory, printed in brackets: the lengths and results that calls hand back.

@@ -38,16 +38,19 @@ end
 
 local store_types = { [1] = "uint8_t *", [2] = "uint16_t *", [4] = "uint32_t *", [8] = "uint64_t *" }
 
---- Puts a number where a field of so many bytes stands.
-local function store_number(pointer_to, size, number)
-  cast(store_types[size], pointer_to)[0] = type(number) == "number" and cast("int64_t", number) or number
-end
-
 --- A number as the bytes of a field.
 local function number_bytes(number, size)
   local box = ffi.new("uint8_t[8]")
-  store_number(box, size, number)
+  cast(store_types[size], box)[0] = type(number) == "number" and cast("int64_t", number) or number
   return ffi.string(box, size)
+end
+
+--- What a script gives for a field or an element, as the bytes that stand in memory.
+---@param what string its name, for messages
+---@return string
+local function field_bytes(call, field_type, value, what)
+  if field_type.bytes_of then return field_type.bytes_of(call, value, what) end
+  return number_bytes(field_type.encode(call, value, what), field_size(field_type, call.arch))
 end
 
 local function lay_out(definition, arch)
@@ -77,6 +80,6 @@ local function layout_of(definition)
 end
 
 internal.field_size, internal.field_align, internal.load_field = field_size, field_align, load_field
-internal.store_number, internal.number_bytes, internal.layout_of = store_number, number_bytes, layout_of
+internal.field_bytes, internal.layout_of = field_bytes, layout_of
 
 return M

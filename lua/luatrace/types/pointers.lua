@@ -154,6 +154,20 @@ local SHOWN = 32
 
 local function shown(call) return call.text_options and call.text_options.string_limit or SHOWN end
 
+--- The elements of a list, as many as are shown of it; what holds them is the caller's to put around them.
+---@param out table
+---@param n integer
+---@param limit number
+---@param put fun(out: table, i: integer, ...) one of them
+---@vararg any for `put`
+function M.put_up_to(out, n, limit, put, ...)
+  for i = 1, n do
+    if i > 1 then out:put(", ") end
+    if i > limit then return out:put("...") end
+    put(out, i, ...)
+  end
+end
+
 local function clamp(length)
   length = tonumber(length)
   if length < 0 then return 0 end

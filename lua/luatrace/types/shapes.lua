@@ -106,14 +106,7 @@ end
 local function put_strings(out, call, list, all)
   out:put("[")
   local limit = shown(call)
-  for i, address in ipairs(list) do
-    if i > 1 then out:put(", ") end
-    if i > limit and not all then
-      out:put("...")
-      break
-    end
-    put_string_at(out, call, address, limit)
-  end
+  M.put_up_to(out, #list, all and math.huge or limit, function(_, i) put_string_at(out, call, list[i], limit) end)
   out:put("]")
 end
 

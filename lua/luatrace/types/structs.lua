@@ -11,7 +11,7 @@ local cast, takes, lazily = internal.cast, internal.takes, internal.lazily
 local sibling, siblings_of = internal.sibling, internal.siblings_of
 local shown, clamp = internal.shown, internal.clamp
 local field_size, load_field = internal.field_size, internal.load_field
-local layout_of, store_number = internal.layout_of, internal.store_number
+local layout_of, field_bytes = internal.layout_of, internal.field_bytes
 
 --- Every field by its name, and its place in the definition.
 local function index_of(definition)
@@ -190,13 +190,8 @@ local function pack(call, definition, by_name, places, fields, what)
   for i, field in ipairs(definition) do
     local name, field_type = field[1], field[2]
     if fields[name] ~= nil then
-      local value, value_is, size = fields[name], what .. "." .. name, field_size(field_type, call.arch)
-      if field_type.bytes_of then
-        local bytes = field_type.bytes_of(call, value, value_is)
-        ffi.copy(box + places.offsets[i], bytes, math.min(#bytes, size))
-      else
-        store_number(box + places.offsets[i], size, field_type.encode(call, value, value_is))
-      end
+      local bytes = field_bytes(call, field_type, fields[name], what .. "." .. name)
+      ffi.copy(box + places.offsets[i], bytes, math.min(#bytes, field_size(field_type, call.arch)))
     end
   end
   for name in pairs(fields) do

@@ -12,7 +12,7 @@ local cast = internal.cast
 local exact, hex, decimal = internal.exact, internal.hex, internal.decimal
 local takes, sibling, unsigned = internal.takes, internal.sibling, internal.unsigned
 local named_siblings, plain_number = internal.named_siblings, internal.plain_number
-local shown, clamp = internal.shown, internal.clamp
+local shown, clamp, put_up_to = internal.shown, internal.clamp, M.put_up_to
 
 local MAX_IOVECS = 1024
 
@@ -66,19 +66,16 @@ local function put_base(out, call, item, limit, put, addresses_only)
   end
 end
 
+local function put_item(out, i, call, list, limit, put, addresses_only)
+  out:put("{iov_base=")
+  put_base(out, call, list[i], limit, put, addresses_only)
+  out:put(", iov_len=", decimal(list[i].length), "}")
+end
+
 local function put_iovec(out, call, list, put, addresses_only)
   local limit = shown(call)
   out:put("[")
-  for i = 1, list.n do
-    if i > 1 then out:put(", ") end
-    if i > limit then
-      out:put("...")
-      break
-    end
-    out:put("{iov_base=")
-    put_base(out, call, list[i], limit, put, addresses_only)
-    out:put(", iov_len=", decimal(list[i].length), "}")
-  end
+  put_up_to(out, list.n, limit, put_item, call, list, limit, put, addresses_only)
   if list.n < list.total and list.n <= limit then
     out:put(", ... /* ", hex(list.address + list.n * call.arch.pointer_size * 2), " */")
   end

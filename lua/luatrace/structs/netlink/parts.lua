@@ -111,16 +111,12 @@ function M.indexed(set, comment, of, how)
     local names, first, suffix = constants.enums[set].by_value, how.first or 0, how.suffix or ""
     local numbers, limit = ffi.cast(of.ctype, bytes), M.limit(call)
     out:put("[")
-    for i = 0, math.floor(#bytes / of.size) - 1 do
-      if i > 0 then out:put(", ") end
-      if i >= limit then
-        out:put("...")
-        break
-      end
+    t.put_up_to(out, math.floor(#bytes / of.size), limit, function(_, place)
+      local i = place - 1
       local name = names[i + first]
       out:put("[", name and style.constant(tostring(i), name .. suffix) or ("%d /* %s */"):format(i, comment), "]=")
       of.text(out, call, exact(numbers[i]))
-    end
+    end)
     out:put("]")
   end }
 end

@@ -4,7 +4,8 @@
 local M = require "luatrace.types.base"
 
 local internal = M.internal
-local field_size, number_bytes, IN = internal.field_size, internal.number_bytes, internal.IN
+local cast, IN = internal.cast, internal.IN
+local field_size, field_bytes, load_field = internal.field_size, internal.field_bytes, internal.load_field
 
 --- Before the call: gives an in-argument memory of its own, once, and says where. What the program has there stays.
 ---@param call table
@@ -30,7 +31,8 @@ function M.move_argument(call, i, address, length)
 end
 
 --- The value of a field that is there; nil when its memory was not.
-local function value_of(view, key, field_type)
+---@param place integer its place in the definition
+local function value_of(view, key, field_type, layout, place)
   -- Kept apart: a field in the view itself would be assigned without the tracee hearing of it.
   local known = rawget(view, "known")
   if not known then
@@ -43,6 +45,10 @@ local function value_of(view, key, field_type)
   local raw = loaded[key]
   if raw == nil then return nil end
   value = (field_type.value or field_type.read)(view.call, raw, loaded)
+  if type(value) == "table" and rawget(value, "loaded") then
+    local places = layout(view.call.arch)
+    rawset(value, "part", { whole = view, offset = places.offsets[place], size = places.size })
+  end
   known[key] = value
   return value
 end
@@ -67,14 +73,7 @@ local function view_of(definition, by_name, place_of, layout)
   --- Those of nested structs too are read when they are asked for.
   function View.__index(view, key)
     local field = by_name[key]
-    if field then
-      local value = value_of(view, key, field[2])
-      if field[2].bytes_of and type(value) == "table" and rawget(value, "loaded") and not rawget(value, "part") then
-        local places = layout(view.call.arch)
-        rawset(value, "part", { whole = view, offset = places.offsets[place_of[key]], size = places.size })
-      end
-      return value
-    end
+    if field then return value_of(view, key, field[2], layout, place_of[key]) end
     local extra = definition.also and definition.also[key]
     return extra and extra(rawget(view, "loaded"), view.call) or nil
   end
@@ -82,18 +81,14 @@ local function view_of(definition, by_name, place_of, layout)
     local field = by_name[key]
     if not field then error(("there is no field %q here"):format(tostring(key)), 2) end
     local call, loaded, field_type = view.call, view.loaded, field[2]
-    local encoded = not field_type.bytes_of and field_type.encode(call, new, key)
-    local bytes = encoded and number_bytes(encoded, field_size(field_type, call.arch))
-      or field_type.bytes_of(call, new, key)
+    local bytes = field_bytes(call, field_type, new, key)
     local places = layout(call.arch)
     local address = changeable(view, places.size) + places.offsets[place_of[key]]
     local ok, message, name = call.memory:write(address, bytes)
     if not ok then error(("%s cannot be written: %s (%s)"):format(key, message, name), 2) end
-    if encoded then
-      loaded[key] = field_type.load and field_type.load(call, encoded) or encoded
-    else
-      loaded[key] = field_type.fetch(call, address, loaded)
-    end
+    -- As the program will find it.
+    local whole = call.memory:read(address, field_size(field_type, call.arch))
+    loaded[key] = load_field(field_type, call, cast("const uint8_t *", whole), 0)
     local known = rawget(view, "known")
     if known then known[key] = nil end
   end
