@@ -2,7 +2,9 @@
 
 local M = {}
 
-local function is_ours(info) return info.what == "C" or info.source:find("lua/luatrace/", 1, true) ~= nil end
+local own_sources = debug.getinfo(1, "S").source:match("^(.*)event/script_place%.lua$")
+
+local function is_ours(info) return info.what == "C" or info.source:sub(1, #own_sources) == own_sources end
 
 --- The nearest function that is neither luatrace's nor C, as a level for `error` and debug.getinfo of the caller.
 ---@param first integer the level to begin with, as the caller counts

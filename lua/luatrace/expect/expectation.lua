@@ -14,6 +14,7 @@ local event = require "luatrace.event"
 local filter = require "luatrace.filter"
 local glob = require "luatrace.filter.glob"
 local recorded_calls = require "luatrace.run.recorded_calls"
+local script_place = require "luatrace.event.script_place"
 
 local M = {}
 
@@ -34,21 +35,14 @@ M.Expectation = Expectation
 ---@field message string
 ---@field calls table[] recorded calls; the field `note` of { call, note = } says what is wrong with one
 
-local own_sources = debug.getinfo(1, "S").source:match("^(.*)expect/expectation%.lua$")
-
 --- file:line of whoever called luatrace, however deep in luatrace we are.
 ---@return string where, integer level for error()
 function M.caller()
-  local level = 2
-  while true do
-    local info = debug.getinfo(level, "Sl")
-    if not info then return "?", 1 end
-    if info.what ~= "C" and info.source:sub(1, #own_sources) ~= own_sources then
-      local file = info.source:match("^@(.*)$") or info.short_src
-      return ("%s:%d"):format(file, info.currentline), level - 1
-    end
-    level = level + 1
-  end
+  local level = script_place.level(2)
+  local info = debug.getinfo(level, "Sl")
+  if not info then return "?", 1 end
+  local file = info.source:match("^@(.*)$") or info.short_src
+  return ("%s:%d"):format(file, info.currentline), level - 1
 end
 
 --- A mistake in the test: said with its line.
