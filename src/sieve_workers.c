@@ -95,6 +95,7 @@ static void wake_up(struct sieve_workers *all, uint64_t now) {
 /* A worker has found nothing to do. */
 static void look_for_sleep(struct worker *worker) {
   struct sieve_workers *all = worker->all;
+  if (all->tracer->options.workers == WORKERS_ALWAYS) return;
   uint64_t now = tracer_now(), since = now - worker->looked;
   worker->looked = now;
   worker->idle = since < LOOK_NANOSECONDS ? worker->idle + since : 0;
@@ -103,7 +104,6 @@ static void look_for_sleep(struct worker *worker) {
     all->crowd_look = now;
     all->crowded = crowded(all, all->count) ? all->crowded + 1 : 0;
   }
-  if (all->tracer->options.workers == WORKERS_ALWAYS) return;
   if (idle || all->crowded > 1) go_to_sleep(all, now);
 }
 
@@ -232,14 +232,14 @@ static bool start(struct sieve_workers *all) {
 }
 
 void sieve_workers_note_passed(struct tracer *tracer) {
-  uint32_t many = tracer->options.workers == WORKERS_ALWAYS ? 1 : MANY;
+  bool always = tracer->options.workers == WORKERS_ALWAYS;
   if (tracer->options.workers == WORKERS_NEVER || tracer->alive < 2 || tracer->affinity.shared) return;
-  if (++tracer->passed < many) return;
+  if (++tracer->passed < MANY && !always) return;
   uint64_t now = tracer_now();
   bool rare = now - tracer->passed_since > MANY_NANOSECONDS;
   tracer->passed = 0;
   tracer->passed_since = now;
-  if (rare && many > 1) return;
+  if (rare && !always) return;
   struct sieve_workers *all = tracer->workers;
   if (!all) {
     all = new_workers(tracer);
@@ -256,7 +256,7 @@ void sieve_workers_note_passed(struct tracer *tracer) {
     }
   }
   if (now < all->sleep_until) return;
-  if (many > 1 && crowded(all, 1)) return;
+  if (!always && crowded(all, 1)) return;
   wake_up(all, now);
 }
 

@@ -208,14 +208,12 @@ static int poll_all(struct tracer *tracer, const struct timespec *limit) {
   bool listens = !sieve_workers_are_awake(tracer);
   for (uint32_t i = 0; i < waiting->count; i++)
     waiting->fds[FIRST_LISTENER + i].events = listens ? POLLIN : 0;
-  if (!listens) {
-    /* theirs to choose */
-  } else if (tracer->alive > 1) {
+  if (listens && tracer->alive > 1) {
     static const struct timespec none;
     int ready = ppoll(waiting->fds, count, &none, NULL);
     choose_processors(waiting, ready);
     if (ready) return ready;
-  } else {
+  } else if (listens) {
     choose_processors(waiting, 0);
   }
   waiting->fds[AT_BELL] = (struct pollfd){.fd = sieve_workers_let_in(tracer), .events = POLLIN};
