@@ -131,6 +131,25 @@ describe("--format=human", function()
     assert.matches("cat%[%d+%]: did not return: to read from standard input %(a pipe%)\n", result.stderr)
   end)
 
+  it("claims nothing of a call whose return nobody watched", function()
+    for _, case in ipairs {
+      { "getppid", "process  sh: set out to ask for its parent's id (result not watched)\n" },
+      { "openat", "file     sh: set out to open /etc/passwd for reading (result not watched)\n" },
+      -- An answer is known without a return.
+      { "openat", "file     sh: could not open /etc/passwd for reading: Permission denied (injected)\n",
+        'call:fail "EACCES"' },
+      { "sched_getscheduler", "python3: called sched_getscheduler with 0 (result not watched)\n", nil,
+        { "/usr/bin/python3", "-c", "import os; os.sched_getscheduler(0)" } },
+    } do
+      local result = support.run { options = { "--format=human", "-e", "trace=" .. case[1] },
+        lua = ("on.%s(function(call) call:skip_exit() %s end)"):format(case[1], case[3] and
+          'if call.pathname == "/etc/passwd" then ' .. case[3] .. " end" or ""),
+        cmd = case[4] or { "sh", "-c", "echo $PPID; : </etc/passwd" } }
+      assert.is_truthy(result.stderr:find(case[2], 1, true), result.stderr)
+      assert.is_nil(result.stderr:find("did not return", 1, true), result.stderr)
+    end
+  end)
+
   it("survives what programs do to themselves: calls that their threads do not survive, bad pointers", function()
     for _, options in ipairs { { "--mark=danger" }, { "--group-by=file" }, { "--group-by=process" } } do
       local _, _, killed = human(options, { support.tracee "family", "killed", "4" })

@@ -75,6 +75,28 @@ describe("-c", function()
     assert.equal(0, seconds { "-c", "-w", "-O", "3600s" })
   end)
 
+  it("counts calls whose return nobody watched, and takes neither time nor error for theirs", function()
+    local half = [[on.getppid(function(call) if call.nth % 2 == 1 then call:skip_exit() end call:sleep(0.05) end)]]
+    local all = "on.getppid(function(call) call:skip_exit() end)"
+    local cmd = { "luajit", "-e", 'local ffi = require "ffi" ffi.cdef "int getppid(void);" ' ..
+      "for _ = 1, 4 do ffi.C.getppid() end" }
+    local options = { "-c", "-w", "-U", "calls,errors,avg-time,min-time,name", "-e", "trace=getppid" }
+    local function row(lua)
+      local text = support.run({ options = options, lua = lua, cmd = cmd }).stderr
+      local calls, errors, average, shortest = text:match("\n +(%d+) (.........) +(%d+) ([%d.]+) +getppid\n")
+      assert.is_truthy(calls, text)
+      return tonumber(calls), errors, tonumber(average), tonumber(shortest)
+    end
+    assert.same({ 4, (" "):rep(9), 0, 0 }, { row(all) })
+    local calls, _, average, shortest = row(half)
+    assert.equal(4, calls)
+    -- Those of two calls that were watched, which slept.
+    assert.is_true(average >= 50000, tostring(average))
+    assert.is_true(shortest >= 0.05, tostring(shortest))
+    table.insert(options, "--by=process")
+    assert.equal(4, (row(all)))
+  end)
+
   it("goes to the file of -o, with -C behind the lines", function()
     local directory = support.tempdir()
     for _, tracer in ipairs { support.binary, "strace" } do

@@ -228,14 +228,14 @@ local function render(call, nodes, failed, said, parts)
 end
 
 --- By its name and its arguments, for calls without a sentence.
-local function generic(call)
+local function generic(call, unwatched)
   local out = require("string.buffer").new()
   local early = rawget(call, "said") and rawget(call, "said").arguments or ""
   decode.text_args(call, out, "exit")
   local arguments = (early .. out:tostring()):gsub("^%s*,?%s*", "")
   local text = (call.failed and "could not call " or "called ") .. call.row.name
   if arguments ~= "" then text = text .. " with " .. arguments end
-  if not call.failed and call.raw_ret ~= 0 then
+  if not unwatched and not call.failed and call.raw_ret ~= 0 then
     out:reset()
     decode.text_result(call, out)
     text = text .. " -> " .. out:tostring()
@@ -252,27 +252,37 @@ local interrupted = { ERESTARTSYS = true, ERESTARTNOINTR = true, ERESTARTNOHAND 
 ---@field size number|nil
 ---@field category string
 
---- What the call did; when `unfinished`, that it has not returned.
+--- What is said of a call whose result is not known: the verb's infinitive goes behind the stem.
+local stems = { unfinished = "did not return: to ", unwatched = "set out to " }
+
+--- The words for a call that has no sentence.
+local function without_sentence(call, open_end)
+  if open_end == "unfinished" then return "did not return from " .. call.row.name end
+  return generic(call, open_end == "unwatched")
+end
+
+--- What the call did; with `open_end` why that is not known: it has not returned ("unfinished"), or nobody was there
+-- when it did ("unwatched", after call:skip_exit).
 ---@param call luatrace.Call
----@param unfinished boolean|nil
+---@param open_end "unfinished"|"unwatched"|nil
 ---@return luatrace.Said
-function M.of(call, unfinished)
+function M.of(call, open_end)
   local known = sentence_of(call.row)
   local said = { category = known and known.category or formats.category(call) }
-  local failed = unfinished or call.failed
+  local failed = open_end or call.failed
   local broken_off = call.failed and interrupted[call.errno]
-  if unfinished then said.stem = "did not return: to " elseif broken_off then said.stem = "was interrupted: to " end
+  said.stem = stems[open_end] or broken_off and "was interrupted: to " or nil
   if not known then
-    said.text = unfinished and "did not return from " .. call.row.name or generic(call)
-  elseif failed and known.failed and not unfinished and not broken_off then
+    said.text = without_sentence(call, open_end)
+  elseif failed and known.failed and not open_end and not broken_off then
     said.text = table.concat(render(call, known.failed, true, said, {})):gsub("{error}", strerror(call.errno))
     return said
   else
-    local nodes = unfinished and rawget(call, "said").nodes or not unfinished and choose(known, call)
-    said.text = nodes and table.concat(render(call, nodes, failed, said, {})) or
-      unfinished and "did not return from " .. call.row.name or generic(call)
+    local nodes = open_end and rawget(call, "said").nodes or not open_end and choose(known, call)
+    said.text = nodes and table.concat(render(call, nodes, failed, said, {})) or without_sentence(call, open_end)
   end
-  if call.failed and not unfinished and not broken_off then said.text = said.text .. ": " .. strerror(call.errno) end
+  if open_end == "unwatched" then said.text = said.text .. " (result not watched)" end
+  if call.failed and not open_end and not broken_off then said.text = said.text .. ": " .. strerror(call.errno) end
   return said
 end
 

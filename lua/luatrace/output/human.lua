@@ -180,8 +180,8 @@ function Human:exit(call, unseen)
   if not self:wants_status(call) then return end
   -- exit and exit_group: the end itself is told.
   if unseen and call.row.name:find("^exit") then return end
-  local said = sentences.of(call, unseen and not rawget(call, "answered"))
-  said.failed = call.failed or unseen
+  local said = sentences.of(call, unseen and not rawget(call, "answered") and "unwatched" or nil)
+  said.failed = call.failed
   local danger = rawget(call, "danger")
   if self.group_by then return self:add_to_group(call.thread, rawget(call, "about_file"), said, danger) end
   begin(self, call.thread, call.entered, said.category, danger)
@@ -202,7 +202,7 @@ function Human:cut_short(call, _, time)
   if not call or rawget(call, "untold") or not rawget(call, "said") or call.row.name:find("^exit") then return end
   local status = self.style.status
   if status and not status.unfinished then return end
-  local said = sentences.of(call, true)
+  local said = sentences.of(call, "unfinished")
   said.failed = true
   local danger = rawget(call, "danger")
   if self.group_by then return self:add_to_group(call.thread, rawget(call, "about_file"), said, danger) end

@@ -5,8 +5,9 @@
 --    61.05    0.000116          29         4           read
 --
 -- Times are what the kernel has spent on the process between entry and return; with -w by the wall clock. Calls that do
--- not return (exit_group) are not counted, as with strace; with --by they are. With --by=process, file, fd or thread
--- there is a row for each of those, and under it the rows of its calls:
+-- not return (exit_group) are not counted, as with strace; with --by they are. Those whose return nobody watched
+-- (call:skip_exit) are counted, but have neither time nor error, and do not lower the average. With --by=process, file,
+-- fd or thread there is a row for each of those, and under it the rows of its calls:
 --
 --   % time     seconds  usecs/call     calls    errors file
 --   ------ ----------- ----------- --------- --------- ----------------
@@ -52,21 +53,23 @@ end
 local function row_of(rows, key, name)
   local row = rows[key]
   if not row then
-    row = { name = name, calls = 0, errors = 0, time = 0, min = math.huge, max = 0, bytes = 0 }
+    row = { name = name, calls = 0, errors = 0, time = 0, min = math.huge, max = 0, bytes = 0, untimed = 0 }
     rows[key] = row
   end
   return row
 end
 
 --- What a call is about is known at its entry.
-function Summary:entry(call)
+function Summary:entry(call, want_exit)
   if self.only and not self.only:wants(call) then rawset(call, "untold", true) end
   if self.wants_system_time then rawset(call, "system_entered", tonumber(call.stop.system_time)) end
-  if not self.by then return end
-  local key, title = require("luatrace.output.about").key(self.by, call)
-  local group = row_of(self.rows, key, title)
-  group.name, group.rows = title, group.rows or {}
-  rawset(call, "summary_group", group)
+  if self.by then
+    local key, title = require("luatrace.output.about").key(self.by, call)
+    local group = row_of(self.rows, key, title)
+    group.name, group.rows = title, group.rows or {}
+    rawset(call, "summary_group", group)
+  end
+  if not want_exit then self:unwatched(call) end
 end
 
 local function count(row, call, took)
@@ -101,6 +104,17 @@ function Summary:exit(call)
   count(call_row(group and group.rows or self.rows, call), call, took)
 end
 
+--- A call whose thread went on without a stop at its return: that it was made is all that is known. Of exit and
+-- exit_group not even that it returns.
+function Summary:unwatched(call)
+  if rawget(call, "untold") or not self.by and call.row.name:find("^exit") then return end
+  if rawget(call, "answered") then return self:exit(call) end
+  local group = rawget(call, "summary_group")
+  for _, row in ipairs { call_row(group and group.rows or self.rows, call), group } do
+    row.calls, row.untimed = row.calls + 1, row.untimed + 1
+  end
+end
+
 local function count_unfinished(row)
   row.calls = row.calls + 1
   if row.min == math.huge then row.min = 0 end
@@ -133,17 +147,21 @@ local function percent(row, total)
   if row == total then return 100 end
   return total.time > 0 and row.time * 100 / total.time or 0
 end
+--- Of those calls whose time is known.
+local function average(row)
+  local timed = row.calls - row.untimed
+  return timed > 0 and row.time / timed or 0
+end
+local function shortest(row) return row.min == math.huge and 0 or row.min end
 local function seconds(value) return ("%.6f"):format(value / 1e9) end
 
 --- Columns: title, width, text of a row; names are aligned to the left.
 local columns = {
   ["time-percent"] = { "% time", 6, function(row, total) return ("%.2f"):format(percent(row, total)) end },
   ["total-time"] = { "seconds", 11, function(row) return seconds(row.time) end },
-  ["min-time"] = { "shortest", 8, function(row) return seconds(row.min == math.huge and 0 or row.min) end },
+  ["min-time"] = { "shortest", 8, function(row) return seconds(shortest(row)) end },
   ["max-time"] = { "longest", 8, function(row) return seconds(row.max) end },
-  ["avg-time"] = { "usecs/call", 11, function(row)
-    return ("%d"):format(row.calls > 0 and row.time / row.calls / 1e3 or 0)
-  end },
+  ["avg-time"] = { "usecs/call", 11, function(row) return ("%d"):format(average(row) / 1e3) end },
   calls = { "calls", 9, function(row) return ("%d"):format(row.calls) end },
   errors = { "errors", 9, function(row) return row.errors > 0 and ("%d"):format(row.errors) or "" end },
   bytes = { "bytes", 11, function(row) return row.bytes > 0 and ("%d"):format(row.bytes) or "" end },
@@ -172,12 +190,16 @@ function M.parse_columns(text)
   return list
 end
 
-local function descending(field) return function(a, b) return a[field] > b[field] end end
+--- By a field, or by what a function says of the row.
+local function descending(by)
+  if type(by) == "function" then return function(a, b) return by(a) > by(b) end end
+  return function(a, b) return a[by] > b[by] end
+end
 local orders = {
   ["time-percent"] = descending "time", ["total-time"] = descending "time", calls = descending "calls",
-  errors = descending "errors", ["min-time"] = descending "min", ["max-time"] = descending "max",
+  errors = descending "errors", ["min-time"] = descending(shortest), ["max-time"] = descending "max",
   name = function(a, b) return a.name < b.name end,
-  ["avg-time"] = function(a, b) return a.time / a.calls > b.time / b.calls end,
+  ["avg-time"] = descending(average),
 }
 
 local function by_number(a, b)
@@ -204,11 +226,12 @@ local function sorted(self, rows)
 end
 
 local function add_up(rows)
-  local total = { name = "total", calls = 0, errors = 0, time = 0, min = math.huge, max = 0, bytes = 0 }
+  local total = { name = "total", calls = 0, errors = 0, time = 0, min = math.huge, max = 0, bytes = 0,
+    untimed = 0 }
   for _, row in pairs(rows) do
     total.calls, total.errors, total.time = total.calls + row.calls, total.errors + row.errors, total.time + row.time
     total.min, total.max = math.min(total.min, row.min), math.max(total.max, row.max)
-    total.bytes = total.bytes + row.bytes
+    total.bytes, total.untimed = total.bytes + row.bytes, total.untimed + row.untimed
   end
   return total
 end
