@@ -1,6 +1,18 @@
 -- --format=json: every line is JSON by other programs' standards, and says what strace says.
 
+local dirent = require "posix.dirent"
 local support = require "spec.support"
+local sys_stat = require "posix.sys.stat"
+
+--- Has this process the file open?
+local function is_open(path)
+  local file = sys_stat.stat(path)
+  for _, name in ipairs(dirent.dir("/proc/self/fd")) do
+    local one = name:find "%d" and sys_stat.stat("/proc/self/fd/" .. name)
+    if one and one.st_ino == file.st_ino and one.st_dev == file.st_dev then return true end
+  end
+  return false
+end
 
 local function json(cmd, options)
   local directory = support.tempdir()
@@ -118,7 +130,12 @@ sys.stdout.buffer.write(b"\n".join(flat(json.loads(l)) for l in open(sys.argv[1]
     local reader = require "luatrace.json_reader"
     local file = support.tempdir() .. "/t"
     support.write(file, '{"v":1,"type":"exit","time":1,"pid":1,"tid":1,"status":0}\n{"v":1,"type":\n')
+    -- What the collector would close is a leak, too.
+    collectgarbage("stop")
     local ok, message = pcall(function() for _ in reader.events(file) do end end)
+    local left_open = is_open(file)
+    collectgarbage("restart")
+    assert.is_false(left_open)
     assert.is_false(ok)
     assert.is_truthy(tostring(message):find(file .. ":2: column", 1, true), message)
     assert.same({ nil, "version 2: this reader knows version 1" }, { reader.event('{"v":2}') })

@@ -50,16 +50,20 @@ function M.events(source)
     if not file then error("cannot read the trace " .. message, 2) end
     name = source
   end
+  -- What is open only for this loop must not wait for the collector.
+  local function done()
+    if type(source) == "string" then file:close() end
+  end
   local count = 0
   return function()
     local line = file:read("*l")
-    if not line then
-      if type(source) == "string" then file:close() end
-      return nil
-    end
+    if not line then return done() end
     count = count + 1
     local event, message = M.event(line)
-    if not event then error(("%s:%d: %s"):format(name, count, message), 2) end
+    if not event then
+      done()
+      error(("%s:%d: %s"):format(name, count, message), 2)
+    end
     return event
   end
 end
