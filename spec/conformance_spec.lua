@@ -164,7 +164,7 @@ local mixed = {
 }
 
 describe("conformance", function()
-  setup(function() program = support.tracee("notified", { flags = "-pthread" }) end)
+  setup(function() program = support.tracee("notified") end)
   after_each(function() assert.same({}, support.leftovers()) end)
 
   for _, case in ipairs(handlers) do

@@ -6,7 +6,7 @@ local support = require "spec.support"
 describe("--inject", function()
   local ops, directory
 
-  setup(function() ops = support.tracee("ops", { flags = "-pthread" }) end)
+  setup(function() ops = support.tracee("ops") end)
   before_each(function()
     directory = support.tempdir()
     support.write(directory .. "/data", "0123456789")

@@ -18,7 +18,7 @@ end
 describe("rules", function()
   local directory
 
-  setup(function() ops = support.tracee("ops", { flags = "-pthread" }) end)
+  setup(function() ops = support.tracee("ops") end)
   before_each(function()
     directory = support.tempdir()
     support.write(directory .. "/data", "0123456789")

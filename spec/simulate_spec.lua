@@ -5,7 +5,7 @@ local support = require "spec.support"
 describe("--simulate", function()
   local ops, directory
 
-  setup(function() ops = support.tracee("ops", { flags = "-pthread" }) end)
+  setup(function() ops = support.tracee("ops") end)
   before_each(function() directory = support.tempdir() end)
   after_each(function()
     assert.same({}, support.leftovers())
@@ -392,7 +392,7 @@ print(time.monotonic() - start >= 0.35)
     it(("memory_pressure: threads and children of %d-bit programs"):format(bits), function()
       if bits == 32 and not support.runs_32_bit() then return pending(support.no_32_bit) end
       assert.equal("child true\nfreed 1\nthread true\n", run("memory_pressure:budget=16M",
-        { support.tracee("allocates", { m32 = bits == 32, flags = "-pthread" }) }).stdout)
+        { support.tracee("allocates", { m32 = bits == 32 }) }).stdout)
     end)
   end
 

@@ -199,15 +199,15 @@ local function mtime(path)
   return found and found.st_mtime
 end
 
---- Compiles spec/tracees/NAME.c once, and again when it has changed.
+--- Compiles spec/tracees/NAME.c once for each set of options, and again when it has changed.
 ---@param name string
 ---@param options { m32: boolean?, static: boolean?, flags: string? }|nil
 ---@return string path of the program
 function M.tracee(name, options)
   options = options or {}
   local source = ("%s/spec/tracees/%s.c"):format(M.root, name)
-  local target = ("%s/build/spec/%s%s%s"):format(M.root, name, options.m32 and ".32" or "",
-    options.static and ".static" or "")
+  local target = ("%s/build/spec/%s%s%s%s"):format(M.root, name, options.m32 and ".32" or "",
+    options.static and ".static" or "", options.flags and "." .. options.flags:gsub("[/%s]", "_") or "")
   local built = mtime(target)
   if built and built >= assert(mtime(source), source) then return target end
   os.execute(("mkdir -p '%s/build/spec'"):format(M.root))

@@ -113,6 +113,13 @@ print(os.cpu_count(), len(os.sched_getaffinity(0)))
     same({ "awk", "BEGIN { while ((\"echo a; echo b\" | getline x) > 0) print x; exit 2 }" })
   end)
 
+  it("a program built with other flags is another program", function()
+    local has_symbols = { [support.tracee "family"] = true, [support.tracee("family", { flags = "-s" })] = false }
+    for path, expected in pairs(has_symbols) do
+      assert.equal(expected, support.read(path):find(".symtab", 1, true) ~= nil, path)
+    end
+  end)
+
   for name, build in pairs { static = { static = true }, ["32-bit"] = { m32 = true }, stripped = { flags = "-s" } } do
     it(("a %s program"):format(name), function()
       if build.m32 and not support.runs_32_bit() then return pending(support.no_32_bit) end

@@ -8,7 +8,7 @@ local every_mechanism = { "notify", "stop", "ptrace" }
 
 local function notified(mode, count, lua, options, timeout)
   return support.run { lua = lua, options = options, timeout = timeout,
-    cmd = { support.tracee("notified", { flags = "-pthread" }), mode, count and tostring(count) } }
+    cmd = { support.tracee("notified"), mode, count and tostring(count) } }
 end
 
 --- What --explain says of a call: its mechanism and what wants it.
@@ -42,7 +42,7 @@ describe("notifications", function()
   end)
 
   it("threads that let go what no path matches: each call is seen once, none says EINTR", function()
-    local program = support.tracee("opens", { flags = "-pthread" })
+    local program = support.tracee("opens")
     local lua = [[
       fail("openat", "EIO", { path = "*.hit" })
       at.finish(function(run) io.stderr:write(run.calls.openat.count, "\n") end)]]
@@ -104,7 +104,7 @@ describe("notifications", function()
       watch.getpgid(function(call)
         -- The child's call cannot be received while this handler runs; when it ends, there is nobody any more.
         os.execute("kill -9 " .. call.process.pid)
-      end)]], cmd = { support.tracee("notified", { flags = "-pthread" }), "killed", "9" } }
+      end)]], cmd = { support.tracee("notified"), "killed", "9" } }
     assert.equal(9, result.signal)
   end)
 
@@ -154,7 +154,7 @@ describe("notifications", function()
       wait $tracer
       echo $?
       while [ -e /proc/$pid ] && ! grep -q '^State:.Z' /proc/$pid/status 2>/dev/null; do :; done
-      echo gone]], "sh", directory, support.binary, lua, support.tracee("notified", { flags = "-pthread" }) } }
+      echo gone]], "sh", directory, support.binary, lua, support.tracee("notified") } }
     -- In the moment between the listener's end and its own the program may see ENOSYS, and say so.
     assert.matches("137\ngone\n$", result.stdout)
   end)
@@ -192,8 +192,8 @@ describe("notifications", function()
   end)
 
   it("19: luatrace under a listener: stops in the place of notifications, said by --explain", function()
-    local under = { support.tracee("notified", { flags = "-pthread" }), "under" }
-    local program = support.tracee("notified", { flags = "-pthread" })
+    local under = { support.tracee("notified"), "under" }
+    local program = support.tracee("notified")
     local result = support.execute { words = { under[1], under[2], support.binary, "--lua", answer_77, "--", program,
       "threads", "20" } }
     assert.equal("0 wrong\n", result.stdout)
