@@ -326,5 +326,21 @@ describe("rules", function()
       -- Calls that the rule is not about are no reason.
       assert.equal("", told 'fail("write", "EIO", { buf = "^b" })')
     end)
+
+    it("a rule on a function of a program without symbols says so", function()
+      local stripped = support.tracee("ops", { flags = "-s" })
+      local function told(lua, program)
+        return support.run({ lua = lua, cmd = { program or stripped, "unlink:/nowhere", "unlink:/nowhere" } }).stderr
+      end
+      local lua = 'fail("unlink", "EIO", { stack = "main" })'
+      assert.equal(("luatrace: (--lua):1: %s never fired: on the stacks of its 2 calls no frame of %s has a name " ..
+        "(a program without symbols?)\n"):format(lua, stripped), told(lua))
+      assert.matches("never fired: .* has a name", told 'trace("unlink", { stack = { "do_*", "run" } })')
+      -- Modules have names; so has a program that is not stripped; a rule that was not asked knows nothing.
+      assert.equal("", told 'fail("unlink", "EIO", { stack = "libc.so*", nth = 3 })')
+      assert.equal("", told 'fail("unlink", "EIO", { stack = "libother.so*" })')
+      assert.equal("", told('fail("unlink", "EIO", { stack = "other" })', ops))
+      assert.equal("", told 'fail("unlink", "EIO", { stack = "main", path = "/elsewhere" })')
+    end)
   end)
 end)

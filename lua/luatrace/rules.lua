@@ -288,6 +288,8 @@ function M.finish(registry)
         "(any_errno, on the command line --any-errno, injects it all the same)\n"):format(rule.at, rule.title,
         rule.unfit))
     end
+    local why = rule.hits == 0 and rule.matcher:why_never()
+    if why then io.stderr:write(("luatrace: %s: %s never fired: %s\n"):format(rule.at, rule.title, why)) end
   end
 end
 

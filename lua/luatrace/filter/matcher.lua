@@ -174,7 +174,7 @@ function M.compile(calls, where, options)
   local sets, message = set_of_calls(calls)
   if not sets then return nil, message end
   local self = setmetatable({ calls = calls, sets = sets, where = where, random = options.random,
-    rules = options.rules or {}, needs_exit = false, at_entry = {}, at_exit = {} }, Matcher)
+    rules = options.rules or {}, needs_exit = false, at_entry = {}, at_exit = {}, seen = {} }, Matcher)
   local rows = rows_of(sets)
   local used = {}
   for key in pairs(where) do
@@ -188,8 +188,9 @@ function M.compile(calls, where, options)
     return a < b
   end)
   for _, key in ipairs(used) do
-    local predicate, value = predicates[key], where[key]
-    local ok, test, why = pcall(predicate.compile, value, rows)
+    local predicate, value, seen = predicates[key], where[key], {}
+    self.seen[key] = seen
+    local ok, test, why = pcall(predicate.compile, value, rows, seen)
     if not ok then test, why = nil, nil end
     if not test then return nil, why and ("%s: %s"):format(key, why) or ("%s takes %s"):format(key, predicate.takes) end
     local fits = predicate.fits
@@ -286,6 +287,15 @@ function Matcher:concerns(call) return all(self.at_entry, call) end
 ---@return boolean
 function Matcher:exit(call)
   return all(self.at_exit, call) and self:admit(call)
+end
+
+--- Why it has held for none of the calls that it was asked about, where that does not show in the calls themselves.
+---@return string|nil
+function Matcher:why_never()
+  for key, seen in pairs(self.seen) do
+    local why = predicates[key].why_never and predicates[key].why_never(seen)
+    if why then return why end
+  end
 end
 
 --- Is it decided by the filter alone: nothing but scalars, each told completely?

@@ -5,7 +5,9 @@
 --
 -- HOW TO ADD A PREDICATE: one entry of M with
 --   takes       what it takes, in words, for messages
---   compile(value, rows)  -> test(call), or nil, message; `rows` are the rows of the calls it will be asked about
+--   compile(value, rows, seen)  -> test(call), or nil, message; `rows` are the rows of the calls it will be asked
+--               about, `seen` is a table for what why_never needs to know
+--   why_never(seen)       why it has held for no call, where the user cannot see that from the calls; or nil
 --   at          "entry" (default), "exit", or a function(value, rows) that says which: when it can be told
 --   fits(row, value)      false for a row that it can never hold for (nil: for every row it can)
 --   scalar(value, row, arch) -> alternatives for the seccomp filter (see value_test.scalar), or nil
@@ -50,7 +52,7 @@ local function any_pattern(value, test_of)
     local negated = pattern:sub(1, 1) == "!"
     local matches, message = glob.compile(negated and pattern:sub(2) or pattern)
     if not matches then return nil, message end
-    return test_of(matches, negated)
+    return test_of(matches, negated, pattern)
   end)
 end
 
@@ -354,12 +356,28 @@ M.ret = {
   end,
 }
 
+--- May that be the name of a function, as frames without symbols have none?
+local function may_name_function(pattern)
+  return not (pattern:find("^!") or pattern:find("/") or pattern:find(".so", 1, true))
+end
+
+--- Takes down which modules on the stack have had a frame with a name, and which none.
+local function note_names(seen, frames)
+  seen.calls, seen.named = (seen.calls or 0) + 1, seen.named or {}
+  for _, frame in ipairs(frames) do
+    if frame.module then seen.named[frame.module] = seen.named[frame.module] or frame.symbol ~= nil end
+  end
+end
+
 M.stack = {
   takes = "the name of a function or a module such as \"flush_page\" or \"libc.so*\", or a list of them", cost = 9,
-  compile = function(value)
-    return any_pattern(value, function(matches, negated)
-      return function(call)
-        for _, frame in ipairs(call:stack()) do
+  compile = function(value, _, seen)
+    local frames -- of the call that is asked about
+    local by_name = false
+    local test, message = any_pattern(value, function(matches, negated, pattern)
+      by_name = by_name or may_name_function(pattern)
+      return function()
+        for _, frame in ipairs(frames) do
           if frame.symbol and matches(frame.symbol) or frame.module and matches(frame.module) then
             return not negated
           end
@@ -367,6 +385,23 @@ M.stack = {
         return negated
       end
     end)
+    if not test then return nil, message end
+    return function(call)
+      frames = call:stack()
+      local holds = test(call)
+      if holds then seen.held = true elseif by_name and not seen.held then note_names(seen, frames) end
+      return holds
+    end
+  end,
+  why_never = function(seen)
+    local nameless = {}
+    for module, has_names in pairs(seen.named or {}) do
+      if not has_names then nameless[#nameless + 1] = module end
+    end
+    if seen.held or #nameless == 0 then return nil end
+    table.sort(nameless)
+    return ("on the stacks of its %s no frame of %s has a name (a program without symbols?)"):format(
+      seen.calls == 1 and "call" or seen.calls .. " calls", table.concat(nameless, ", "))
   end,
 }
 
