@@ -19,6 +19,18 @@ static int traceback(lua_State *L) {
   return 1;
 }
 
+/* Most runs are short, and a stop leaves the compiled code anyway: compile only what is hot indeed (measured on python3,
+ * git and tar: a fifth faster than with LuaJIT's default of 56). Before any module is loaded: tables are made in loops
+ * that are over when they have been compiled. */
+static void compile_less(lua_State *L) {
+  lua_getglobal(L, "jit");
+  lua_getfield(L, -1, "opt");
+  lua_getfield(L, -1, "start");
+  lua_pushliteral(L, "hotloop=2000");
+  lua_call(L, 1, 0);
+  lua_pop(L, 2);
+}
+
 /* The engine keeps it out of its forks. */
 static void publish_memory(lua_State *L, const struct lua_memory *memory) {
   size_t size;
@@ -46,6 +58,7 @@ int main(int argc, char **argv) {
   /* Nothing of what a start makes is garbage: cli.lua lets the collector go on when the program runs. */
   lua_gc(L, LUA_GCSTOP, 0);
   luaL_openlibs(L);
+  compile_less(L);
   embedded_preload(L);
   if (memory) publish_memory(L, memory);
   lua_pushcfunction(L, traceback);

@@ -380,9 +380,6 @@ end
 ---@param argv string[] the words; [0], where it is given, is the name that we were called by
 ---@return integer exit code, boolean|nil has_script it may have left something open that lua_close closes
 function M.main(argv)
-  -- Most runs are short, and a stop leaves the compiled code anyway: compile only what is hot indeed (measured on
-  -- python3, git and tar: a fifth faster than with LuaJIT's default of 56).
-  jit.opt.start("hotloop=2000")
   local called = (argv[0] or ""):match("[^/]*$")
   -- A program of that name is run as `luatrace -- sweep`.
   if argv[1] == "sweep" and called ~= "strace" then return require("luatrace.sweep.command").main(argv) end
