@@ -31,7 +31,8 @@ CORE := $(filter-out src/main.c src/module.c,$(wildcard src/*.c))
 CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded_modules.o
 # script_api.lua is for editors only, manual.lua for the build.
 LUA := $(shell find lua/luatrace -name "*.lua" ! -name script_api.lua ! -name manual.lua | LC_ALL=C sort)
-.PHONY: all setup demo test bench soak install format tidy clean check-format
+RUNS := run-demo run-test run-bench run-soak
+.PHONY: all setup demo test bench soak $(RUNS) install format tidy clean check-format
 .DELETE_ON_ERROR:
 
 DOCS := $(BUILD)/luatrace.1 $(BUILD)/completions/luatrace.bash $(BUILD)/completions/_luatrace \
@@ -78,21 +79,12 @@ $(BUILD)/completions/luatrace.fish: $(MANUAL) | $(BUILD)/completions
 setup:
 	scripts/setup
 
-demo: setup
-	$(MAKE) --no-print-directory all
-	scripts/demo
+# By a make of its own: this one read the paths above before setup unpacked anything.
+demo test bench soak: setup
+	$(MAKE) --no-print-directory run-$@
 
-test: setup
-	$(MAKE) --no-print-directory all
-	scripts/test
-
-bench: setup
-	$(MAKE) --no-print-directory all
-	scripts/bench
-
-soak: setup
-	$(MAKE) --no-print-directory all
-	scripts/soak
+$(RUNS): run-%: all
+	scripts/$*
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.1
