@@ -292,6 +292,15 @@ describe("expectations", function()
       assert.matches("connect was not recorded", error_of(function() run:never("connect"):check() end))
     end)
 
+    it("are printed as the test wrote them", function()
+      local run = luatrace.run { cmd = { "true" }, script = function(t)
+        assert.matches('expect_spec.lua:%d+: never%("connect", { fd = 3 }%)$', tostring(t.never("connect", { fd = 3 })))
+        assert.matches('expect_spec.lua:%d+: expect%("fsync"%):at_most%(2%)$', tostring(t.expect("fsync"):at_most(2)))
+      end }
+      assert.matches('expect_spec.lua:%d+: expect%("fsync"%):exactly%(2%)$', tostring(run:expect("fsync"):exactly(2)))
+      assert.matches("expect_spec.lua:%d+: atomic_write%(\"file\"%)$", tostring(run:atomic_write "file"))
+    end)
+
     it("fail a test of busted as assertions do, with the report", function()
       support.write(directory .. "/x_spec.lua", ([[
 local luatrace = assert(package.loadlib(%q, "luaopen_luatrace"))("luatrace")

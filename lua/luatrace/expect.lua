@@ -204,7 +204,7 @@ local recorded_meta = { __index = function(self, key)
     method(self.expectation, ...)
     return self
   end
-end }
+end, __tostring = function(self) return tostring(self.expectation) end }
 
 --- nil when it holds.
 ---@return luatrace.ExpectationFailure|nil

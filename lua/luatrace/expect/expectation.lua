@@ -29,6 +29,9 @@ local Expectation = {}
 Expectation.__index = Expectation
 M.Expectation = Expectation
 
+--- As failures begin: where it was stated, and how.
+function Expectation:__tostring() return ("%s: %s"):format(self.where, self.title) end
+
 ---@class luatrace.ExpectationFailure
 ---@field where string file:line of the test
 ---@field title string
@@ -218,7 +221,7 @@ function M.failure(fields) return setmetatable(fields, failure_meta) end
 ---@return luatrace.Expectation
 function M.new(property, verb, ...)
   if not property.__index then
-    property.__index = property
+    property.__index, property.__tostring = property, Expectation.__tostring
     setmetatable(property, Expectation)
   end
   local self = setmetatable({ verb = verb, where = M.caller(), patterns = {}, names = {} }, property)
