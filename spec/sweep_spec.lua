@@ -181,6 +181,23 @@ describe("sweep", function()
     assert.matches("DESTROYED  the %S+ write on f of process", rest.stdout)
   end)
 
+  it("ends as a signal ends programs, when it has found nothing by then", function()
+    support.execute { words = { "mkdir", directory .. "/fix" } }
+    support.write(directory .. "/fix/f", "text")
+    -- By then it takes signals; by then it has something to report.
+    local ready = "grep -q '^SigBlk:.*[1-9a-f]' /proc/$!/status"
+    local begun = "test -s out/journal.jsonl && test $(wc -l <out/journal.jsonl) -ge 2"
+    for _, case in ipairs { { "INT", 130, "sleep 60", ready }, { "TERM", 143, "sleep 60", ready },
+        { "TERM", 143, "cat f; sleep 0.05", begun }, { "HUP", 129, "cat f; sleep 0.05", begun } } do
+      local result = support.execute { words = { "sh", "-c", ([[rm -rf out
+        %s sweep -q -j1 -o out --fixture fix --faults kill -- sh -c '%s' >report &
+        until %s 2>/dev/null; do :; done
+        kill -%s $!; wait $!]]):format(support.binary, case[3], case[4], case[1]) }, cwd = directory, timeout = 60 }
+      assert.are.equal(case[2], result.status, result.stderr)
+      assert.matches("interrupted", result.stderr .. support.read(directory .. "/report"))
+    end
+  end)
+
   it("gives programs a /tmp of their own", function()
     local own = "/tmp/luatrace-spec-own"
     local found = sweep({ "--faults", "write=EIO" },

@@ -149,6 +149,12 @@ function Sweep:start(options)
   return true
 end
 
+--- Takes down the signal that has told the sweep to end, if one has.
+function Sweep:look_for_signal()
+  local signal = self.interrupt and processes.caught_signal(self.interrupt)
+  if signal then self.interrupted, self.signal = true, signal end
+end
+
 --- The next answer; nil when the sweep shall end.
 function Sweep:next()
   while true do
@@ -156,9 +162,9 @@ function Sweep:next()
     if self.deadline then limit = math.max(0, math.ceil((self.deadline - now()) * 1000)) end
     local answer, worker, other = self.pool:next(limit, self.interrupt)
     if answer then return answer, worker end
-    if other and processes.caught_signal(self.interrupt) then
-      self.interrupted = true
-      return nil
+    if other then
+      self:look_for_signal()
+      if self.interrupted then return nil end
     end
     if self.deadline and now() >= self.deadline then
       self.out_of_time = true
@@ -366,7 +372,7 @@ function Sweep:report()
     clean = { status = clean.status, seconds = clean.seconds }, calls = #clean.events,
     sites = points.count_sites(clean.events), planned = #self.plan + (self.more or 0), ran = #self.runs,
     reached = reached, seconds = now() - self.began, run_seconds = self.run_seconds, first_finding = self.first,
-    workers = self.workers, complete = self.complete, interrupted = self.interrupted,
+    workers = self.workers, complete = self.complete, interrupted = self.interrupted, signal = self.signal,
     shard = setting.shard and ("%d/%d"):format(setting.shard.k, setting.shard.n), counts = counts, families = families,
     findings = self.findings, runs = runs, warnings = self.warnings, errors = self.errors, output = self.output,
     states = outcome and outcome.states, timeline = self:timeline(), private = clean.private, sealed = clean.sealed }
@@ -419,7 +425,7 @@ end
 
 --- Sweeps a command.
 ---@param options luatrace.SweepOptions
----@return table|nil report, string? message
+---@return table|nil report, string? message, integer? signal that ended it before there was anything to report
 function M.run(options)
   -- src/main.c has stopped the collector; runs make garbage.
   collectgarbage("restart", -1)
@@ -435,7 +441,7 @@ function M.run(options)
   if self.pool then self.pool:close() end
   files.remove_tree(base)
   if not called then error(report, 0) end
-  return report, failure
+  return report, failure, self.signal
 end
 
 return setmetatable(M, { __call = function(_, options) return M.run(options) end })

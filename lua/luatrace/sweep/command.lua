@@ -1,4 +1,5 @@
---- `luatrace sweep`: its options, and from the command line to an exit code: 0 nothing found, 123 findings, 125 errors.
+--- `luatrace sweep`: its options, and from the command line to an exit code: 0 nothing found, 123 findings, 125 errors,
+-- 128 and a signal's number when that ended the sweep before it found anything: 130 SIGINT, 143 SIGTERM, 129 SIGHUP.
 
 local json = require "luatrace.text.json"
 local options = require "luatrace.cli.options"
@@ -7,7 +8,7 @@ local sys = require "luatrace.sys"
 
 local M = {}
 
-local FOUND, FAILED, INTERRUPTED = 123, 125, 130
+local FOUND, FAILED, SIGNALLED = 123, 125, 128
 
 local number, one_of, seconds = options.takes.number, options.takes.one_of, options.takes.seconds
 
@@ -59,7 +60,8 @@ M.rows = {
 M.usage = { "Usage: luatrace sweep [OPTIONS] -- COMMAND [ARGS]",
   "       luatrace sweep --merge [OPTIONS] REPORT.json...",
   "Gives a command every failure that could happen to it, one a run, and finds those that make it lose data, hang,",
-  "crash or lie about success. Exit status: 0 nothing found, 123 findings, 125 the sweep could not be made." }
+  "crash or lie about success. Exit status: 0 nothing found, 123 findings, 125 the sweep could not be made,",
+  "130, 143 or 129 ended by SIGINT, SIGTERM or SIGHUP before anything was found." }
 
 --- The manual page's section; its options follow.
 M.manual = [[
@@ -85,6 +87,8 @@ It failed, and left files behind.
 .El
 .Pp
 Each finding is run again three times and written as a script.
+The exit status is 123 when there are findings, 0 when there are none, 125 when the sweep could not be made, and 128 and
+the number of the signal that ended it before anything was found: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
 A first word that is exactly
 .Cm sweep
 is this command; a program of that name is run as
@@ -174,11 +178,11 @@ local function sweep(parsed, reports)
     bar = require("luatrace.sweep.report.progress").new(io.stderr)
     given.on_progress = bar.show
   end
-  local report, message = require("luatrace.sweep").run(given)
+  local report, message, signal = require("luatrace.sweep").run(given)
   if bar then bar.clear() end
   if not report then
     complain(message)
-    return message == "interrupted" and INTERRUPTED or FAILED
+    return message == "interrupted" and SIGNALLED + signal or FAILED
   end
   if parsed.list then
     io.stdout:write(require("luatrace.sweep.report.list").render(report))
@@ -186,7 +190,7 @@ local function sweep(parsed, reports)
   end
   if not write_reports(report, reports) then return FAILED end
   if #report.findings > 0 then return FOUND end
-  if report.interrupted then return INTERRUPTED end
+  if report.signal then return SIGNALLED + report.signal end
   return #report.errors > 0 and FAILED or 0
 end
 

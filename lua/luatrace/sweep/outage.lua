@@ -88,7 +88,7 @@ function M.run(sweep, model, on_progress)
     budget = next(budget) and { states = budget.runs, seconds = budget.seconds } or nil,
     env = { LUATRACE_STATUS = "", LUATRACE_SUCCESS = "0", LUATRACE_POWERLOSS = model }, progress = on_progress,
     stop = function()
-      if sweep.interrupt and processes.caught_signal(sweep.interrupt) then sweep.interrupted = true end
+      sweep:look_for_signal()
       return sweep.interrupted
     end })
   record:close()
