@@ -198,6 +198,41 @@ describe("sweep", function()
     end
   end)
 
+  it("replaces a worker that somebody kills, at work or idle, and loses no run", function()
+    support.execute { words = { "mkdir", directory .. "/fix" } }
+    support.write(directory .. "/fix/f", "text")
+    local children = "$(cat /proc/$!/task/$!/children)"
+    for _, case in ipairs {
+      -- In the middle of its runs; while it waits for the first clean run of another.
+      { 1, 1, "test -s out/journal.jsonl && test $(wc -l <out/journal.jsonl) -ge 2" },
+      { 2, 2, ("set -- %s && test $# -ge 2"):format(children) },
+    } do
+      local result = support.execute { words = { "sh", "-c", ([[rm -rf out
+        %s sweep -q -j%d -o out --fixture fix --faults kill,eintr -- sh -c 'cat f; sleep 0.1' >report &
+        until %s 2>/dev/null; do :; done
+        set -- %s; kill -KILL $%d; wait $!]]):format(support.binary, case[1], case[3], children, case[2]) },
+        cwd = directory, timeout = 60 }
+      local report = support.read(directory .. "/report")
+      assert.are.equal(0, result.status, result.stderr .. report)
+      assert.matches("places; (%d+) of %1 runs", report)
+      assert.matches("note: 1 worker died and was replaced %(killed by SIGKILL%)\n", report)
+    end
+  end)
+
+  it("tries a run that kills its worker once more, and goes on without it", function()
+    support.execute { words = { "mkdir", directory .. "/fix" } }
+    support.write(directory .. "/fix/f", "text")
+    local command = { "sh", "-c", "cat f >/dev/null || kill -KILL $PPID" }
+    local found = sweep({ "-q", "-j1", "--fixture", "fix", "--faults", "read=EIO" },
+      command)
+    assert.are.equal(125, found.status, found.stdout .. found.stderr)
+    local ran, planned = found.stdout:match("places; (%d+) of (%d+) runs")
+    local _, lost = found.stdout:gsub("\nerror: [^\n]+: the worker died %(killed by SIGKILL%)", "")
+    assert.is_true(lost > 0 and tonumber(ran) + lost == tonumber(planned), found.stdout)
+    assert.matches(("note: %d workers died and were replaced"):format(2 * lost), found.stdout)
+    assert.matches("not all runs were made: %-%-resume goes on", found.stdout)
+  end)
+
   it("gives programs a /tmp of their own", function()
     local own = "/tmp/luatrace-spec-own"
     local found = sweep({ "--faults", "write=EIO" },

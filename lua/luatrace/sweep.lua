@@ -119,6 +119,12 @@ local function clock() return tonumber(sys.realtime()) / 1e9 end
 local Sweep = {}
 Sweep.__index = Sweep
 
+--- The job that tells a worker what is not judged.
+---@param paths string[]
+function Sweep:judgement(paths)
+  return { kind = "judge", unjudged = paths, names_vary = self.clean.names_vary, timeout = self.timeout }
+end
+
 --- The clean runs, by all workers; the first one's have the calls.
 function Sweep:start(options)
   local setting = self.setting
@@ -133,17 +139,18 @@ function Sweep:start(options)
   local message = objections(clean, setting)
   if message then return nil, message end
   self.clean, self.clean_second = clean, math.floor(clock())
+  self.timeout = options.timeout or math.max(1, 10 * clean.seconds)
+  self.pool.renewal = function() return { { kind = "start", timeout = limit }, self:judgement(clean.unjudged) } end
   for number, worker in pairs(self.pool.workers) do
     if number ~= 1 then self.pool:send(worker, { kind = "start", timeout = limit }) end
   end
   for _ = 2, count do
-    local answer = self:next()
+    local answer, worker = self:next()
     if not answer then return nil, "interrupted" end
-    if answer.error then return nil, answer.error end
+    -- Who has taken the place of a dead one starts by himself.
+    if answer.error and not (answer.died and worker) then return nil, answer.error end
   end
-  self.timeout = options.timeout or math.max(1, 10 * clean.seconds)
-  self.pool:ask_all { kind = "judge", unjudged = clean.unjudged, names_vary = clean.names_vary,
-    timeout = self.timeout }
+  self.pool:ask_all(self:judgement(clean.unjudged))
   for _, event in ipairs(clean.events) do event.frames = clean.sites[event.site] end
   self.plan = points.plan(clean.events, setting.choice)
   return true
@@ -174,27 +181,36 @@ function Sweep:next()
 end
 
 --- Serves a list of jobs by all workers, from the one at `first` on; `done(job, answer)` after each. Stops early when
--- interrupted, or when `enough()`.
+-- interrupted, or when `enough()`. What a worker has died over is given to its successor once: it may be what kills.
 ---@return boolean whole, integer next the first that was not served
 function Sweep:serve(jobs, done, first, enough)
-  local at, waiting = first or 1, 0
+  local at, waiting, tried = first or 1, 0, {}
+  local function give(worker, item)
+    self.pool:send(worker, item.job or item)
+    worker.item = item
+    waiting = waiting + 1
+  end
   local function feed(worker)
     if at > #jobs or self.interrupted or self.out_of_time or enough and enough() then return end
-    self.pool:send(worker, jobs[at].job or jobs[at])
-    worker.item = jobs[at]
     at = at + 1
-    waiting = waiting + 1
+    give(worker, jobs[at - 1])
   end
   for _, worker in pairs(self.pool.workers) do feed(worker) end
   while waiting > 0 do
     local answer, worker = self:next()
     if not answer then return false, at end
     waiting = waiting - 1
-    if worker then
-      done(worker.item, answer)
+    local item = (answer.died or worker).item
+    if not answer.died then
+      done(item, answer)
       feed(worker)
+    elseif worker and not tried[item] then
+      tried[item] = true
+      give(worker, item)
     else
       self.errors[#self.errors + 1] = ("%s: %s"):format(tostring(answer.id), answer.error)
+      self.lost = true
+      if worker then feed(worker) end
       if not next(self.pool.workers) then return false, at end
     end
   end
@@ -269,7 +285,7 @@ function Sweep:look_again()
   table.sort(list)
   for _, path in ipairs(list) do table.insert(self.clean.unjudged, path) end
   self.clean.names_vary = names_vary
-  self.pool:ask_all { kind = "judge", unjudged = list, names_vary = names_vary, timeout = self.timeout }
+  self.pool:ask_all(self:judgement(list))
   self.warnings = warnings(self.clean)
   local items, kept = {}, {}
   for _, run in ipairs(self.runs) do
@@ -309,7 +325,8 @@ function Sweep:run_plan()
       self:progress(total, "runs with two faults")
     end)
   end
-  self.complete = whole and not self.cut
+  if not next(self.pool.workers) then self.errors[#self.errors + 1] = "no worker is left: each has died" end
+  self.complete = whole and not self.cut and not self.lost
   self.run_seconds = now() - began - (self.waited or 0)
 end
 
@@ -345,6 +362,11 @@ end
 
 function Sweep:report()
   local setting, clean = self.setting, self.clean
+  local deaths = self.pool.deaths
+  if #deaths > 0 then
+    table.insert(self.warnings, ("%d worker%s died and %s replaced (%s)"):format(#deaths, #deaths == 1 and "" or "s",
+      #deaths == 1 and "was" or "were", table.concat(deaths, ", ", 1, math.min(#deaths, 3))))
+  end
   local counts, families = {}, {}
   local reached = 0
   for _, run in ipairs(self.runs) do

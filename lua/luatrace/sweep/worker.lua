@@ -5,10 +5,15 @@
 --   pool:submit { kind = "run", id = "...", points = { ... } }
 --   local result, worker = pool:next(timeout)
 --
+-- A worker that dies (the kernel has killed it for its memory, say) is replaced, once the pool knows what makes a new
+-- one the equal of the others (`renewal`): the answer to its job says so (`died`), and comes with its successor.
+--
 -- Jobs: "start" (clean runs; with `record`, the calls too), "run" (points armed in a fresh room, judged),
 -- "script" (the same by the text of a script), "trace" (points armed and all calls recorded: for --depth 2).
 
+local bit = require "bit"
 local checker = require "luatrace.sweep.checker"
+local constants = require "luatrace.constants"
 local fixture = require "luatrace.sweep.fixture"
 local inject = require "luatrace.sweep.inject"
 local json = require "luatrace.text.json"
@@ -18,6 +23,7 @@ local room_module = require "luatrace.sweep.room"
 local runner = require "luatrace.sweep.runner"
 local script_module = require "luatrace.script"
 local site_module = require "luatrace.sweep.site"
+local sys = require "luatrace.sys"
 local verdict = require "luatrace.sweep.verdict"
 
 local M = {}
@@ -25,6 +31,9 @@ local M = {}
 -- --- in the worker --------------------------------------------------------------------------------------------------
 
 local jobs = {}
+
+--- The time of day in seconds.
+local function clock() return tonumber(sys.realtime()) / 1e9 end
 
 --- In what two clean runs differ.
 function M.variation(one, other)
@@ -51,7 +60,7 @@ function jobs.start(self, job)
   local clean, message = record.clean(self.room, setting.program, setting.image, { timeout = job.timeout })
   if not clean then return { error = message } end
   clean.initial, clean.unjudged, clean.ignore = setting.image.state, {}, setting.ignore
-  self.clean = clean
+  self.clean, self.clean_second = clean, math.floor(clock())
   local answer = { status = clean.status, signal = clean.signal, timed_out = clean.timed_out, seconds = clean.seconds,
     crashed = clean.crashed, stderr = clean.stderr, private = self.room.private, sealed = self.room.sealed,
     uses_rings = clean.uses_rings, unjudged = setmetatable({}, json.array) }
@@ -85,6 +94,9 @@ end
 
 --- One more clean run: what differs from the first by now.
 function jobs.again(self)
+  -- The sweep has waited until the clock had gone on for the others; a successor may just have had its first.
+  local rest = self.clean_second + 1.01 - clock()
+  if rest > 0 then processes.poll({}, math.ceil(rest * 1000)) end
   local clean = record.clean(self.room, self.setting.program, self.setting.image, { timeout = self.timeout })
   return clean and M.variation(self.clean.state, clean.state) or { unjudged = setmetatable({}, json.array) }
 end
@@ -194,7 +206,8 @@ end
 --- A heap of so many KiB is collected.
 local GARBAGE = 24 * 1024
 
-local function serve(setting, number, input, output)
+--- `first`: jobs that make it the equal of the others, which nobody waits for.
+local function serve(setting, number, input, output, first)
   -- Each run forks, after which every page that is written to is a page fault; a collector that works in small steps
   -- writes its marks all over the heap in every run (measured: twice the faults). So it works at once, and rarely.
   collectgarbage()
@@ -203,6 +216,10 @@ local function serve(setting, number, input, output)
   self.fixed = processes.fixed_addresses()
   self.room = room_module.open(setting.base, number, { bytes = setting.image.bytes, as_root = setting.as_root,
     plain = setting.plain, keeps_tmp = setting.keeps_tmp })
+  for _, job in ipairs(first) do
+    local answer = jobs[job.kind](self, job)
+    if answer.error then error(answer.error, 0) end
+  end
   for line in processes.lines(input) do
     local job = assert(json.decode(line))
     local answer = jobs[job.kind](self, job)
@@ -218,6 +235,8 @@ end
 -- --- in the parent --------------------------------------------------------------------------------------------------
 
 ---@class luatrace.sweep.Pool
+---@field renewal (fun(): table[])|nil the jobs that make a new worker the equal of the others; nil: none is replaced
+---@field deaths string[] what ended those that were replaced
 local Pool = {}
 Pool.__index = Pool
 
@@ -226,13 +245,13 @@ Pool.__index = Pool
 ---@param count integer
 ---@return luatrace.sweep.Pool
 function M.pool(setting, count)
-  local pool = setmetatable({ setting = setting, workers = {}, by_fd = {} }, Pool)
+  local pool = setmetatable({ setting = setting, workers = {}, by_fd = {}, deaths = {}, in_a_row = 0 }, Pool)
   for number = 1, count do pool:add(number) end
   return pool
 end
 
 function Pool:add(number)
-  local setting = self.setting
+  local setting, first = self.setting, self.renewal and self.renewal() or {}
   local others = {}
   for _, worker in pairs(self.workers) do others[#others + 1] = worker end
   local worker, message = processes.fork(function(input, output)
@@ -241,7 +260,7 @@ function Pool:add(number)
       processes.close(other.input)
       processes.close(other.output)
     end
-    serve(setting, number, input, output)
+    serve(setting, number, input, output, first)
   end)
   if not worker then error("luatrace: cannot start a worker: " .. message, 0) end
   worker.number, worker.rest, worker.queue = number, "", {}
@@ -253,7 +272,26 @@ end
 --- Gives a job to a worker.
 function Pool.send(_, worker, job)
   worker.job = job
-  processes.write(worker.input, json.encode(job) .. "\n")
+  local text, at = json.encode(job) .. "\n", 1
+  while at <= #text do
+    local put, _, errno = sys.write(worker.input, text, at)
+    -- Is it dead? Then `next` finds the end of its answers.
+    if not put and errno ~= "EINTR" then return end
+    at = at + (put or 0)
+  end
+end
+
+--- So many workers that die one after the other, without any answer in between, are no accident.
+local MOST_IN_A_ROW = 20
+
+--- A worker has died over its job: the answer, and who has taken its place, if anybody.
+function Pool:bury(worker)
+  local cause = self:drop(worker)
+  local answer = { id = worker.job.id, error = ("the worker died (%s)"):format(cause), died = worker }
+  self.in_a_row = self.in_a_row + 1
+  if not self.renewal or self.in_a_row > MOST_IN_A_ROW then return answer, nil end
+  table.insert(self.deaths, cause)
+  return answer, self:add(worker.number)
 end
 
 --- What a worker answers next; nil after the time is over, or when `other` (a descriptor) can be read.
@@ -276,9 +314,7 @@ function Pool:next(milliseconds, other)
     local worker = self.by_fd[fd]
     local bytes = processes.read(fd)
     if not bytes or bytes == "" then
-      local job = worker.job
-      self:drop(worker)
-      return { id = job.id, error = "the worker died" }, nil
+      return self:bury(worker)
     end
     worker.pieces = worker.pieces or {}
     table.insert(worker.pieces, bytes)
@@ -290,9 +326,9 @@ function Pool:next(milliseconds, other)
   end
 end
 
-function Pool.answer(_, worker, line)
+function Pool:answer(worker, line)
   local job = worker.job
-  worker.job = nil
+  worker.job, self.in_a_row = nil, 0
   local answer = assert(json.decode(line))
   answer.job = job
   return answer, worker
@@ -308,20 +344,26 @@ function Pool:ask_all(job)
   while waiting > 0 do
     local answer, worker = self:next(-1)
     if answer then
-      waiting = waiting - 1
-      if worker then answers[worker.number] = answer else answers.failed = answer end
+      if not answer.died then answers[worker.number] = answer end
+      if answer.died and worker then self:send(worker, job) else waiting = waiting - 1 end
     end
   end
   return answers
 end
 
+--- Ends a worker.
+---@return string cause how it ended, if it had before
 function Pool:drop(worker)
   self.workers[worker.number] = nil
   self.by_fd[worker.output] = nil
   processes.close(worker.input)
   processes.close(worker.output)
   processes.kill(worker.pid, 9)
-  processes.wait(worker.pid)
+  local status = processes.wait(worker.pid)
+  if not status then return "unknown" end
+  local signal = bit.band(status, 0x7f)
+  return signal ~= 0 and "killed by " .. (constants.signals.by_value[signal] or "signal " .. signal) or
+    "status " .. bit.rshift(status, 8)
 end
 
 --- Ends all workers and whatever they run.
