@@ -103,6 +103,16 @@ describe("a sweep's verdict", function()
     assert.are.equal("clean-fail", verdicts(report, "write", "killed"))
   end)
 
+  it("is LEFTOVER for an output that a failed run leaves unfinished, and says that it is one", function()
+    support.write(directory .. "/fix/f", ("0123456789"):rep(2000))
+    local result = support.execute { words = { support.binary, "sweep", "-q", "-o", directory .. "/out", "--fixture",
+      "fix", "--faults", "disk", "--", "dd", "if=f", "of=g", "bs=10000", "status=none" }, cwd = directory }
+    assert.are.equal(123, result.status, result.stdout .. result.stderr)
+    assert.matches("LEFTOVER  the %w+ write on g fails with %u+[^\n]*\n   g is left unfinished: [^\n]*; after a clean " ..
+      "run: 20000 bytes\n", result.stdout)
+    assert.is_nil(result.stdout:find("left behind", 1, true))
+  end)
+
   it("is found with two faults where one is handled", function()
     local once = sweep("restores", "disk,read")
     assert.are.equal(0, #once.findings)

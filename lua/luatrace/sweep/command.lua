@@ -83,7 +83,7 @@ A file that existed is neither old nor new.
 .It HANG , CRASH
 It did not end, or died of a signal that programs get for mistakes.
 .It LEFTOVER
-It failed, and left files behind.
+It left files behind that a clean run does not leave, or failed and left its output unfinished under its own name.
 .El
 .Pp
 Each finding is run again three times and written as a script.

@@ -149,6 +149,9 @@ local function detail_text(item)
   if item.what == "rule" then return item.now end
   if not item.path then return "a process died of " .. tostring(item.what) end
   if item.what == "left" then return ("%s is left behind: %s"):format(item.path, item.now) end
+  if item.what == "unfinished" then
+    return ("%s is left unfinished: %s; after a clean run: %s"):format(item.path, item.now, item.clean)
+  end
   local text = ("%s: %s"):format(item.path, item.now)
   if item.before then text = text .. "; before: " .. item.before end
   if item.clean then text = text .. "; after a clean run: " .. item.clean end

@@ -8,7 +8,8 @@
 -- DESTROYED     a file that existed is neither old nor new, or is gone without a complete replacement
 -- HANG          it did not end, or did nothing but try again
 -- CRASH         a process died of a signal that programs get for mistakes
--- LEFTOVER      it failed and left files behind that were not there before and would not have been there after
+-- LEFTOVER      it left files behind that were not there before and that a clean run does not leave so: temporary ones;
+--               or, when it failed, its output unfinished under the output's own name, which others may take for whole
 -- not-reached   the run took another way: nothing was injected
 
 local faults = require "luatrace.sweep.faults"
@@ -98,13 +99,13 @@ local function destroyed(clean, state)
   return list
 end
 
---- Files that a failed run has left: not there before, not (whole) there after a clean run.
+--- Files that a failed run has left: not there before, not (or not so) there after a clean run.
 local function leftovers(clean, state)
   local list = {}
   for path, now in pairs(state) do
     if path ~= "<stdout>" and not clean.initial[path] and is_judged(clean, path) and
       not fixture.same(now, clean.state[path]) then
-      list[#list + 1] = detail(path, "left", nil, now, clean.state[path])
+      list[#list + 1] = detail(path, clean.state[path] and "unfinished" or "left", nil, now, clean.state[path])
     end
   end
   table.sort(list, function(a, b) return a.path < b.path end)
