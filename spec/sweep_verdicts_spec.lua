@@ -108,8 +108,8 @@ describe("a sweep's verdict", function()
     local result = support.execute { words = { support.binary, "sweep", "-q", "-o", directory .. "/out", "--fixture",
       "fix", "--faults", "disk", "--", "dd", "if=f", "of=g", "bs=10000", "status=none" }, cwd = directory }
     assert.are.equal(123, result.status, result.stdout .. result.stderr)
-    assert.matches("LEFTOVER  the %w+ write on g fails with %u+[^\n]*\n   g is left unfinished: [^\n]*; after a clean " ..
-      "run: 20000 bytes\n", result.stdout)
+    assert.matches("LEFTOVER  the %w+ write on g fails with %u+[^\n]*\n   g is left unfinished: [^\n]*; after a " ..
+      "clean run: 20000 bytes\n", result.stdout)
     assert.is_nil(result.stdout:find("left behind", 1, true))
   end)
 
