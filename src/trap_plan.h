@@ -20,7 +20,7 @@ int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **fi
 const struct path_sieve *trap_plan_sieve(const struct trap_plan *plan, uint32_t arch, uint64_t nr);
 /* Does some entry ask for notifications? */
 bool trap_plan_notifies(const struct trap_plan *plan);
-/* The filter with stops in the place of notifications: for malloc'ed `filter` of `length` instructions. */
+/* Puts stops in the place of notifications, in a copy of the filter. */
 void trap_plan_stop_instead(struct sock_filter *filter, unsigned short length);
 
 #endif
