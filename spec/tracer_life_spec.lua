@@ -23,7 +23,8 @@ end
 
 local function normal(text)
   return (text:gsub("0x%x%x%x%x%x+", "ADDRESS"):gsub("pid +%d+", "pid PID"):gsub("Process %d+", "Process PID")
-    :gsub("pid=%d+", "pid=PID"):gsub("%d+ vars", "VARS"):gsub("si_[us]time=%d+", "TIME"))
+    :gsub("pid=%d+", "pid=PID"):gsub("%d+ vars", "VARS"):gsub("si_[us]time=%d+", "TIME")
+    :gsub("TIME /%* [%d.]+ s %*/", "TIME"))
 end
 
 --- A pipe's reader: what the tracee is blocked in, and the way to tell that it is.

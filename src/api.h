@@ -162,6 +162,7 @@ struct tracer_features {
   uint32_t unprivileged_needs_nnp; /* no CAP_SYS_ADMIN: filters need no_new_privs */
   int32_t yama_scope;              /* kernel.yama.ptrace_scope, -1 when there is no Yama */
   int32_t arch_i386;               /* 32-bit programs can run; -1: not tried (tracer_probe_i386) */
+  uint32_t foreign_proc;           /* /proc is not there, or another pid namespace's: its numbers are not ours */
   char release[65];
 };
 

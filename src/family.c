@@ -132,7 +132,7 @@ void family_adopt(struct tracer *tracer) {
     struct tracee *child = tracer->slots[slot];
     if (!child || !child->parked) continue;
     pid_t pid = child->tid, parent_pid = 0;
-    read_family(child->tid, &pid, &parent_pid);
+    if (!tracer->features.foreign_proc) read_family(child->tid, &pid, &parent_pid);
     struct tracee *parent = tracer_find_tid(tracer, pid == child->tid ? parent_pid : pid);
     struct tree *tree = parent && parent->tree ? parent->tree : tracer->trees;
     if (!tree) continue;

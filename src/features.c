@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -35,6 +36,15 @@ static int yama_scope(void) {
   return scope;
 }
 
+/* There a number is another process, or none: what is read of it would be a stranger's, and written to as well. */
+static bool foreign_proc(void) {
+  char number[16];
+  ssize_t length = readlink("/proc/self", number, sizeof number - 1);
+  if (length < 0) return true;
+  number[length] = 0;
+  return atoi(number) != getpid();
+}
+
 static bool action_available(uint32_t action) {
   return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
@@ -59,6 +69,7 @@ void tracer_probe(struct tracer_features *features) {
   features->unprivileged_needs_nnp = !have_admin();
   features->yama_scope = yama_scope();
   features->arch_i386 = -1;
+  features->foreign_proc = foreign_proc();
 }
 
 void tracer_probe_notify(struct tracer_features *features) {

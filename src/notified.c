@@ -48,7 +48,7 @@ enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, st
   if (!tracee || call_comes_again(tracee, &n) || passes(tracee, &n)) return NOTIFIED_PASSES;
   struct syscall_info info = {.op = SYSCALL_OP_SECCOMP, .arch = n.arch, .nr = n.nr, .ip = n.ip};
   memcpy(info.args, n.args, sizeof info.args);
-  if (tracee->interrupted) info.sp = stack_pointer(n.tid);
+  if (tracee->interrupted && !tracer->features.foreign_proc) info.sp = stack_pointer(n.tid);
   call->restarted = call_enter(tracee, &info);
   tracee->stop.sp = 0;
   if (affinity_is_asked(n.arch, n.nr)) affinity_release(tracer);

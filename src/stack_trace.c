@@ -417,6 +417,7 @@ static void describe(const struct unwinder *unwinder, struct stack_frame *frame,
 int stack_trace(const struct tracer *tracer, struct tracee *tracee, struct stack_frame *frames, uint32_t capacity) {
   if (capacity == 0) return 0;
   frames[0] = (struct stack_frame){.ip = tracee->stop.ip, .sp = tracee->stop.sp};
+  if (tracer->features.foreign_proc) return 1; /* nobody tells what is mapped where */
   struct unwinder *unwinder = unwinder_of(tracee->process);
   if (!unwinder) return 1;
   uint32_t count = 0;

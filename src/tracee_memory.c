@@ -46,7 +46,8 @@ static int64_t by_process_vm(pid_t tid, tracee_addr from, void *to, uint64_t siz
   return done ? (int64_t)done : -EFAULT;
 }
 
-static int mem_fd(struct tracee *tracee) {
+static int mem_fd(const struct tracer *tracer, struct tracee *tracee) {
+  if (tracer->features.foreign_proc) return -ENOENT;
   struct process *process = tracee->process;
   if (process->mem_fd < 0) {
     char path[64];
@@ -57,11 +58,12 @@ static int mem_fd(struct tracee *tracee) {
 }
 
 /* Through /proc/PID/mem, one way or the other. 0 from the kernel: that memory image is gone (exec, death). */
-static int64_t by_mem(struct tracee *tracee, tracee_addr there, void *to, const void *from, uint64_t size) {
+static int64_t by_mem(const struct tracer *tracer, struct tracee *tracee, tracee_addr there, void *to, const void *from,
+                      uint64_t size) {
   bool reopened = false;
   uint64_t done = 0;
   while (done < size) {
-    int fd = mem_fd(tracee);
+    int fd = mem_fd(tracer, tracee);
     if (fd < 0) return fd;
     off_t at = (off_t)(there + done);
     /* Above that the kernel refuses the length itself. */
@@ -146,7 +148,7 @@ int64_t tracee_memory_read(const struct tracer *tracer, struct tracee *tracee, t
     process->no_process_vm = true;
   }
   if (path == PATH_PEEK) return by_peek(tracee->tid, from, to, size);
-  int64_t got = by_mem(tracee, from, to, NULL, size);
+  int64_t got = by_mem(tracer, tracee, from, to, NULL, size);
   if (mem_served(got)) return got;
   if (path == PATH_PROC_MEM) return mem_answer(tracee->tid, from, got);
   return last_answer(by_peek(tracee->tid, from, to, size), got);
@@ -168,7 +170,7 @@ int64_t tracee_memory_write(const struct tracer *tracer, struct tracee *tracee, 
     /* Read-only pages and the rest: /proc/PID/mem goes past the protection. */
   }
   if (path == PATH_PEEK) return by_poke(tracee->tid, to, from, size);
-  int64_t put = by_mem(tracee, to, NULL, from, size);
+  int64_t put = by_mem(tracer, tracee, to, NULL, from, size);
   if (mem_served(put)) return put;
   if (path == PATH_PROC_MEM) return mem_answer(tracee->tid, to, put);
   return last_answer(by_poke(tracee->tid, to, from, size), put);

@@ -115,9 +115,25 @@ static pid_t process_of(pid_t tid) {
   return pid;
 }
 
+/* Seizes one thread of the process; returns 1, 0 when it has ended, or -errno. */
+static int attach_thread(struct tracer *tracer, struct tree *tree, pid_t tid, pid_t pid, struct process **process) {
+  if (ptrace(PTRACE_SEIZE, tid, NULL, backend_options(tree))) return errno == ESRCH ? 0 : -errno;
+  struct tracee *tracee = tracees_add(tracer, tree, tid, *process);
+  if (!tracee) return -ENOMEM;
+  *process = tracee->process;
+  tracee->process->pid = pid;
+  tracee->is_thread = tid != pid;
+  tracee->is_root = tid == tree->root;
+  tracee_set_state(tracee, TRACEE_RUNNING);
+  ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+  return 1;
+}
+
 /* Seizes what threads of the process are not ours yet (`named` alone, if nothing is to be followed); returns how many,
  * or -errno if even the first fails. */
 static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t named, pid_t pid, struct process **process) {
+  if (tracer->features.foreign_proc) /* nobody tells the others' ids */
+    return tracer_find_tid(tracer, named) ? 0 : attach_thread(tracer, tree, named, pid, process);
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/task", pid);
   DIR *tasks = opendir(path);
@@ -126,22 +142,10 @@ static int attach_threads(struct tracer *tracer, struct tree *tree, pid_t named,
   for (struct dirent *entry; (entry = readdir(tasks));) {
     pid_t tid = (pid_t)atoi(entry->d_name);
     if (tid <= 0 || tracer_find_tid(tracer, tid) || (tree->no_follow && tid != named)) continue;
-    if (ptrace(PTRACE_SEIZE, tid, NULL, backend_options(tree))) {
-      if (errno != ESRCH) error = -errno; /* a thread may end meanwhile */
-      continue;
-    }
-    struct tracee *tracee = tracees_add(tracer, tree, tid, *process);
-    if (!tracee) {
-      error = -ENOMEM;
-      break;
-    }
-    *process = tracee->process;
-    tracee->process->pid = pid;
-    tracee->is_thread = tid != pid;
-    tracee->is_root = tid == named;
-    tracee_set_state(tracee, TRACEE_RUNNING);
-    ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-    seized++;
+    int got = attach_thread(tracer, tree, tid, pid, process);
+    if (got > 0) seized++;
+    if (got < 0) error = got;
+    if (got == -ENOMEM) break;
   }
   closedir(tasks);
   return seized ? seized : error;
@@ -158,7 +162,7 @@ int tracer_attach(struct tracer *tracer, int32_t pid, struct trap_plan *plan, ui
   /* Threads may be created while we look: go round until nothing new is found. */
   struct process *process = NULL;
   int total = 0, found;
-  pid_t leader = process_of(pid);
+  pid_t leader = tracer->features.foreign_proc ? pid : process_of(pid);
   while ((found = attach_threads(tracer, tree, pid, leader, &process)) > 0)
     total += found;
   if (total == 0) {

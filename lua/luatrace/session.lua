@@ -128,9 +128,17 @@ function Session:spawn(program)
   if not started then return nil, message, name, step end
   self.root_pid, self.root_tree = started.pid, started.tree
   if mode == "seccomp" then self.filters = self.filters + 1 end
-  self.no_new_privs = started.no_new_privs
+  self:tell_proc_trouble()
   self.notifies = started.notifies
   return true
+end
+
+--- Rules that cannot match, and values that are missing, look as if the program did nothing of the kind.
+function Session:tell_proc_trouble()
+  local trouble = sys.proc_trouble()
+  if not trouble then return end
+  self:notice("proc", trouble .. ": what descriptors are open on, relative paths and command lines cannot be told, " ..
+    "and rules on them do not match (mount -t proc proc /proc, or unshare --mount-proc)")
 end
 
 --- Attaches to a running process.
@@ -140,6 +148,7 @@ function Session:attach(pid)
   if not tree then return nil, message, name end
   self.root_pid, self.root_tree = pid, tree
   self.attached = true
+  self:tell_proc_trouble()
   if self.registry.hide_vdso then
     self:notice("vdso", "the vDSO cannot be hidden from a process that runs already: it reads its clocks without calls")
   end

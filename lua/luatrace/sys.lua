@@ -334,4 +334,32 @@ function M.regex(pattern)
   return function(text) return C.luatrace_regexec(compiled, text, 0, nil, 0) == 0 end
 end
 
+-- --- /proc ----------------------------------------------------------------------------------------------------------
+
+--- Why nothing is to be had of /proc/PID; nil: all is well. In another pid namespace's the numbers are strangers'.
+---@return string|nil
+function M.proc_trouble()
+  local number = M.readlink "/proc/self"
+  if not number then return "/proc is not mounted" end
+  return tonumber(number) ~= M.getpid() and "/proc is another pid namespace's" or nil
+end
+
+local distrusted = M.proc_trouble() ~= nil
+
+--- These functions, which take a path, find nothing under /proc/PID where that would be a stranger's.
+---@param functions table<string, function>
+---@param names string
+function M.guard_proc(functions, names)
+  if not distrusted then return end
+  for name in names:gmatch "%S+" do
+    local plain = functions[name]
+    functions[name] = function(path, ...)
+      if path:find "^/proc/%d" then return M.failure(constants.errno.by_name.ENOENT) end
+      return plain(path, ...)
+    end
+  end
+end
+
+M.guard_proc(M, "readlink read_head read_file list_dir file_kind")
+
 return M

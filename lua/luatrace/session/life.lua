@@ -59,6 +59,11 @@ stops[kind.EXEC] = function(self, stop)
   self.tree:exec(stop.tracee, former ~= 0 and former ~= stop.tid and former or nil, tonumber(stop.time))
   local process = self.tree:thread(stop.tracee).process
   process.scratch = nil
+  -- Who has CAP_SYS_ADMIN has CAP_SYS_PTRACE; a look at every program for the others only.
+  if self.options.features.unprivileged_needs_nnp ~= 0 then
+    local lost = require("luatrace.tracee.set_id").lost(process)
+    if lost then self:notice("set-id " .. (process.exe or ""), lost) end
+  end
   if self.options.hide_vdso or self.registry.hide_vdso then vdso.hide(self.tracer, stop) end
   for _, fn in ipairs(self.registry.on_image or {}) do fn(self, stop, self.tree:thread(stop.tracee)) end
   local call = self.threads[stop.tracee]

@@ -385,4 +385,6 @@ function M.remove_tree(path)
   return M.rmdir(path)
 end
 
+sys.guard_proc(M, "stat lstat open")
+
 return M
