@@ -18,6 +18,7 @@ local sink = require "luatrace.output.sink"
 local siginfo = require "luatrace.structs.siginfo"
 local writing = require("luatrace.text.style").now
 local sys = require "luatrace.sys"
+local times = require "luatrace.output.times"
 local types = require "luatrace.types"
 
 local rawget, rawset, tonumber = rawget, rawset, tonumber
@@ -107,30 +108,6 @@ end
 
 -- --- the beginning of a line ----------------------------------------------------------------------------------------
 
---- Nanoseconds as seconds with so many digits behind the point.
-local function fraction(nanoseconds, digits)
-  if digits == 0 then return "" end
-  return ("." .. ("%0" .. digits .. "d"):format(math.floor(nanoseconds / 10 ^ (9 - digits))))
-end
-
-local function stamp(self, out, time)
-  local style = self.style
-  local wall = style.stamp
-  if wall then
-    -- Seconds and nanoseconds apart: together they are more than a number holds.
-    local nano = time % 1e9 + self.epoch_nano
-    local seconds = math.floor(time / 1e9) + self.epoch + math.floor(nano / 1e9)
-    out:put(wall.format == "unix" and ("%d"):format(seconds) or os.date("%H:%M:%S", seconds),
-      fraction(nano % 1e9, wall.digits), " ")
-  end
-  if style.relative then
-    local passed = time - (self.last_time or time)
-    self.last_time = time
-    local text = ("%6d"):format(math.floor(passed / 1e9)) .. fraction(passed % 1e9, style.relative)
-    if wall then out:put("(+", text, ") ") else out:put(text, " ") end
-  end
-end
-
 --- Ends whatever line is open, and begins one for this thread.
 function Text:leader(tid, time)
   self:take_printed()
@@ -149,14 +126,8 @@ function Text:leader(tid, time)
     out:put(("[pid %5d"):format(tid), self:comm_of(tid), "] ")
   end
   if self.style.stamp or self.style.relative then
-    if not self.epoch then
-      local seconds, nano = sys.clock_gettime(0)
-      local now = sys.monotonic()
-      nano = nano - now % 1e9
-      self.epoch = seconds - math.floor(now / 1e9) + math.floor(nano / 1e9)
-      self.epoch_nano = nano % 1e9
-    end
-    stamp(self, out, time)
+    self.times = self.times or times.new(self.style)
+    self.times:put(out, time)
   end
   -- The last call of this thread, also on lines about signals and ends.
   if self.style.number then out:put(("[%4d] "):format(self.numbers[tid] or 0)) end
@@ -217,8 +188,6 @@ function Text:begin(call)
   put_entry(call, self.out, self.style)
 end
 
---- The call is entered. Returns whether the core's printer may do the rest.
----@return boolean|nil
 local modes = { [32] = "32 bit", [64] = "64 bit" }
 
 --- A process has changed between 64 and 32 bits.
@@ -255,6 +224,8 @@ function Text:put_new_mode(process, tid, time)
   self:note_mode(process, mode, tid, time)
 end
 
+--- The call is entered. Returns whether the core's printer may do the rest.
+---@return boolean|nil
 function Text:entry(call, want_exit)
   if call.arch.bits ~= 64 or self.modes then
     self.modes = self.modes or {}
@@ -304,8 +275,7 @@ function Text:finish_line(call)
   end
   if rawget(call, "delayed") then out:put(" (DELAYED)") end
   if style.duration and rawget(call, "left") then
-    local took = call.left - call.entered
-    out:put((" <%d"):format(math.floor(took / 1e9)), fraction(took % 1e9, style.duration), ">")
+    times.took(out, call.left - call.entered, style.duration)
   end
   if rawget(call, "danger") then out:put(" /* danger: ", call.danger, " */") end
   out:put("\n")
