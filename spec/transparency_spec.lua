@@ -6,13 +6,19 @@ local everything = 'on["%all"](function(call) call:run() end)'
 --- What notifications serve: all entries.
 local entries = 'watch["%all"](function() end)'
 
+--- A rule for which programs look at paths by themselves (src/gate.h): on all calls with paths, for none that there is.
+local gated = [[fail("open,openat,stat,lstat,newfstatat,statx,access,faccessat,faccessat2,readlink,readlinkat,unlink,"
+  .. "unlinkat,rename,renameat2,mkdir,chmod", "EIO", { path = "*.nobody-has-this", any_errno = true })]]
+local scripts = { notify = entries, gate = gated }
+
 --- Runs a command natively and under each way of trapping; all must agree.
 local function same(cmd, options)
   options = options or {}
   local native = support.native { cmd = cmd, stdin = options.stdin, cwd = options.cwd and options.cwd(),
     timeout = options.timeout, env = options.env }
-  for _, trap in ipairs(options.traps or { "auto", "notify", "ptrace" }) do
-    local traced = support.run { lua = trap == "notify" and entries or everything, options = { "--trap=" .. trap },
+  for _, trap in ipairs(options.traps or { "auto", "notify", "ptrace", "gate" }) do
+    local traced = support.run { lua = scripts[trap] or everything,
+      options = { trap == "gate" and "--gate=always" or "--trap=" .. trap },
       cmd = cmd, stdin = options.stdin,
       cwd = options.cwd and options.cwd(), timeout = options.timeout, env = options.env }
     local normal = options.normal or function(text) return text end
@@ -56,9 +62,10 @@ describe("transparent", function()
     local native = session(shell)
     assert.matches("stopped.*continued.*interrupted.*status 9", native)
     for _, trap in ipairs { "auto", "notify", "ptrace" } do
-      assert.equal(native, session { support.binary, "--trap=" .. trap, "--lua", trap == "notify" and entries or
-        everything, "--", unpack(shell) })
+      assert.equal(native, session { support.binary, "--trap=" .. trap, "--lua", scripts[trap] or everything, "--",
+        unpack(shell) })
     end
+    assert.equal(native, session { support.binary, "--gate=always", "--lua", gated, "--", unpack(shell) })
   end)
 
   it("gcc", function()

@@ -133,11 +133,19 @@ int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, 
  * Where a stop or a notification shows other paths, the core lets the call pass by itself, and reports nothing. */
 int trap_plan_add_path(struct trap_plan *plan, uint32_t arch, uint32_t nr, uint32_t arguments, const char *begin,
                        const char *end);
+/* Programs may be made to compare those paths themselves, and to make calls that nobody is to see past the filter. When
+ * all has been added, and before a program is launched. 0; -ENOTSUP: no call of the plan can be treated so; -E2BIG. */
+int trap_plan_open_gate(struct trap_plan *plan);
+/* Is this such a call? */
+int trap_plan_gates(const struct trap_plan *plan, uint32_t arch, uint64_t nr);
 /* Would this path be reported? 1 also in doubt. */
 int trap_plan_lets_through(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const char *path);
 
 /* Threads that let go what rules on paths rule out (sieve_workers.h). */
 enum tracer_workers { WORKERS_WHEN_IT_PAYS = 0, WORKERS_NEVER, WORKERS_ALWAYS };
+
+/* Programs that compare the paths of calls themselves (gate.h), where the plan has been opened for it. */
+enum tracer_gate { GATE_WHEN_IT_PAYS = 0, GATE_ALWAYS };
 
 struct tracer_options {
   uint32_t want;                /* enum tracer_want */
@@ -145,6 +153,7 @@ struct tracer_options {
   uint32_t no_get_syscall_info; /* same, for reading */
   uint32_t no_shared_cpu;       /* never run a lone tracee on the tracer's processor */
   uint32_t workers;             /* enum tracer_workers */
+  uint32_t gate;                /* enum tracer_gate */
   uint32_t memory_path;         /* 0 best, 1 /proc/PID/mem only, 2 PTRACE_PEEKDATA only */
 };
 

@@ -15,6 +15,7 @@
 #include "arch_x86_64.h"
 #include "call.h"
 #include "family.h"
+#include "gate.h"
 #include "launch.h"
 #include "printer.h"
 #include "notified.h"
@@ -148,7 +149,10 @@ static const struct tracer_stop *entered(struct tracer *tracer, struct tracee *t
     }
   }
   affinity_note_stop(tracer, tracee);
-  if (call_is_ruled_out(tracer, tracee)) return go_on(tracee, 0);
+  if (call_is_ruled_out(tracer, tracee)) {
+    if (gate_is_wanted(tracer, tracee)) gate_ask(tracee);
+    return go_on(tracee, 0);
+  }
   if (printer_entry(tracer, tracee)) {
     apply_entry(tracer, tracee, true);
     return go_on(tracee, 0);
@@ -195,6 +199,7 @@ static const struct tracer_stop *call_stop(struct tracer *tracer, struct tracee 
   if (error) return go_on(tracee, 0); /* died: the status is on its way */
   if (info.op == SYSCALL_OP_EXIT) return left(tracer, tracee, &info);
   if (info.op == SYSCALL_OP_NONE) return go_on(tracee, 0);
+  info.ip = gate_program_ip(tracer, tracee, info.ip);
   return entered(tracer, tracee, &info);
 }
 
@@ -249,7 +254,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
   uint64_t message = tracee->stop.message;
   struct user_regs_struct regs;
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
-    tracee->stop.ip = regs.rip;
+    tracee->stop.ip = gate_program_ip(tracer, tracee, regs.rip);
     tracee->stop.sp = regs.rsp;
     tracee->stop.arch = regs.cs == ARCH_CS_32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
   }
@@ -261,6 +266,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
 /* --- stops: signals -------------------------------------------------------------------------------------------- */
 
 static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
+  if (gate_mends(tracer, tracee, signal)) return go_on(tracee, 0);
   if (call_look_at_signal(tracer, tracee, signal)) return go_on(tracee, 0);
   if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
   report(tracer, tracee, STOP_SIGNAL);
@@ -293,7 +299,7 @@ static const struct tracer_stop *paused(struct tracer *tracer, struct tracee *tr
   report(tracer, tracee, STOP_PAUSED);
   struct user_regs_struct regs;
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
-    tracee->stop.ip = regs.rip;
+    tracee->stop.ip = gate_program_ip(tracer, tracee, regs.rip);
     tracee->stop.sp = regs.rsp;
     tracee->stop.arch = regs.cs == ARCH_CS_32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
   }
@@ -393,6 +399,14 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
     const struct tracer_stop *start = first_stop(tracer, tracee);
     if (start) return start;
     if (meaning.kind == WAIT_EVENT_STOP) return go_on(tracee, 0);
+  }
+  if (tracee->gating != GATE_NOT_ASKED) {
+    enum gate_step step = gate_stop(tracer, tracee, meaning);
+    if (step == GATE_IS_FINISHED) return go_on(tracee, 0);
+    if (step == GATE_NEXT_CALL) {
+      restart(tracee, PTRACE_SYSCALL, 0);
+      return NULL;
+    }
   }
   if (tracee->remote != REMOTE_NONE && (meaning.kind == WAIT_SYSCALL || meaning.kind == WAIT_SECCOMP ||
                                         meaning.kind == WAIT_SIGNAL || meaning.kind == WAIT_EVENT_STOP))

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "path_sieve.h"
 #include "tracee_memory.h"
 #include "trap_plan.h"
@@ -117,7 +118,7 @@ void call_look_at_pause(const struct tracer *tracer, struct tracee *tracee) {
   struct syscall_info info;
   if (tracee->phase != PHASE_ENTERED) return;
   if (syscall_info_get_broken_off(tracee->tid, tracer->options.no_get_syscall_info, &info)) return;
-  if (!call_is_restart(info.result) || info.nr != tracee->original_nr) return;
+  if (!call_is_restart(info.result) || info.nr != tracee->original_nr || gate_has_passed(tracee, info.ip)) return;
   tracee->stop.sp = info.sp;
   call_note_interruption(tracee);
 }
@@ -128,7 +129,8 @@ bool call_look_at_signal(const struct tracer *tracer, struct tracee *tracee, int
   struct syscall_info info;
   if (tracee->phase != PHASE_ENTERED && tracee->tree->listener < 0) return false;
   if (syscall_info_get_broken_off(tracee->tid, tracer->options.no_get_syscall_info, &info)) return false;
-  if (!call_is_restart(info.result)) return false;
+  if (!call_is_restart(info.result) || gate_has_passed(tracee, info.ip)) return false;
+  info.ip = gate_program_ip(tracer, tracee, info.ip);
   if (info.result == -ERESTARTSYS && !is_back && is_notified_call(tracee, &info)) {
     bool waits = is_last_call(tracee, info.arch, info.nr, info.args, info.ip) && !tracee->put_off && put_off(tracee);
     syscall_info_set_result(tracee->tid, -ERESTARTNOINTR);

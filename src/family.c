@@ -11,6 +11,7 @@
 
 #include "affinity.h"     /* affinity_note_birth */
 #include "arch_x86_64.h"  /* ARCH_NR_*, ARCH_CS_32 */
+#include "gate.h"         /* gate_inherit */
 #include "stop.h"         /* stop_is_alive */
 #include "syscall_info.h" /* syscall_info_get */
 #include "tracees.h"
@@ -76,7 +77,8 @@ static uint64_t exit_signal_of(const struct tracee *parent, uint64_t flags) {
   return errno ? 0 : (uint64_t)signal;
 }
 
-static void inherit(struct tracee *child, const struct tracee *parent) {
+static void inherit(struct tracee *child, const struct tracee *parent, uint64_t clone_flags) {
+  gate_inherit(child->process, parent->process, clone_flags);
   child->muted = parent->muted;
   child->detaching = parent->detaching;
   /* Its registers are a copy of the parent's, rewritten arguments included. */
@@ -115,7 +117,7 @@ const struct tracer_stop *family_forked(struct tracer *tracer, struct tracee *pa
   if (!child) return NULL;
   affinity_note_birth(tracer);
   child->is_thread = thread;
-  inherit(child, parent);
+  inherit(child, parent, flags);
   return birth_note(tracer, child, parent, flags);
 }
 
@@ -138,7 +140,7 @@ void family_adopt(struct tracer *tracer) {
     if (!tree) continue;
     child->is_thread = pid != child->tid;
     unpark(child, tree, child->is_thread && parent ? parent->process : NULL);
-    if (parent) inherit(child, parent);
+    if (parent) inherit(child, parent, 0);
     tracees_push_status(tracer, (struct wait_status){.tid = child->tid, .status = child->parked_status});
   }
 }

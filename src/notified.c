@@ -12,6 +12,7 @@
 #include "backend_ptrace.h"
 #include "call.h"
 #include "family.h"
+#include "gate.h"
 #include "sieve_workers.h"
 #include "tracees.h"
 #include "waiting.h"
@@ -44,7 +45,10 @@ enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, st
   if (got <= 0) return got == -ESRCH ? NOTIFIED_CLOSED : NOTIFIED_NOTHING;
   *call = (struct notified_call){.listener = tree->listener, .tid = n.tid, .id = n.id};
   struct tracee *tracee = tracer_find_tid(tracer, n.tid);
-  if (!tracee) tree->received++;
+  if (tracee)
+    n.ip = gate_program_ip(tracer, tracee, n.ip);
+  else
+    tree->received++;
   if (!tracee || call_comes_again(tracee, &n) || passes(tracee, &n)) return NOTIFIED_PASSES;
   struct syscall_info info = {.op = SYSCALL_OP_SECCOMP, .arch = n.arch, .nr = n.nr, .ip = n.ip};
   memcpy(info.args, n.args, sizeof info.args);
@@ -52,13 +56,16 @@ enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, st
   call->restarted = call_enter(tracee, &info);
   tracee->stop.sp = 0;
   if (affinity_is_asked(n.arch, n.nr)) affinity_release(tracer);
-  return call_is_ruled_out(tracer, tracee) ? NOTIFIED_PASSES : NOTIFIED_HELD;
+  if (!call_is_ruled_out(tracer, tracee)) return NOTIFIED_HELD;
+  call->wants_gate = gate_is_wanted(tracer, tracee);
+  return call->wants_gate ? NOTIFIED_HELD : NOTIFIED_PASSES;
 }
 
 const struct tracer_stop *notified_hold(struct tracer *tracer, const struct notified_call *call) {
   struct tracee *tracee = tracer_find_tid(tracer, call->tid);
   if (!tracee || tracee->notification != call->id || tracee->state != TRACEE_RUNNING) return NULL;
-  if (tracee->muted) {
+  if (call->wants_gate) gate_ask(tracee);
+  if (tracee->muted || call->wants_gate) {
     notify_continue(call->listener, call->id);
     return NULL;
   }

@@ -16,7 +16,8 @@ struct notified_call {
   int listener;
   pid_t tid;
   uint64_t id;
-  bool restarted; /* one that a signal broke off, coming again */
+  bool restarted;  /* one that a signal broke off, coming again */
+  bool wants_gate; /* nobody is to see it, but a gate is to be asked for, in the tracer's thread */
 };
 enum notified_verdict {
   NOTIFIED_NOTHING, /* none was there any more */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct ends {
-  char *begin, *end;
+  struct path_sieve_ends text;
   size_t begin_length, end_length;
 };
 
@@ -25,8 +25,8 @@ struct path_sieve *path_sieve_new(uint8_t arguments) {
 void path_sieve_free(struct path_sieve *sieve) {
   if (!sieve) return;
   for (uint32_t i = 0; i < sieve->count; i++) {
-    free(sieve->patterns[i].begin);
-    free(sieve->patterns[i].end);
+    free((char *)sieve->patterns[i].text.begin);
+    free((char *)sieve->patterns[i].text.end);
   }
   free(sieve->patterns);
   free(sieve);
@@ -37,14 +37,21 @@ int path_sieve_add(struct path_sieve *sieve, const char *begin, const char *end)
   if (!patterns) return -ENOMEM;
   sieve->patterns = patterns;
   struct ends *added = &patterns[sieve->count];
-  *added = (struct ends){strdup(begin), strdup(end), strlen(begin), strlen(end)};
-  if (!added->begin || !added->end) {
-    free(added->begin);
-    free(added->end);
+  char *begins = strdup(begin), *ends = strdup(end);
+  if (!begins || !ends) {
+    free(begins);
+    free(ends);
     return -ENOMEM;
   }
+  *added = (struct ends){{begins, ends}, strlen(begin), strlen(end)};
   sieve->count++;
   return 0;
+}
+
+uint32_t path_sieve_count(const struct path_sieve *sieve) { return sieve->count; }
+
+const struct path_sieve_ends *path_sieve_ends(const struct path_sieve *sieve, uint32_t pattern) {
+  return &sieve->patterns[pattern].text;
 }
 
 uint8_t path_sieve_arguments(const struct path_sieve *sieve) { return sieve->arguments; }
@@ -71,11 +78,11 @@ static size_t clean(const char *path, char *to) {
 
 static bool ends_with(const char *text, size_t length, const struct ends *pattern) {
   return length >= pattern->end_length &&
-         memcmp(text + length - pattern->end_length, pattern->end, pattern->end_length) == 0;
+         memcmp(text + length - pattern->end_length, pattern->text.end, pattern->end_length) == 0;
 }
 
 static bool fits(const char *text, size_t length, const struct ends *pattern) {
-  return length >= pattern->begin_length && memcmp(text, pattern->begin, pattern->begin_length) == 0 &&
+  return length >= pattern->begin_length && memcmp(text, pattern->text.begin, pattern->begin_length) == 0 &&
          ends_with(text, length, pattern);
 }
 

@@ -10,12 +10,8 @@
 #include <unistd.h>
 
 #include "arch_x86_64.h"  /* ARCH_CALL_SIZE */
+#include "signal_mask.h"  /* signal_mask_* */
 #include "syscall_info.h" /* syscall_info_get */
-
-#ifndef PTRACE_GETSIGMASK
-#define PTRACE_GETSIGMASK 0x420a
-#define PTRACE_SETSIGMASK 0x420b
-#endif
 
 struct remote_call {
   struct user_regs_struct regs; /* the program's, at its stop */
@@ -24,10 +20,6 @@ struct remote_call {
   bool entered; /* our call's own entry stop has been passed */
   int64_t result;
 };
-
-static int set_mask(pid_t tid, uint64_t mask) {
-  return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof mask, &mask) ? -errno : 0;
-}
 
 static void set_args(struct user_regs_struct *regs, uint32_t arch, const uint64_t args[6]) {
   for (unsigned i = 0; i < 6; i++)
@@ -43,10 +35,8 @@ int remote_syscall_start(struct tracee *tracee, uint64_t nr, const uint64_t args
   call->at_entry = call->entered = tracee->held == STOP_SYSCALL_ENTRY;
 
   int error = 0;
-  if (ptrace(PTRACE_GETREGS, tid, NULL, &call->regs) ||
-      ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof call->signal_mask, &call->signal_mask))
-    error = -errno;
-  if (!error) error = set_mask(tid, ~0ull);
+  if (ptrace(PTRACE_GETREGS, tid, NULL, &call->regs)) error = -errno;
+  if (!error) error = signal_mask_fill(tid, &call->signal_mask);
   if (!error) {
     struct user_regs_struct regs = call->regs;
     set_args(&regs, tracee->stop.arch, args);
@@ -58,7 +48,7 @@ int remote_syscall_start(struct tracee *tracee, uint64_t nr, const uint64_t args
     }
     if (ptrace(PTRACE_SETREGS, tid, NULL, &regs)) {
       error = -errno;
-      set_mask(tid, call->signal_mask);
+      signal_mask_set(tid, call->signal_mask);
     }
   }
   if (error) {
@@ -78,7 +68,7 @@ void remote_syscall_abandon(struct tracee *tracee) {
 
 static void finish(struct tracee *tracee, int64_t *result) {
   *result = tracee->remote_call->result;
-  set_mask(tracee->tid, tracee->remote_call->signal_mask);
+  signal_mask_set(tracee->tid, tracee->remote_call->signal_mask);
   int deferred = tracee->deferred_stop;
   tracee->deferred_stop = 0;
   remote_syscall_abandon(tracee);

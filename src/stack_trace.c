@@ -1,6 +1,5 @@
 #include "stack_trace.h"
 
-#include <assert.h>      /* static_assert */
 #include <elf.h>         /* Elf64_* */
 #include <errno.h>       /* ESRCH */
 #include <fcntl.h>       /* open */
@@ -8,10 +7,11 @@
 #include <stdio.h>       /* sscanf, snprintf */
 #include <stdlib.h>      /* malloc, free */
 #include <string.h>      /* strdup, memcmp */
-#include <sys/ioctl.h>   /* ioctl */
 #include <unistd.h>      /* read, close */
 
 #include "elf_symbols.h"    /* names */
+#include "gate.h"           /* gate_program_ip */
+#include "mapping.h"        /* mapping_query */
 #include "tracee.h"         /* struct tracee, struct process */
 #include "tracee_memory.h"  /* tracee_memory_read */
 #include "unwind_library.h" /* struct unwind_library, unw_* types */
@@ -169,26 +169,15 @@ static void refresh_mappings(struct unwinder *unwinder, pid_t tid) {
   free(text);
 }
 
-/* PROCMAP_QUERY (Linux 6.11): one mapping, without writing out all of them. Our headers may be older. */
-struct procmap_query_v1 {
-  uint64_t size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
-  uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
-  uint64_t vma_name_addr, build_id_addr;
-};
-static_assert(sizeof(struct procmap_query_v1) == 104, "the kernel's layout");
-#define PROCMAP_QUERY_V1 _IOWR('f', 17, struct procmap_query_v1)
-enum { PROCMAP_EXECUTABLE = 4 };
-
 /* Is this mapping, or that there is no code at the address (NULL), still true? */
 static bool still_mapped(struct unwinder *unwinder, int maps, const struct mapping *mapping, tracee_addr address) {
-  struct procmap_query_v1 query = {.size = sizeof query, .query_addr = address};
-  if (ioctl(maps, PROCMAP_QUERY_V1, &query)) {
-    if (errno != ENOENT && errno != ESRCH) unwinder->no_query = true;
-    return errno == ENOENT && !mapping;
-  }
-  if (!(query.vma_flags & PROCMAP_EXECUTABLE)) return !mapping;
-  return mapping && query.vma_start == mapping->start && query.vma_end == mapping->end &&
-         query.vma_offset == mapping->offset && query.inode == mapping->inode;
+  struct mapping_at now;
+  int error = mapping_query(maps, address, &now);
+  if (error == -ENOTTY) unwinder->no_query = true;
+  if (error) return error == -ENOENT && !mapping;
+  if (!now.executable) return !mapping;
+  return mapping && now.start == mapping->start && now.end == mapping->end && now.offset == mapping->offset &&
+         now.inode == mapping->inode;
 }
 
 /* Is what these frames were found with still mapped? Then they are right. */
@@ -238,7 +227,9 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
 static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write, void *data) {
   struct view *view = data;
   if (write) return -UNW_EREADONLYREG;
-  return view->unwinder->library.thread_register(space, number, value, write, view->thread);
+  int error = view->unwinder->library.thread_register(space, number, value, write, view->thread);
+  if (!error && number == UNW_X86_64_RIP) *value = gate_program_ip(view->tracer, view->tracee, *value);
+  return error;
 }
 
 /* Finds the mapping's .eh_frame_hdr in memory: a sorted table of where each function's unwind program is. */

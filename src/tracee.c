@@ -56,6 +56,7 @@ void process_reset(struct process *process) {
   process->no_process_vm = false;
   stack_trace_free(process->unwinder);
   process->unwinder = NULL;
+  process->gate = (struct gate){0};
 }
 
 void process_drop(struct process *process) {

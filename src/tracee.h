@@ -40,6 +40,27 @@ enum remote_phase {
   REMOTE_RETURNING /* rewound: the interrupted call's entry stop comes next */
 };
 
+enum { GATE_PLACES = 32 };
+
+/* The gate of a process: gate.c. */
+struct gate {
+  tracee_addr base; /* 0: it has none */
+  uint32_t doors;   /* used */
+  bool closed;      /* no door is added any more */
+  uint32_t calls;   /* that have been ruled out, from places that are not settled... */
+  uint32_t due;     /* ...and how many must be before something is changed; 0: as ever */
+  uint8_t delays;   /* of what could not be changed just then */
+  uint8_t settled_count;
+  tracee_addr settled[GATE_PLACES]; /* places from which calls are made that need no look any more */
+};
+
+/* A gate is being made. */
+enum gate_phase {
+  GATE_NOT_ASKED,
+  GATE_ASKED,  /* the tracee has been interrupted for it */
+  GATE_MAPPING /* it runs the mmap */
+};
+
 /* What the threads of a process share, counted. */
 struct process {
   pid_t pid;
@@ -47,6 +68,7 @@ struct process {
   int mem_fd;                /* /proc/PID/mem, -1 when not open; reopened after exec */
   bool no_process_vm;        /* process_vm_readv said EPERM: use mem_fd or PEEKDATA */
   struct unwinder *unwinder; /* stack_trace.c's cache, NULL until the first stack */
+  struct gate gate;
 };
 
 struct tracee {
@@ -94,6 +116,9 @@ struct tracee {
   enum remote_phase remote;
   struct remote_call *remote_call; /* saved registers while remote != REMOTE_NONE */
   int deferred_stop;               /* SIGSTOP that arrived during a remote call */
+
+  enum gate_phase gating;
+  struct gate_visit *gate_visit; /* while GATE_MAPPING */
 
   enum stop_kind held;     /* the stop it is held at; stays when stop.kind is STOP_INJECTED */
   struct tracer_stop stop; /* the current or the last stop; nr and args are those of the last trapped call */

@@ -154,14 +154,23 @@ int64_t tracee_memory_read(const struct tracer *tracer, struct tracee *tracee, t
   return last_answer(by_peek(tracee->tid, from, to, size), got);
 }
 
+int64_t tracee_memory_overwrite(const struct tracer *tracer, struct tracee *tracee, tracee_addr to, const void *from,
+                                uint64_t size) {
+  uint32_t path = tracer->options.memory_path;
+  if (path == PATH_PEEK) return by_poke(tracee->tid, to, from, size);
+  int64_t put = by_mem(tracer, tracee, to, NULL, from, size);
+  if (mem_served(put)) return put;
+  if (path == PATH_PROC_MEM) return mem_answer(tracee->tid, to, put);
+  return last_answer(by_poke(tracee->tid, to, from, size), put);
+}
+
 int64_t tracee_memory_write(const struct tracer *tracer, struct tracee *tracee, tracee_addr to, const void *from,
                             uint64_t size) {
   if (size == 0) return 0;
   size = bounded(to, size);
   if (size == 0) return -EFAULT;
-  uint32_t path = tracer->options.memory_path;
   struct process *process = tracee->process;
-  if (path == PATH_BEST && !process->no_process_vm) {
+  if (tracer->options.memory_path == PATH_BEST && !process->no_process_vm) {
     struct iovec local = {(void *)from, size}, remote = {(void *)to, size};
     ssize_t put = process_vm_writev(tracee->tid, &local, 1, &remote, 1, 0);
     if (put == (ssize_t)size) return put;
@@ -169,11 +178,7 @@ int64_t tracee_memory_write(const struct tracer *tracer, struct tracee *tracee, 
     if (put < 0 && not_allowed(-errno)) process->no_process_vm = true;
     /* Read-only pages and the rest: /proc/PID/mem goes past the protection. */
   }
-  if (path == PATH_PEEK) return by_poke(tracee->tid, to, from, size);
-  int64_t put = by_mem(tracer, tracee, to, NULL, from, size);
-  if (mem_served(put)) return put;
-  if (path == PATH_PROC_MEM) return mem_answer(tracee->tid, to, put);
-  return last_answer(by_poke(tracee->tid, to, from, size), put);
+  return tracee_memory_overwrite(tracer, tracee, to, from, size);
 }
 
 int64_t tracee_memory_read_cstring(const struct tracer *tracer, struct tracee *tracee, tracee_addr from, char *to,

@@ -16,6 +16,9 @@ int64_t tracee_memory_read(const struct tracer *tracer, struct tracee *tracee, t
 /* Bytes written; read-only pages too. */
 int64_t tracee_memory_write(const struct tracer *tracer, struct tracee *tracee, tracee_addr to, const void *from,
                             uint64_t size);
+/* The same for what the program cannot write itself, as its code: without trying that first. */
+int64_t tracee_memory_overwrite(const struct tracer *tracer, struct tracee *tracee, tracee_addr to, const void *from,
+                                uint64_t size);
 /* As tracer_read_cstring and tracer_read_ranges of api.h. */
 int64_t tracee_memory_read_cstring(const struct tracer *tracer, struct tracee *tracee, tracee_addr from, char *to,
                                    uint64_t size, uint64_t *partial);

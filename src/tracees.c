@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gate.h"
 #include "launch.h"
 #include "remote_syscall.h"
 
@@ -88,6 +89,7 @@ void tracees_bury(struct tracer *tracer, struct tracee *tracee) {
   if (tracee->state == TRACEE_DEAD) return;
   tracee_set_state(tracee, TRACEE_DEAD);
   remote_syscall_abandon(tracee);
+  gate_abandon(tracee);
   free(tracee->put_off);
   tracee->put_off = NULL;
   unlink_tid(tracer, tracee);

@@ -15,6 +15,7 @@
 #include "affinity.h"
 #include "backend_ptrace.h"
 #include "family.h"
+#include "gate_site.h"
 #include "launch.h"
 #include "printer.h"
 #include "notified.h"
@@ -390,6 +391,7 @@ void tracer_close(struct tracer *tracer) {
     if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
   tracees_free_tables(tracer);
   free(tracer->left);
+  gate_lore_free(tracer->lore);
   watched_free(tracer);
   printer_free(tracer->printer);
   free(tracer);

@@ -22,6 +22,7 @@ struct waiting;
 struct printer;
 struct sieve_workers;
 struct notified_call;
+struct gate_lore;
 
 /* One spawned or attached program and all its descendants. */
 struct tree {
@@ -96,6 +97,7 @@ struct tracer {
   uint64_t passed_since;         /* ...since then */
   struct notified_call *left;    /* by workers, for this thread: notified.c */
   uint32_t left_count, left_size;
+  struct gate_lore *lore;  /* gate_site.c */
   struct printer *printer; /* printer.c: NULL unless calls are printed here */
   bool will_end;           /* `end` is armed: tracer_end_at */
   timer_t end;

@@ -6,8 +6,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "arch_x86_64.h" /* ARCH_X32_BIT */
+#include "gate_code.h"
 #include "path_sieve.h"
 
 enum section { SECTION_X86_64, SECTION_I386, SECTION_X32, SECTIONS };
@@ -25,7 +29,9 @@ struct trap_plan {
   uint32_t test_count, test_size;
   uint32_t first[SECTIONS][TRAP_PLAN_NUMBERS];
   struct path_sieve **sieves; /* by section and number; NULL until there is one */
-  uint32_t rest;              /* the entry that ends all chains, and decides numbers past the last;
+  bool gated[TRAP_PLAN_NUMBERS];
+  uint32_t gate; /* the lower half of the address of gates; 0: there are none */
+  uint32_t rest; /* the entry that ends all chains, and decides numbers past the last;
                                  0: none */
   struct sock_filter *filter;
   unsigned short length;
@@ -147,6 +153,54 @@ int trap_plan_add_path(struct trap_plan *plan, uint32_t arch, uint32_t nr, uint3
 int trap_plan_lets_through(const struct trap_plan *plan, uint32_t arch, uint64_t nr, const char *path) {
   const struct path_sieve *sieve = trap_plan_sieve(plan, arch, nr);
   return !sieve || path_sieve_lets_through(sieve, path);
+}
+
+/* --- gates ----------------------------------------------------------------------------------------------------- */
+
+/* One that every address space has within reach of a jump from its libraries, address randomisation or not, and from
+ * programs at fixed addresses; nobody can count on it. */
+static uint32_t choose_gate(void) {
+  const uint32_t lowest = 0x7a000000, pages = 0x4f00;
+  uint32_t random = 0;
+  if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) random = (uint32_t)getpid() * 2654435769u;
+  return lowest + random % pages * 4096;
+}
+
+static bool fails_by_filter(const struct trap_plan *plan, uint32_t first) {
+  for (uint32_t i = first; i; i = plan->entries[i].next)
+    if (plan->entries[i].entry.mechanism == MECHANISM_ERRNO) return true;
+  return false;
+}
+
+static bool can_gate(const struct trap_plan *plan, uint32_t nr) {
+  uint8_t code[TRAP_PLAN_GATE_BODY];
+  const struct path_sieve *sieve = trap_plan_sieve(plan, AUDIT_ARCH_X86_64, nr);
+  return sieve && !fails_by_filter(plan, plan->first[SECTION_X86_64][nr]) &&
+         gate_code_body(sieve, nr, 0, 0, code, sizeof code) >= 0;
+}
+
+int trap_plan_open_gate(struct trap_plan *plan) {
+  /* The gate is mapped by the program: nobody must see it do that. */
+  const uint32_t map = plan->first[SECTION_X86_64][SYS_mmap];
+  if (map && plan->entries[map].entry.mechanism != MECHANISM_ALLOW) return -ENOTSUP;
+  bool any = false;
+  for (uint32_t nr = 0; plan->sieves && nr < TRAP_PLAN_NUMBERS; nr++) {
+    if (!can_gate(plan, nr)) continue;
+    plan->gated[nr] = any = true;
+  }
+  if (!any) return -ENOTSUP;
+  plan->gate = choose_gate();
+  free(plan->filter);
+  plan->filter = NULL;
+  int size = trap_plan_filter_size(plan);
+  if (size < 0) plan->gate = 0;
+  return size < 0 ? size : 0;
+}
+
+uint32_t trap_plan_gate(const struct trap_plan *plan) { return plan->gate; }
+
+int trap_plan_gates(const struct trap_plan *plan, uint32_t arch, uint64_t nr) {
+  return plan->gate && arch == AUDIT_ARCH_X86_64 && nr < TRAP_PLAN_NUMBERS && plan->gated[nr];
 }
 
 /* --- the verdict in C ------------------------------------------------------------------------------------------ */
@@ -294,7 +348,16 @@ static void emit_entry(struct assembler *as, const struct trap_entry *entry) {
 struct segment {
   uint32_t start;
   uint32_t first;
+  bool gated; /* one number, which is allowed when it comes out of a gate */
 };
+
+/* Was the call made by that instruction of a door? */
+static void emit_gate(struct assembler *as) {
+  emit(as, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, instruction_pointer));
+  emit(as, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~(uint32_t)(GATE_DOORS_SIZE - 1) | (GATE_DOOR_SIZE - 1));
+  emit(as, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, as->plan->gate | GATE_PASSED);
+  emit(as, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
 
 static void emit_chain(struct assembler *as, uint32_t first) {
   for (uint32_t i = first; i; i = as->plan->entries[i].next) {
@@ -307,6 +370,7 @@ static void emit_chain(struct assembler *as, uint32_t first) {
 /* A balanced search: number >= the middle segment's start? Distances beyond 255 go over an unconditional jump. */
 static void emit_search(struct assembler *as, const struct segment *segments, uint32_t count) {
   if (count == 1) {
+    if (segments[0].gated) emit_gate(as);
     emit_chain(as, segments[0].first);
     return;
   }
@@ -331,11 +395,13 @@ static bool same_verdict(const struct trap_plan *plan, uint32_t a, uint32_t b) {
 static void emit_section(struct assembler *as, enum section section) {
   struct segment segments[TRAP_PLAN_NUMBERS + 1];
   uint32_t base = section == SECTION_X32 ? ARCH_X32_BIT : 0, count = 1;
-  segments[0] = (struct segment){base, as->plan->first[section][0]};
+  bool gates = section == SECTION_X86_64 && as->plan->gate;
+  segments[0] = (struct segment){base, as->plan->first[section][0], gates && as->plan->gated[0]};
   for (uint32_t nr = 1; nr <= TRAP_PLAN_NUMBERS; nr++) {
     uint32_t first = nr < TRAP_PLAN_NUMBERS ? as->plan->first[section][nr] : as->plan->rest;
-    if (!same_verdict(as->plan, segments[count - 1].first, first))
-      segments[count++] = (struct segment){base + nr, first};
+    bool gated = gates && nr < TRAP_PLAN_NUMBERS && as->plan->gated[nr];
+    if (gated || segments[count - 1].gated || !same_verdict(as->plan, segments[count - 1].first, first))
+      segments[count++] = (struct segment){base + nr, first, gated};
   }
   emit_search(as, segments, count);
 }

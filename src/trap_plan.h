@@ -18,6 +18,10 @@ enum { TRAP_PLAN_NUMBERS = 1024, TRAP_PLAN_MAX_TESTS = 16 };
 int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **filter, unsigned short *length);
 /* The paths by which this call may be let pass without waking Lua; NULL: no call is. */
 const struct path_sieve *trap_plan_sieve(const struct trap_plan *plan, uint32_t arch, uint64_t nr);
+/* What a gate's code for one call may take: gate.c. */
+enum { TRAP_PLAN_GATE_BODY = 1024 };
+/* The lower half of the address of this plan's gates; 0: there are none. */
+uint32_t trap_plan_gate(const struct trap_plan *plan);
 /* Does some entry ask for notifications? */
 bool trap_plan_notifies(const struct trap_plan *plan);
 /* Puts stops in the place of notifications, in a copy of the filter. */

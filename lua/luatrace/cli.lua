@@ -70,7 +70,7 @@ local kernel_options = {
 }
 
 local function engine_options(parsed)
-  local result = { workers = parsed.workers }
+  local result = { workers = parsed.workers, gate = parsed.gate }
   for word in (parsed.kernel_without or ""):gmatch("[^,]+") do
     local option = kernel_options[word]
     if not option then

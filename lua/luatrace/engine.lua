@@ -171,6 +171,14 @@ function Plan:add_path(arch, nr, arguments, begin, finish)
   return true
 end
 
+--- Programs may compare those paths themselves (src/gate.h): when all has been added, before a program is launched.
+---@return boolean false: no call of this plan can be treated so
+function Plan:open_gate() return C.trap_plan_open_gate(self.pointer) == 0 end
+
+--- Is this a call that programs may let go themselves?
+---@return boolean
+function Plan:gates(arch, nr) return C.trap_plan_gates(self.pointer, arch, nr) ~= 0 end
+
 --- Would the core report a call with this path?
 ---@return boolean
 function Plan:lets_through(arch, nr, path) return C.trap_plan_lets_through(self.pointer, arch, nr, path) ~= 0 end
@@ -194,11 +202,12 @@ end
 local Tracer = {}
 Tracer.__index = Tracer
 
+local gates = { auto = C.GATE_WHEN_IT_PAYS, never = C.GATE_WHEN_IT_PAYS, always = C.GATE_ALWAYS }
 local workers = { auto = C.WORKERS_WHEN_IT_PAYS, never = C.WORKERS_NEVER, always = C.WORKERS_ALWAYS }
 
 --- Opens a tracer. One per Lua state is enough: it can hold many programs ("trees").
 ---@param options table want, no_set_syscall_info, no_get_syscall_info, no_shared_cpu, memory_path, workers
----  ("auto", "never" or "always")
+---  and gate ("auto", "never" or "always")
 ---@return luatrace.Tracer
 function M.open(options)
   local box = ffi.new("struct tracer_options")
@@ -208,6 +217,7 @@ function M.open(options)
   box.no_shared_cpu = options.no_shared_cpu and 1 or 0
   box.memory_path = options.memory_path or 0
   box.workers = workers[options.workers or "auto"]
+  box.gate = gates[options.gate or "auto"]
   local pointer = C.tracer_open(box)
   if pointer == nil then error("luatrace: cannot open a tracer: out of memory") end
   return setmetatable({ pointer = ffi.gc(pointer, C.tracer_close), buffer_size = 0 }, Tracer)

@@ -291,6 +291,8 @@ function M.build(registry, observers, options)
   end
   self:note_fd_calls()
   self:add_paths()
+  local core = options.engine_options or {}
+  if self.mode == "seccomp" and core.gate ~= "never" then self.engine_plan:open_gate() end
   return self
 end
 
@@ -446,6 +448,14 @@ local function reasons_text(entry)
   return #others == 0 and forced_by or ("%s (forces it); %s"):format(forced_by, table.concat(others, "; "))
 end
 
+--- Where calls end that are wanted for other paths only.
+---@param arch luatrace.Arch
+function Plan:pass_text(arch, nr, entry)
+  if not entry.by_path then return "" end
+  return self.engine_plan:gates(arch, nr) and " (other paths pass in the core, or in the program by a gate)"
+    or " (other paths pass in the core)"
+end
+
 --- The plan in lines for people: the mode, what could not be had and why, each call with its mechanism and reasons.
 ---@return string[]
 function Plan:explain()
@@ -469,7 +479,7 @@ function Plan:explain()
   for _, item in ipairs(rows) do
     local name = decode.row("x86_64", item.nr).name
     lines[#lines + 1] = ("%-20s %-10s %s%s"):format(name, mechanism.text(item.entry, self.mode),
-      reasons_text(item.entry), item.entry.by_path and " (other paths pass in the core)" or "")
+      reasons_text(item.entry), self:pass_text(arches[1].audit, item.nr, item.entry))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines

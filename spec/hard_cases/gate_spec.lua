@@ -1,0 +1,116 @@
+-- Gates (src/gate.h): programs that let go by themselves the calls whose paths no rule matches. What they see is what
+-- they see without a gate, under each mechanism, and what would betray one does not happen.
+
+local support = require "spec.support"
+
+local rule = 'fail("openat", "EIO", { path = "*.hit" })'
+
+-- Addresses are not randomised: one gate in thousands would not be made, since the stack is near.
+local function traced(gate, trap, program, words, lua)
+  return support.run { lua = lua or rule, options = { "--gate=" .. gate, "--trap=" .. trap },
+    cmd = { "setarch", "-R", support.tracee("gate", program), unpack(words) } }
+end
+
+--- A mode of spec/tracees/gate.c says the same with and without a gate.
+---@param gates string|nil how many gates its processes have at the end; nil: that depends
+local function same(words, gates, program)
+  local without = traced("never", "auto", program, words)
+  assert.not_matches("1 gate", without.stderr)
+  for _, trap in ipairs { "auto", "stop" } do
+    for _, gate in ipairs { "auto", "always" } do
+      local with = traced(gate, trap, program, words)
+      local name = ("--gate=%s --trap=%s"):format(gate, trap)
+      assert.equal(without.stdout, with.stdout, name)
+      assert.equal(without.status, with.status, name)
+      if gates then assert.equal(gates, with.stderr:gsub(" gate\n", ""), name) end
+    end
+  end
+  return without.stdout
+end
+
+describe("a gate", function()
+  after_each(function()
+    assert.same({}, support.leftovers())
+    support.clean()
+  end)
+
+  local function fifo()
+    local path = support.tempdir() .. "/fifo"
+    support.native { cmd = { "mkfifo", path } }
+    return path
+  end
+
+  for name, program in pairs { ["of a dynamic program"] = {}, ["of a static program"] = { static = true } } do
+    describe(name, function()
+      it("lets pass what no rule matches, and nothing else", function()
+        local said = same({ "paths" }, "1", program)
+        assert.matches("/nonexistent/a: No such file or directory\na.hit: Input/output error\n", said, nil, true)
+        assert.matches("x/../a.hit: Input/output error\n", said, nil, true)
+      end)
+
+      it("leaves to the kernel what is no path, and delivers no fault but the program's own", function()
+        for _, gate in ipairs { "never", "always" } do
+          local result = traced(gate, "auto", program, { "pointers" })
+          local one = "NULL: Bad address\n1: Bad address\nnot canonical: Bad address\nkernel: Bad address\n"
+            .. "no end: Bad address\nbehind the end of a file: Bad address\ntoo long: File name too long\n"
+            .. "good: opened\n"
+          assert.equal(one:rep(3) .. "a fault was delivered\n", result.stdout, gate)
+          assert.equal(1, result.status)
+        end
+      end)
+
+      it("is not noticed by signals, in handlers or beside calls that wait", function()
+        assert.equal("0 wrong, 0 in handlers\n", same({ "signals" }, nil, program))
+        assert.equal("-1 Interrupted system call, 0 wrong in handlers\n", same({ "first", fifo() }, nil, program))
+        assert.equal("interrupted: Interrupted system call\nrestarted: opened\n0 wrong in handlers\n",
+          same({ "blocked", fifo() }, "1", program))
+      end)
+
+      it("serves threads, children, and whoever shares memory", function()
+        assert.equal("0 wrong\n", same({ "threads" }, "1", program))
+        assert.matches("\n0 wrong\n$", same({ "family" }, "11", program))
+      end)
+
+      it("takes other calls from the same place for what they are, and no stack", function()
+        assert.equal("0 wrong\n", same({ "any" }, "1", program))
+        assert.equal("0 wrong\n", same({ "deep" }, "1", program))
+      end)
+    end)
+  end
+
+  it("is not made under a filter of the program's own, nor where faults are ignored", function()
+    assert.equal("a filter\n0 wrong\n", traced("always", "auto", nil, { "filter" }).stdout)
+    assert.equal("NULL: Bad address\n1: Bad address\nstill ignored\n", same({ "ignored" }))
+  end)
+
+  it("is where addresses are randomised, too", function()
+    local function gates()
+      return support.run { lua = rule, options = { "--gate=always" }, cmd = { support.tracee "gate", "paths" } }.stderr
+    end
+    assert.is_true(gates() == "1 gate\n" or gates() == "1 gate\n")
+  end)
+
+  it("shows stacks and addresses of the program, not its own", function()
+    local lua = [[
+      fail("openat", "EIO", { path = "*.hit", when = function(call)
+        local stack = call:stack()
+        io.stderr:write(stack[1].symbol or "?", " ", stack[#stack].symbol or "?", "\n")
+        return true
+      end })]]
+    local function shown(gate) return traced(gate, "auto", nil, { "paths" }, lua).stderr end
+    local without = shown "never"
+    assert.matches("open", without)
+    assert.equal(without, (shown("always"):gsub("1 gate", "0 gate")))
+  end)
+
+  it("is told by --explain, and only where it can be", function()
+    local function explained(lua, ...)
+      return support.execute({ words = { support.binary, "--explain", "--lua", lua, ... } }).stdout
+    end
+    assert.matches("gate", explained(rule))
+    assert.not_matches("gate", explained(rule, "--gate=never"))
+    assert.not_matches("gate", explained(rule, "--trap=ptrace"))
+    assert.not_matches("gate", explained 'fail("openat", "EIO")')
+    assert.not_matches("gate", explained(rule .. " watch.mmap(function() end)"))
+  end)
+end)

@@ -1,0 +1,187 @@
+/* The code of a gate is run here, in this very process: which of its two calls was made shows in rcx, where the kernel
+ * leaves the address behind it. The verdict must be the sieve's, or, of paths that only Lua can judge, "trapped". */
+#include <linux/limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "check.h"
+#include "gate_code.h"
+
+enum { SITE = 0x1000, AT_DOOR = 0x2000, AT_BODY = 0x3000, BODY_ROOM = 0x4000, MEMORY = 0x10000 };
+
+struct gate {
+  uint8_t *memory;
+  const struct path_sieve *sieve;
+  uint64_t nr;
+};
+
+static tracee_addr address(const struct gate *gate, size_t offset) { return (tracee_addr)(gate->memory + offset); }
+
+static int build(struct gate *gate, const struct path_sieve *sieve, uint64_t nr) {
+  static const uint8_t next[] = {0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff}; /* cmp $-4095,%rax */
+  struct gate_site site = {.ip = address(gate, SITE + 2), .nr = nr};
+  site.next_size = gate_code_next_size(next, sizeof next);
+  memcpy(site.next, next, sizeof next);
+  gate->sieve = sieve;
+  gate->nr = nr;
+  gate_code_jump(&site, address(gate, AT_BODY), gate->memory + SITE);
+  gate->memory[SITE + 8] = 0xc3; /* ret */
+  gate_code_door(&site, address(gate, AT_DOOR), gate->memory + AT_DOOR);
+  return gate_code_body(sieve, nr, address(gate, AT_BODY), address(gate, AT_DOOR), gate->memory + AT_BODY, BODY_ROOM);
+}
+
+/* Where the call came out. */
+static size_t call(const struct gate *gate, uint64_t nr, const void *a, const void *b, const void *c, const void *d,
+                   uint64_t e) {
+  uint64_t result = nr;
+  tracee_addr behind;
+  register const void *fourth __asm__("r10") = d;
+  register uint64_t fifth __asm__("r8") = e;
+  __asm__ volatile("sub $128, %%rsp\n\tcall *%[site]\n\tadd $128, %%rsp"
+                   : "+a"(result), "=c"(behind)
+                   : [site] "r"(gate->memory + SITE), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
+                   : "r11", "memory", "cc");
+  return behind - address(gate, AT_DOOR);
+}
+
+static bool passes(const struct gate *gate, const char *path) {
+  size_t came_out = call(gate, gate->nr, (void *)-1, path, NULL, NULL, 0);
+  CHECK(came_out == GATE_PASSED || came_out == GATE_TRAPPED);
+  return came_out == GATE_PASSED;
+}
+
+/* Lua, or the sieve, has parts of such a path to take out first. */
+static bool is_plain(const char *path) {
+  size_t length = strlen(path);
+  return length && path[length - 1] != '/' && path[length - 1] != '.' && !strstr(path, "//") && !strstr(path, "/.");
+}
+
+static struct path_sieve *sieve_of(uint8_t arguments, const char *const *ends) {
+  struct path_sieve *sieve = path_sieve_new(arguments);
+  for (; ends[0]; ends += 2)
+    if (path_sieve_add(sieve, ends[0], ends[1])) abort();
+  return sieve;
+}
+
+static void random_path(char *path, size_t size) {
+  static const char alphabet[] = "//..abetc";
+  size_t length = (size_t)rand() % size;
+  for (size_t i = 0; i < length; i++)
+    path[i] = alphabet[(size_t)rand() % (sizeof alphabet - 1)];
+  path[length] = 0;
+}
+
+static void check_verdicts(struct gate *gate, const char *const *ends) {
+  struct path_sieve *sieve = sieve_of(2, ends);
+  CHECK(build(gate, sieve, SYS_faccessat) > 0);
+  int wrong = 0, plain = 0, missed = 0;
+  for (int i = 0; i < 20000; i++) {
+    char path[16];
+    random_path(path, sizeof path - 1);
+    bool through = path_sieve_lets_through(sieve, path), passed = passes(gate, path);
+    wrong += through && passed;
+    if (!is_plain(path)) continue;
+    plain++;
+    missed += !through && !passed;
+  }
+  CHECK(wrong == 0);
+  CHECK(plain > 1000);
+  CHECK(missed == 0);
+  path_sieve_free(sieve);
+}
+
+static void check_edges(struct gate *gate) {
+  struct path_sieve *sieve = sieve_of(2, (const char *const[]){"/etc/", ".conf", NULL});
+  build(gate, sieve, SYS_faccessat);
+  CHECK(passes(gate, "/etc/passwd"));
+  CHECK(!passes(gate, "/etc/a.conf"));
+  CHECK(!passes(gate, ""));
+  CHECK(!passes(gate, NULL));
+  CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED); /* another call, made there */
+  CHECK(call(gate, SYS_faccessat | 1ull << 32, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
+
+  /* At the end of what can be read: nothing behind the NUL is touched. */
+  char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  munmap(pages + 4096, 4096);
+  static const char *const at_end[] = {"a", "/", "/.", "/a/.", "/a/", "a.", "/etc/x.conf", "/etc/passwd"};
+  for (size_t i = 0; i < sizeof at_end / sizeof *at_end; i++) {
+    char *path = pages + 4096 - strlen(at_end[i]) - 1;
+    strcpy(path, at_end[i]);
+    bool passed = passes(gate, path);
+    CHECK(!passed || !path_sieve_lets_through(sieve, path));
+  }
+  munmap(pages, 4096);
+
+  static char longest[PATH_MAX + 2];
+  memset(longest, 'a', PATH_MAX - 1);
+  CHECK(passes(gate, longest));
+  longest[PATH_MAX - 1] = 'a';
+  CHECK(!passes(gate, longest));
+  path_sieve_free(sieve);
+}
+
+static void check_two_paths(struct gate *gate) {
+  struct path_sieve *sieve = sieve_of(2 | 8, (const char *const[]){"", "b", NULL});
+  build(gate, sieve, SYS_linkat);
+  const uint64_t invalid = 0xffff; /* flags: nothing happens */
+  CHECK(call(gate, SYS_linkat, NULL, "a", NULL, "c", invalid) == GATE_PASSED);
+  CHECK(call(gate, SYS_linkat, NULL, "b", NULL, "c", invalid) == GATE_TRAPPED);
+  CHECK(call(gate, SYS_linkat, NULL, "a", NULL, "b", invalid) == GATE_TRAPPED);
+  path_sieve_free(sieve);
+}
+
+static void check_room(struct gate *gate) {
+  static char long_end[2000];
+  memset(long_end, 'x', sizeof long_end - 1);
+  struct path_sieve *sieve = sieve_of(2, (const char *const[]){"", long_end, NULL});
+  uint8_t code[64];
+  CHECK(build(gate, sieve, SYS_faccessat) < 0);
+  path_sieve_free(sieve);
+  sieve = sieve_of(2, (const char *const[]){"", "x", NULL});
+  CHECK(gate_code_body(sieve, 1, 0, 0, code, sizeof code) < 0);
+  path_sieve_free(sieve);
+}
+
+static void check_next(void) {
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x3d, 0, 0xf0, 0xff, 0xff}, 6) == 6);
+  CHECK(gate_code_next_size((const uint8_t[]){0x3d, 0, 0xf0, 0xff, 0xff}, 5) == 5);
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7}, 3) == 3); /* mov %rax,%rdi */
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0x07}, 3) == 0); /* mov %rax,(%rdi) */
+  CHECK(gate_code_next_size((const uint8_t[]){0xc3, 0x90, 0x90}, 3) == 0); /* ret */
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x3d, 0, 0xf0, 0xff}, 5) == 0);
+}
+
+static void check_jumps(void) {
+  static const uint8_t short_jump[] = {0x74, 0x03, 0x90, 0x90, 0x90, 0x90};
+  CHECK(gate_code_is_jumped_to(short_jump, 6, 5, 6));
+  CHECK(!gate_code_is_jumped_to(short_jump, 6, 2, 5));
+  static const uint8_t back[] = {0x90, 0x90, 0xeb, 0xfc};
+  CHECK(gate_code_is_jumped_to(back, 4, 0, 1));
+  CHECK(!gate_code_is_jumped_to(back, 4, 1, 4));
+  static const uint8_t near_jump[] = {0xe9, 0x10, 0, 0, 0};
+  CHECK(gate_code_is_jumped_to(near_jump, 5, 0x15, 0x16));
+  CHECK(!gate_code_is_jumped_to(near_jump, 4, 0x15, 0x16)); /* it has no end */
+  static const uint8_t conditional[] = {0x0f, 0x87, 0x10, 0, 0, 0};
+  CHECK(gate_code_is_jumped_to(conditional, 6, 0x16, 0x17));
+  static const uint8_t far_back[] = {0x0f, 0x84, 0, 0xff, 0xff, 0xff};
+  CHECK(gate_code_is_jumped_to(far_back, 6, -0xfa, -0xf9));
+}
+
+int main(void) {
+  struct gate gate = {.memory =
+                          mmap(NULL, MEMORY, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+  if (gate.memory == MAP_FAILED) abort();
+  srand(1);
+  check_verdicts(&gate, (const char *const[]){"", "b", NULL});
+  check_verdicts(&gate, (const char *const[]){"/a", "", NULL});
+  check_verdicts(&gate, (const char *const[]){"/etc/", "", "/a/b", "c", "", "tc", NULL});
+  check_verdicts(&gate, (const char *const[]){"/a", "abetc", "/b", "be", NULL});
+  check_edges(&gate);
+  check_two_paths(&gate);
+  check_room(&gate);
+  check_next();
+  check_jumps();
+  return check_report("gate_code");
+}

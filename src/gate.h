@@ -1,0 +1,46 @@
+/*
+ * gate.h - gates: calls whose paths no rule can match are let go by the program itself, without waking the tracer.
+ *
+ * A program that opens hundreds of files while a rule waits for one of another name pays for each with a notification or
+ * a stop. When such a call has come from the same place again and again, that place is changed, once: its call
+ * instruction becomes a jump to code (gate_code.h) in a mapping of its own, the gate, which compares the path there and
+ * lets the call go past the filter, or traps it like before. Afterwards it costs what the comparison costs.
+ *
+ * Changing code is safe only while nobody can be in the midst of it, and right only while nobody could tell the
+ * difference. In doubt a place stays as it is: in a process with threads or shared memory, under a filter of the
+ * program's own, where some jump leads to behind the call instruction, or a signal handler will return to there.
+ *
+ * The change is made when the tracee comes out of the call: it is interrupted (PTRACE_INTERRUPT), maps the gate if the
+ * process has none, and goes on behind the door's call instruction instead of its own.
+ */
+#ifndef LUATRACE_GATE_H
+#define LUATRACE_GATE_H
+
+#include "stop.h"
+#include "tracee.h"
+
+/* The call that the tracee is in has been ruled out: shall it not be asked about there any more? Counts. */
+bool gate_is_wanted(const struct tracer *tracer, struct tracee *tracee);
+/* Asks for the stop at which the code is changed; the call is then let go. Of the tracer's thread alone. */
+void gate_ask(struct tracee *tracee);
+
+enum gate_step {
+  GATE_IS_NOT_IT,  /* a stop like any other */
+  GATE_NEXT_CALL,  /* it goes on to the next stop of a system call, which is ours, too */
+  GATE_IS_FINISHED /* it goes on */
+};
+/* A tracee for which a gate was asked has stopped. */
+enum gate_step gate_stop(struct tracer *tracer, struct tracee *tracee, struct wait_meaning meaning);
+/* A signal: is it the gate's own fault, at a path that cannot be read? Then it is not delivered; the call is made. */
+bool gate_mends(const struct tracer *tracer, struct tracee *tracee, int signal);
+/* Forgets what was asked for. */
+void gate_abandon(struct tracee *tracee);
+/* What a child of `parent`, born by a clone with these flags (0: unknown), has of the gate. */
+void gate_inherit(struct process *child, struct process *parent, uint64_t clone_flags);
+
+/* Was the call behind `ip` let pass by the filter, since no rule is for it? */
+bool gate_has_passed(const struct tracee *tracee, tracee_addr ip);
+/* An address within the gate is, as seen by the program, that behind its own call instruction. Others stay. */
+tracee_addr gate_program_ip(const struct tracer *tracer, struct tracee *tracee, tracee_addr ip);
+
+#endif

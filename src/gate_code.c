@@ -1,0 +1,251 @@
+#include "gate_code.h"
+
+#include <errno.h>
+#include <limits.h> /* PATH_MAX */
+#include <string.h>
+
+/* --- the program's own code -------------------------------------------------------------------------------------- */
+
+enum { JUMP_SIZE = 5, CALL_SIZE = 2, SHORT_JUMP = 2, NEAR_JUMP = 5, NEAR_CONDITIONAL = 6 };
+
+/* What C libraries do first with a result: compare it with -4095 (cmp $imm32,%rax or %eax), or keep it (mov %rax,REG). */
+uint8_t gate_code_next_size(const uint8_t *code, size_t size) {
+  if (size >= 6 && code[0] == 0x48 && code[1] == 0x3d) return 6;
+  if (size >= 5 && code[0] == 0x3d) return 5;
+  if (size >= 3 && (code[0] == 0x48 || code[0] == 0x49) && code[1] == 0x89 && (code[2] & 0xf8) == 0xc0) return 3;
+  return 0;
+}
+
+static int64_t signed32(const uint8_t *at) {
+  int32_t value;
+  memcpy(&value, at, sizeof value);
+  return value;
+}
+
+bool gate_code_is_jumped_to(const uint8_t *code, int64_t size, int64_t first, int64_t end) {
+  for (int64_t at = 0; at + SHORT_JUMP <= size; at++) {
+    uint8_t byte = code[at];
+    int64_t to;
+    if (byte == 0xeb || (byte & 0xf0) == 0x70 || (byte & 0xfc) == 0xe0) { /* jmp, jcc, loop and jrcxz */
+      to = at + SHORT_JUMP + (int8_t)code[at + 1];
+      if (to >= first && to < end) return true;
+    } else if ((byte == 0xe8 || byte == 0xe9) && at + NEAR_JUMP <= size) { /* call, jmp */
+      to = at + NEAR_JUMP + signed32(code + at + 1);
+      if (to >= first && to < end) return true;
+    } else if (byte == 0x0f && (code[at + 1] & 0xf0) == 0x80 && at + NEAR_CONDITIONAL <= size) { /* jcc */
+      to = at + NEAR_CONDITIONAL + signed32(code + at + 2);
+      if (to >= first && to < end) return true;
+    }
+  }
+  return false;
+}
+
+/* --- writing code ------------------------------------------------------------------------------------------------ */
+
+struct writer {
+  uint8_t *code;
+  size_t size, room; /* `size` goes on beyond the room: then it does not fit */
+  tracee_addr at;
+};
+
+static void put(struct writer *writer, const void *bytes, size_t count) {
+  if (writer->size + count <= writer->room) memcpy(writer->code + writer->size, bytes, count);
+  writer->size += count;
+}
+
+#define PUT(writer, ...) put(writer, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static void put32(struct writer *writer, uint64_t value) {
+  uint32_t low = (uint32_t)value;
+  put(writer, &low, sizeof low);
+}
+
+/* The distance to `target` that ends a jump: from behind it. */
+static void put_target(struct writer *writer, tracee_addr target) {
+  put32(writer, target - (writer->at + writer->size + 4));
+}
+
+static void jump(struct writer *writer, tracee_addr target) {
+  PUT(writer, 0xe9);
+  put_target(writer, target);
+}
+
+enum condition { BELOW = 2, EQUAL = 4, NOT_EQUAL = 5 };
+
+static void jump_if(struct writer *writer, enum condition condition, tracee_addr target) {
+  PUT(writer, 0x0f, (uint8_t)(0x80 | condition));
+  put_target(writer, target);
+}
+
+/* A jump ahead, to where `land` is called. */
+static size_t jump_ahead_if(struct writer *writer, enum condition condition) {
+  jump_if(writer, condition, 0);
+  return writer->size;
+}
+
+static void land(struct writer *writer, size_t jumped) {
+  uint32_t distance = (uint32_t)(writer->size - jumped);
+  if (writer->size <= writer->room) memcpy(writer->code + jumped - sizeof distance, &distance, sizeof distance);
+}
+
+/* --- the body ---------------------------------------------------------------------------------------------------- */
+
+/* What a piece of text is compared with: a register that points to it, and how far from there. */
+struct place {
+  bool from_start; /* r11, where the path begins; else rcx, its NUL */
+  int32_t offset;
+};
+
+/* Compares 1, 2 or 4 bytes. */
+static void compare(struct writer *writer, struct place place, const char *text, size_t count) {
+  if (count == 2) PUT(writer, 0x66);
+  if (place.from_start) PUT(writer, 0x41);
+  PUT(writer, count == 1 ? 0x80 : 0x81, (uint8_t)(0xb8 | (place.from_start ? 3 : 1)));
+  put32(writer, (uint64_t)(int64_t)place.offset);
+  put(writer, text, count);
+}
+
+/* Jumps ahead when the text there is another one; at most `most` jumps are noted. */
+static void compare_text(struct writer *writer, struct place place, const char *text, size_t length, size_t *jumps,
+                         size_t *count) {
+  while (length) {
+    size_t piece = length >= 4 ? 4 : length >= 2 ? 2 : 1;
+    compare(writer, place, text, piece);
+    jumps[(*count)++] = jump_ahead_if(writer, NOT_EQUAL);
+    text += piece;
+    length -= piece;
+    place.offset += (int32_t)piece;
+  }
+}
+
+/* Each end of a pattern is at most so long; what is longer does not fit into a body anyway. */
+enum { LONGEST = 512, JUMPS = 2 * (LONGEST / 4 + 2) + 1 };
+
+/* With the path's length in rax: to the trapped call if the pattern may match. */
+static int match(struct writer *writer, const struct path_sieve_ends *ends, bool absolute, tracee_addr door) {
+  size_t begin = absolute ? strlen(ends->begin) : 0, end = strlen(ends->end), jumps[JUMPS], count = 0;
+  if (begin > LONGEST || end > LONGEST) return -E2BIG;
+  size_t least = begin > end ? begin : end;
+  if (least) {
+    PUT(writer, 0x48, 0x3d); /* cmp $least,%rax */
+    put32(writer, least);
+    jumps[count++] = jump_ahead_if(writer, BELOW);
+  }
+  compare_text(writer, (struct place){true, 0}, ends->begin, begin, jumps, &count);
+  compare_text(writer, (struct place){false, -(int32_t)end}, ends->end, end, jumps, &count);
+  jump(writer, door + GATE_MENDED);
+  for (size_t i = 0; i < count; i++)
+    land(writer, jumps[i]);
+  return 0;
+}
+
+static int match_any(struct writer *writer, const struct path_sieve *sieve, bool absolute, tracee_addr door) {
+  int error = 0;
+  for (uint32_t i = 0; !error && i < path_sieve_count(sieve); i++)
+    error = match(writer, path_sieve_ends(sieve, i), absolute, door);
+  return error;
+}
+
+static bool has_begin(const struct path_sieve *sieve) {
+  for (uint32_t i = 0; i < path_sieve_count(sieve); i++)
+    if (path_sieve_ends(sieve, i)->begin[0]) return true;
+  return false;
+}
+
+static void trap_if_byte(struct writer *writer, int8_t offset, char byte, tracee_addr door) {
+  PUT(writer, 0x80, 0x79, (uint8_t)offset, (uint8_t)byte); /* cmpb $byte,offset(%rcx) */
+  jump_if(writer, EQUAL, door + GATE_MENDED);
+}
+
+/* "//", "/./" and "/../" make a path that begins in another way than it seems; so do those at its end. */
+static void trap_unclean(struct writer *writer, tracee_addr door) {
+  PUT(writer, 0x66, 0x81, 0x39, '/', '/'); /* cmpw $"//",(%rcx) */
+  jump_if(writer, EQUAL, door + GATE_MENDED);
+  PUT(writer, 0x66, 0x81, 0x39, '/', '.');
+  size_t other = jump_ahead_if(writer, NOT_EQUAL);
+  trap_if_byte(writer, 2, '/', door);
+  trap_if_byte(writer, 2, '.', door);
+  land(writer, other);
+}
+
+/* From r11, the path's start, to its NUL, which rcx then points to. */
+static void find_end(struct writer *writer, const struct path_sieve *sieve, tracee_addr door) {
+  PUT(writer, 0x4c, 0x89, 0xd9); /* mov %r11,%rcx */
+  PUT(writer, 0xb8);             /* mov $PATH_MAX,%eax: with its NUL, the kernel takes no longer one */
+  put32(writer, PATH_MAX);
+  tracee_addr again = writer->at + writer->size;
+  PUT(writer, 0x80, 0x39, 0); /* cmpb $0,(%rcx) */
+  size_t found = jump_ahead_if(writer, EQUAL);
+  if (has_begin(sieve)) trap_unclean(writer, door);
+  PUT(writer, 0x48, 0xff, 0xc1); /* inc %rcx */
+  PUT(writer, 0xff, 0xc8);       /* dec %eax */
+  jump_if(writer, NOT_EQUAL, again);
+  jump(writer, door + GATE_MENDED);
+  land(writer, found);
+}
+
+static int look_at_path(struct writer *writer, const struct path_sieve *sieve, unsigned argument, tracee_addr door) {
+  /* mov REG,%r11, of the registers in which the kernel takes arguments */
+  static const uint8_t moves[6][3] = {{0x49, 0x89, 0xfb}, {0x49, 0x89, 0xf3}, {0x49, 0x89, 0xd3},
+                                      {0x4d, 0x89, 0xd3}, {0x4d, 0x89, 0xc3}, {0x4d, 0x89, 0xcb}};
+  put(writer, moves[argument], sizeof moves[argument]);
+  PUT(writer, 0x4d, 0x85, 0xdb); /* test %r11,%r11 */
+  jump_if(writer, EQUAL, door + GATE_MENDED);
+  find_end(writer, sieve, door);
+  PUT(writer, 0x48, 0x89, 0xc8, 0x4c, 0x29, 0xd8); /* mov %rcx,%rax; sub %r11,%rax: the length */
+  jump_if(writer, EQUAL, door + GATE_MENDED);
+  trap_if_byte(writer, -1, '/', door);
+  trap_if_byte(writer, -1, '.', door);
+  PUT(writer, 0x41, 0x80, 0x3b, '/'); /* cmpb $'/',(%r11) */
+  size_t relative = jump_ahead_if(writer, NOT_EQUAL);
+  int error = match_any(writer, sieve, true, door);
+  if (error) return error;
+  jump(writer, 0);
+  size_t done = writer->size;
+  land(writer, relative);
+  error = match_any(writer, sieve, false, door);
+  land(writer, done);
+  return error;
+}
+
+int gate_code_body(const struct path_sieve *sieve, uint64_t nr, tracee_addr at, tracee_addr door, uint8_t *code,
+                   size_t size) {
+  struct writer writer = {.code = code, .room = size, .at = at};
+  PUT(&writer, 0x48, 0x3d); /* cmp $nr,%rax: another call may be made there */
+  put32(&writer, nr);
+  jump_if(&writer, NOT_EQUAL, door + GATE_TRAPPED - CALL_SIZE);
+  for (unsigned argument = 0; argument < 6; argument++) {
+    if (!(path_sieve_arguments(sieve) & 1u << argument)) continue;
+    int error = look_at_path(&writer, sieve, argument, door);
+    if (error) return error;
+  }
+  PUT(&writer, 0xb8); /* mov $nr,%eax */
+  put32(&writer, nr);
+  jump(&writer, door + GATE_PASSED - CALL_SIZE);
+  return writer.size <= size ? (int)writer.size : -E2BIG;
+}
+
+/* --- doors ------------------------------------------------------------------------------------------------------- */
+
+enum { INT3 = 0xcc };
+
+void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code[GATE_DOOR_SIZE]) {
+  memset(code, INT3, GATE_DOOR_SIZE);
+  struct writer writer = {.code = code, .room = GATE_MENDED, .at = door};
+  PUT(&writer, 0x0f, 0x05); /* syscall: let pass */
+  put(&writer, site->next, site->next_size);
+  jump(&writer, site->ip + site->next_size);
+  writer = (struct writer){.code = code + GATE_MENDED, .room = GATE_SITE - GATE_MENDED, .at = door + GATE_MENDED};
+  PUT(&writer, 0xb8); /* mov $nr,%eax */
+  put32(&writer, site->nr);
+  PUT(&writer, 0x0f, 0x05); /* syscall: trapped */
+  jump(&writer, door + GATE_PASSED);
+  memcpy(code + GATE_SITE, &site->ip, sizeof site->ip);
+}
+
+void gate_code_jump(const struct gate_site *site, tracee_addr body, uint8_t *code) {
+  size_t size = CALL_SIZE + site->next_size;
+  memset(code, INT3, size);
+  struct writer writer = {.code = code, .room = size, .at = site->ip - CALL_SIZE};
+  jump(&writer, body);
+}
