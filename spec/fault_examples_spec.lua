@@ -86,7 +86,7 @@ describe("the examples of faults", function()
     assert.are.equal("served 8\n",
       example("fd_limit", ("15 -- /usr/bin/python3 %s/accept_loop.py patient"):format(folder)).out)
     assert.are.equal("sort: open failed: /etc/group: Too many open files\n",
-      example("fd_limit", "4 -- sort -m /etc/passwd /etc/group /etc/hosts").err)
+      example("fd_limit", "4 -- sort -m /etc/passwd /etc/group /etc/nsswitch.conf").err)
   end)
 
   --- A command beside a web server (shop.py), under an example.

@@ -21,6 +21,7 @@ local function normal(text)
   -- How often libc draws until a temporary name is free of bias is chance.
   text = text:gsub("\n[^\n]*getrandom%([^\n]*", "")
   text = text:gsub("tv_sec=%-?%d+, tv_[nu]sec=%d+", "TIME"):gsub("si_[us]time=%d+", "TIME")
+    :gsub("TIME /%* [%d.]+ s %*/", "TIME")
   text = text:gsub("(p?t?g?i?d=)%[?%d%d+%]?", "%1PID"):gsub("(sysinfo%().-\n", "%1...\n")
   text = text:gsub("f_bfree=%d+, f_bavail=%d+, f_files=%d+, f_ffree=%d+", "FREE"):gsub("st_size=%d+", "SIZE")
   -- Calls that take or give a process id.
