@@ -6,7 +6,7 @@
 
 /* --- the program's own code -------------------------------------------------------------------------------------- */
 
-enum { JUMP_SIZE = 5, CALL_SIZE = 2, SHORT_JUMP = 2, NEAR_JUMP = 5, NEAR_CONDITIONAL = 6 };
+enum { CALL_SIZE = 2, SHORT_JUMP = 2 };
 
 /* What C libraries do first with a result: compare it with -4095 (cmp $imm32,%rax or %eax), or keep it (mov %rax,REG). */
 uint8_t gate_code_next_size(const uint8_t *code, size_t size) {
@@ -22,22 +22,54 @@ static int64_t signed32(const uint8_t *at) {
   return value;
 }
 
-bool gate_code_is_jumped_to(const uint8_t *code, int64_t size, int64_t first, int64_t end) {
-  for (int64_t at = 0; at + SHORT_JUMP <= size; at++) {
+static bool is_within(int64_t at, int64_t first, int64_t end) { return at >= first && at < end; }
+
+/* jmp, jcc, loop and jrcxz: they do not go far. */
+static bool is_jumped_to_from_near(const uint8_t *code, int64_t size, int64_t first, int64_t end) {
+  int64_t at = first - SHORT_JUMP - INT8_MAX, last = end - SHORT_JUMP - INT8_MIN;
+  for (at = at < 0 ? 0 : at; at <= last && at + SHORT_JUMP <= size; at++) {
     uint8_t byte = code[at];
-    int64_t to;
-    if (byte == 0xeb || (byte & 0xf0) == 0x70 || (byte & 0xfc) == 0xe0) { /* jmp, jcc, loop and jrcxz */
-      to = at + SHORT_JUMP + (int8_t)code[at + 1];
-      if (to >= first && to < end) return true;
-    } else if ((byte == 0xe8 || byte == 0xe9) && at + NEAR_JUMP <= size) { /* call, jmp */
-      to = at + NEAR_JUMP + signed32(code + at + 1);
-      if (to >= first && to < end) return true;
-    } else if (byte == 0x0f && (code[at + 1] & 0xf0) == 0x80 && at + NEAR_CONDITIONAL <= size) { /* jcc */
-      to = at + NEAR_CONDITIONAL + signed32(code + at + 2);
-      if (to >= first && to < end) return true;
-    }
+    bool is_jump = byte == 0xeb || (byte & 0xf0) == 0x70 || (byte & 0xfc) == 0xe0;
+    if (is_jump && is_within(at + SHORT_JUMP + (int8_t)code[at + 1], first, end)) return true;
   }
   return false;
+}
+
+/* Four bytes that are a distance to there, behind the first byte of a call or jump, or the two of a jcc. */
+static bool is_far_jump(const uint8_t *code, int64_t distance_at, int64_t first, int64_t end) {
+  const uint8_t *distance = code + distance_at;
+  if (!is_within(distance_at + 4 + signed32(distance), first, end)) return false;
+  if (distance_at >= 1 && (distance[-1] == 0xe8 || distance[-1] == 0xe9)) return true;
+  return distance_at >= 2 && distance[-2] == 0x0f && (distance[-1] & 0xf0) == 0x80;
+}
+
+/* The code of a library is megabytes: four times four places are looked at together for a distance that would fit. */
+typedef uint32_t lanes __attribute__((vector_size(16)));
+typedef uint32_t unaligned_lanes __attribute__((vector_size(16), aligned(1), may_alias));
+enum { LANES = 4, STEP = 16 };
+
+static bool is_jumped_to_from_afar(const uint8_t *code, int64_t size, int64_t first, int64_t end) {
+  const uint32_t lowest = (uint32_t)(first - 4), count = (uint32_t)(end - first);
+  lanes places = {0, 4, 8, 12};
+  places -= lowest;
+  int64_t at = 0;
+  for (; at + STEP + LANES <= size; at += STEP, places += STEP) {
+    lanes fits = {0};
+    for (uint32_t shift = 0; shift < LANES; shift++) {
+      lanes distances = *(const unaligned_lanes *)(code + at + shift);
+      fits |= (lanes)(distances + places + shift < count);
+    }
+    if (!(fits[0] | fits[1] | fits[2] | fits[3])) continue;
+    for (int64_t place = at; place < at + STEP; place++)
+      if (is_far_jump(code, place, first, end)) return true;
+  }
+  for (; at + 4 <= size; at++)
+    if (is_far_jump(code, at, first, end)) return true;
+  return false;
+}
+
+bool gate_code_is_jumped_to(const uint8_t *code, int64_t size, int64_t first, int64_t end) {
+  return is_jumped_to_from_near(code, size, first, end) || is_jumped_to_from_afar(code, size, first, end);
 }
 
 /* --- writing code ------------------------------------------------------------------------------------------------ */

@@ -15,9 +15,11 @@
 #include "trap_plan.h"
 
 enum {
-  AROUND = 128,        /* bytes of code by which a place is recognised, before it and behind it */
-  MOST_CODE = 8 << 20, /* no jumps are looked for in more than that */
-  MOST_STACK = 1 << 20 /* nor return addresses */
+  AROUND = 128,         /* bytes of code by which a place is recognised, before it and behind it */
+  MOST_CODE = 16 << 20, /* no jumps are looked for in more than that */
+  PIECE = 1 << 16,      /* which is read so much at a time... */
+  LONGEST_JUMP = 6,     /* ...with those at the seams in both */
+  MOST_STACK = 1 << 20  /* nor return addresses */
 };
 
 /* A place in a file. */
@@ -107,17 +109,20 @@ static bool read_site(const struct tracer *tracer, struct tracee *tracee, const 
   return site->next_size > 0;
 }
 
-/* Does some jump in the mapping lead to behind the call instruction? In doubt: yes. */
+/* Does some jump in the mapping lead to behind the call instruction? In doubt: yes. One to the call instruction itself is
+ * one to ours, then. */
 static bool is_jumped_to(const struct tracer *tracer, struct tracee *tracee, const struct mapping_at *code,
                          const struct gate_site *site) {
-  uint64_t size = code->end - code->start;
-  uint8_t *all = size <= MOST_CODE ? malloc(size) : NULL;
-  if (!all) return true;
-  bool found = tracee_memory_read(tracer, tracee, code->start, all, size) != (int64_t)size;
-  int64_t at = (int64_t)(site->ip - code->start);
-  /* A jump to the call instruction itself is then one to ours. */
-  found = found || gate_code_is_jumped_to(all, (int64_t)size, at - ARCH_CALL_SIZE + 1, at + site->next_size);
-  free(all);
+  uint8_t *piece = code->end - code->start <= MOST_CODE ? malloc(PIECE) : NULL;
+  if (!piece) return true;
+  bool found = false;
+  for (tracee_addr at = code->start; !found && at < code->end; at += PIECE - LONGEST_JUMP) {
+    uint64_t size = code->end - at < PIECE ? code->end - at : PIECE;
+    int64_t call = (int64_t)(site->ip - ARCH_CALL_SIZE) - (int64_t)at;
+    found = tracee_memory_read(tracer, tracee, at, piece, size) != (int64_t)size ||
+            gate_code_is_jumped_to(piece, (int64_t)size, call + 1, call + ARCH_CALL_SIZE + site->next_size);
+  }
+  free(piece);
   return found;
 }
 

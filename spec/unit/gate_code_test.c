@@ -169,6 +169,41 @@ static void check_jumps(void) {
   CHECK(gate_code_is_jumped_to(far_back, 6, -0xfa, -0xf9));
 }
 
+/* The plain way to ask it: at each byte. */
+static bool is_jumped_to(const uint8_t *code, int64_t size, int64_t first, int64_t end) {
+  for (int64_t at = 0; at + 2 <= size; at++) {
+    int32_t distance = 0;
+    int64_t to;
+    bool conditional = code[at] == 0x0f && (code[at + 1] & 0xf0) == 0x80 && at + 6 <= size;
+    if (code[at] == 0xeb || (code[at] & 0xf0) == 0x70 || (code[at] & 0xfc) == 0xe0)
+      to = at + 2 + (int8_t)code[at + 1];
+    else if ((code[at] == 0xe8 || code[at] == 0xe9) && at + 5 <= size)
+      to = at + 5 + (memcpy(&distance, code + at + 1, 4), distance);
+    else if (conditional)
+      to = at + 6 + (memcpy(&distance, code + at + 2, 4), distance);
+    else
+      continue;
+    if (to >= first && to < end) return true;
+  }
+  return false;
+}
+
+static void check_random_jumps(void) {
+  static const uint8_t opcodes[] = {0x74, 0xeb, 0xe8, 0xe9, 0x0f, 0x84, 0x87, 0x00, 0xff, 0x10, 0x20, 0xe2};
+  int wrong = 0, found = 0;
+  for (int round = 0; round < 20000; round++) {
+    uint8_t code[300];
+    int64_t size = rand() % (int)sizeof code, first = rand() % 400 - 50, end = first + 1 + rand() % 8;
+    for (int64_t i = 0; i < size; i++)
+      code[i] = opcodes[(size_t)rand() % sizeof opcodes];
+    bool expected = is_jumped_to(code, size, first, end);
+    found += expected;
+    wrong += gate_code_is_jumped_to(code, size, first, end) != expected;
+  }
+  CHECK(wrong == 0);
+  CHECK(found > 1000 && found < 19000);
+}
+
 int main(void) {
   struct gate gate = {.memory =
                           mmap(NULL, MEMORY, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
@@ -183,5 +218,6 @@ int main(void) {
   check_room(&gate);
   check_next();
   check_jumps();
+  check_random_jumps();
   return check_report("gate_code");
 }
