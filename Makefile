@@ -40,8 +40,11 @@ DOCS := $(BUILD)/luatrace.1 $(BUILD)/completions/luatrace.bash $(BUILD)/completi
 
 all: $(BUILD)/luatrace $(BUILD)/luatrace.so $(DOCS)
 
+# For a quick start: a library less to load, and symbols are not looked up one by one, which touches more pages.
+QUICK_START := -static-libgcc -Wl,-z,now
+
 $(BUILD)/luatrace: $(BUILD)/obj/main.o $(CORE_OBJECTS)
-	$(CC) $(SANITIZE) -pthread -rdynamic -o $@ $^ $(LUAJIT_LIB) -lm -ldl
+	$(CC) $(SANITIZE) $(QUICK_START) -pthread -rdynamic -o $@ $^ $(LUAJIT_LIB) -lm -ldl
 
 $(BUILD)/luatrace.so: $(BUILD)/obj/module.o $(CORE_OBJECTS)
 	$(CC) $(SANITIZE) -pthread -shared -o $@ $^ -ldl
