@@ -142,6 +142,14 @@ describe("the tracer's life", function()
     assert.matches("takes 1 to 4, or one of anywhere, waiting, never, never_tstp", result.stderr)
   end)
 
+  it("what a script has left open is closed at the end", function()
+    local result = support.run { lua = [[
+      local left = newproxy(true)
+      getmetatable(left).__gc = function() io.stdout:write "closed\n" end
+    ]], cmd = { "echo", "end" } }
+    assert.same({ 0, "end\nclosed\n" }, { result.status, result.stdout })
+  end)
+
   it("-p says what the program is in when luatrace lets it go", function()
     -- Attached when it has copied a line already: what it is in then is its read.
     local code = "cat <fifo >out & program=$!; exec 3>fifo; echo line >&3; while ! [ -s out ]; do :; done; " ..

@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
     failed = lua_pcall(L, 1, 2, 1);
   }
   int code = EXIT_FAILED;
-  /* Giving back every object takes a millisecond. Only a script may have left something that must be closed. */
+  /* Giving back every object takes a millisecond: only where a script may have left something open. */
   bool close = failed || lua_toboolean(L, -1);
   if (failed)
     fprintf(stderr, "luatrace: internal error: %s\n", lua_tostring(L, -1));

@@ -333,7 +333,7 @@ local function settle(session, parsed, run)
 end
 
 --- A run of a command, or of what was attached to.
----@return integer exit_code, boolean|nil has_script
+---@return integer exit_code, boolean|nil may_leave_open see main
 local function run_command(parsed)
   local job = must(prepare(parsed))
   local run = { core_options = must(engine_options(parsed)), seed_given = parsed.seed ~= nil }
@@ -343,8 +343,7 @@ local function run_command(parsed)
   local message
   run.decisions, message = prepare_rules(parsed, run.qualifiers, run.registry)
   if message then quit(message) end
-  local has_script = job.file ~= nil or parsed.code ~= nil
-  local is_scripted = has_script or parsed.simulations ~= nil
+  local is_scripted = job.file ~= nil or parsed.code ~= nil or parsed.simulations ~= nil
   run.observers = must(outputs.choose(parsed, run.qualifiers, is_scripted, traces_by_rule(run.registry)))
   if parsed.stuck == true and parsed.attach then return look_once(parsed, is_scripted or #run.observers > 0) end
 
@@ -372,13 +371,15 @@ local function run_command(parsed)
   local failed = watcher and not session.error_message and
     require("luatrace.expect").conclude(run.registry, watcher, result)
   if not report(parsed, { command = table.concat(job.command, " "), time = result.time }) then return FAILED end
-  if failed and not session.exit_code and not result.timed_out then return EXPECTATION_FAILED, has_script end
-  return exit_code(session, result), has_script
+  if failed and not session.exit_code and not result.timed_out then
+    return EXPECTATION_FAILED, run.registry.may_leave_open
+  end
+  return exit_code(session, result), run.registry.may_leave_open
 end
 
 --- Runs luatrace.
 ---@param argv string[] the words; [0], where it is given, is the name that we were called by
----@return integer exit code, boolean|nil has_script it may have left something open that lua_close closes
+---@return integer exit code, boolean|nil may_leave_open the script may have left open what lua_close closes
 function M.main(argv)
   local called = (argv[0] or ""):match("[^/]*$")
   -- A program of that name is run as `luatrace -- sweep`.
@@ -391,8 +392,8 @@ function M.main(argv)
   if called == "strace" then as_strace(parsed) end
   local told = tell(parsed)
   if told then return told end
-  local ok, code, has_script = pcall(run_command, parsed)
-  if ok then return code, has_script end
+  local ok, code, may_leave_open = pcall(run_command, parsed)
+  if ok then return code, may_leave_open end
   if getmetatable(code) ~= Quit then error(code, 0) end
   if code.complaint then complain(code.complaint) end
   return code.code

@@ -103,6 +103,14 @@ local function counted_random(registry, seed)
   end
 end
 
+--- What of Lua's own library opens nothing. Who takes anything else may leave behind what only lua_close closes: a
+-- program that io.popen has started, an object with a finaliser.
+local opens_nothing = {}
+for name in ([[assert bit collectgarbage coroutine error getmetatable ipairs math next os pairs pcall rawequal rawget
+  rawset select setmetatable string table tonumber tostring type unpack xpcall]]):gmatch("%S+") do
+  opens_nothing[name] = true
+end
+
 --- Names that a script may never use, and what makes them.
 local lazy = {}
 for _, name in ipairs(expectation_verbs) do
@@ -152,7 +160,10 @@ function M.new(options)
   -- Expectations and runs are loaded by the scripts that use them.
   return registry, setmetatable(environment, { __index = function(_, name)
     local value = _G[name]
-    if value ~= nil then return value end
+    if value ~= nil then
+      if not opens_nothing[name] then registry.may_leave_open = true end
+      return value
+    end
     if not lazy[name] then return find_mock(name) end
     value = lazy[name](registry, name)
     rawset(environment, name, value)
