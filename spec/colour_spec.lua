@@ -4,7 +4,7 @@ local support = require "spec.support"
 
 --- Runs luatrace on a terminal of its own; what the terminal got, without carriage returns.
 local function on_terminal(options, cmd, env)
-  local words = { "/usr/bin/python3", "-c", [=[
+  local words = { support.python, "-c", [=[
 import fcntl, os, pty, struct, sys, termios
 pid, master = pty.fork()
 if pid == 0:

@@ -13,7 +13,7 @@ local read_file, write_file = support.read, support.write
 --- Runs a shell command in the test's directory; a death by signal is told as a shell does, by 128 and its number.
 ---@return { status: integer, out: string, err: string }
 local function sh(command)
-  local result = support.execute { words = { "sh", "-c", command }, cwd = directory }
+  local result = support.execute { words = { "sh", "-c", command }, cwd = directory, env = { PATH = support.path } }
   return { status = result.status or 128 + result.signal, out = result.stdout, err = result.stderr }
 end
 
@@ -117,7 +117,7 @@ try:
 except ConnectionResetError as error:
     print(error.errno)
 ]])
-      local reset = sh(luatrace "rewrite-results" .. " ECONNRESET 2 ^socket -- /usr/bin/python3 pair.py")
+      local reset = sh(luatrace "rewrite-results" .. " ECONNRESET 2 ^socket -- python3 pair.py")
       assert.are.equal("b'first'\n104\n", reset.out)
     end)
 
@@ -173,7 +173,7 @@ sys.exit(client.wait())
 ]=])
     local client = "bash -c 'exec 3<>/dev/tcp/192.0.2.1/80; cat <&3'"
     local traced = luatrace "redirect-connect" .. " 192.0.2.1:80 PORT -- " .. client
-    local answered = sh("/usr/bin/python3 server.py " .. traced)
+    local answered = sh("python3 server.py " .. traced)
     assert.are.equal("from the local server\n", answered.out)
     assert.are.equal(0, answered.status)
     assert.matches("bash: 192%.0%.2%.1:80 %-> 127%.0%.0%.1:%d+\n", answered.err)
@@ -227,7 +227,7 @@ sys.exit(client.wait())
   end)
 
   it("slow-accept holds one client while the others are served", function()
-    local server = (" -- /usr/bin/python3 %s/examples/slow-accept/server.py"):format(root)
+    local server = (" -- python3 %s/examples/slow-accept/server.py"):format(root)
     local served = sh(luatrace "slow-accept" .. " 1 2" .. server)
     -- That two more connections were accepted while the first was held is what releases it; in which order the
     -- server's threads and clients then get to print is open.
@@ -297,7 +297,7 @@ a, b = socket.socketpair()
 a.sendall(b"unix")
 print(b.recv(4))
 ]])
-    local denied = sh(luatrace "deny-network" .. " -- /usr/bin/python3 net.py")
+    local denied = sh(luatrace "deny-network" .. " -- python3 net.py")
     assert.are.equal("13\nb'unix'\n", denied.out)
     assert.matches("^denied: socket%(AF_INET%) in python", denied.err)
   end)
@@ -321,7 +321,7 @@ print(b.recv(4))
 
     it("writes JSON with one phase for each program image", function()
       assert.are.equal(0, sh(luatrace "policy" .. " json policy.json -- sh -c 'mkdir made; rmdir made'").status)
-      local read = sh([[/usr/bin/python3 -c 'import json
+      local read = sh([[python3 -c 'import json
 for phase in json.load(open("policy.json")):
     print(phase["exe"].split("/")[-1], "mkdir" in phase["calls"], "rmdir" in phase["calls"])']])
       assert.matches("mkdir True False\nrmdir False True\n$", read.out)
@@ -394,7 +394,7 @@ case "$(sqlite3 db 'select count(*) from t')" in 2) test "$status" = 0;; 1) test
   end)
 
   describe("mock-peer", function()
-    local client = [[/usr/bin/python3 -c '
+    local client = [[python3 -c '
 import urllib.request
 try: print(urllib.request.urlopen("http://api.internal/users/1", timeout=%d).read())
 except Exception as problem: print(problem)']]
@@ -443,7 +443,7 @@ except Exception as problem: print(problem)']]
   describe("testing", function()
     --- Runs a spec of examples/testing in busted as somebody else's project has it.
     local function busted(spec, env)
-      env.LUA_CPATH = root .. "/build/?.so;;"
+      env.LUA_CPATH = root .. "/build/?.so;" .. (os.getenv "LUA_CPATH" or ";")
       local result = support.execute { words = { "busted", "--lua=luajit", "-o", "plainTerminal",
         ("%s/examples/testing/%s"):format(root, spec) }, cwd = directory, env = env }
       return result.stdout
@@ -475,11 +475,11 @@ except Exception as problem: print(problem)']]
     end)
 
     it("finds that a client sends twice when a reply is lost, and not that of the fixed one", function()
-      local found = busted("send_spec.lua", {})
+      local found = busted("send_spec.lua", { PYTHON = support.python })
       assert.matches("1 success / 2 failures / 0 errors", found)
       assert.matches("Passed in:\n%(string%) 'one\none\ntwo\n'\nExpected:\n%(string%) 'one\ntwo\n'", found)
       assert.matches("3 successes / 0 failures / 0 errors",
-        busted("send_spec.lua", { SEND = root .. "/examples/testing/send_fixed.py" }))
+        busted("send_spec.lua", { PYTHON = support.python, SEND = root .. "/examples/testing/send_fixed.py" }))
     end)
   end)
 end)

@@ -190,6 +190,10 @@ describe("expectations", function()
     breaks("save s", function(t) t.only_paths { "%libraries", directory, write = { "*/file" } } end,
       "other files were named 2 times\nopenat%(.*file.new")
     breaks("leak really", function(t) t.only_paths { "%libraries", directory } end, "another file.*\nopenat.*/dev/zero")
+    -- Where the loader looks because it was told to.
+    local result = support.run { lua = 'only_paths { "%libraries" }', cmd = { "true" },
+      env = { LD_LIBRARY_PATH = "/nowhere/lib/" } }
+    assert.same({ 0, "" }, { result.status, result.stderr })
   end)
 
   it("no_network", function()
@@ -401,14 +405,14 @@ run { cmd = { "true" }, script = function(t) t.never(arg[1]) end }
       assert.matches('^TAP version 13\n1%.%.2\nok 1 %- never%("connect"%) %(%(%-%-lua%):1%)\nnot ok 2 %- never',
         tap.stdout)
       assert.equal(123, script(code, nil, { "--report=junit:result.xml" }).status)
-      local checked = support.native { cmd = { "/usr/bin/python3", "-c", [[
+      local checked = support.native { cmd = { support.python, "-c", [[
 import xml.etree.ElementTree as tree, json, sys
 suite = tree.parse("result.xml").getroot()
 print(suite.get("tests"), suite.get("failures"), [(c.get("line"), c.find("failure") is not None) for c in suite])
 ]] }, cwd = directory }
       assert.equal("2 1 [('1', False), ('2', True)]\n", checked.stdout)
       assert.equal(123, script(code, nil, { "--report=json:result.json" }).status)
-      checked = support.native { cmd = { "/usr/bin/python3", "-c", [=[
+      checked = support.native { cmd = { support.python, "-c", [=[
 import json
 report = json.load(open("result.json"))
 print([e["ok"] for e in report["expectations"]], report["expectations"][1]["calls"][0]["text"])

@@ -9,7 +9,7 @@ local directory -- of this test: new and empty before each one, and the commands
 
 local function sh(command)
   local result = support.execute { words = { "sh", "-c", command }, cwd = directory,
-    env = { PATH = "/usr/local/bin:/usr/bin:/bin" } }
+    env = { PATH = support.path } }
   return { status = result.status or 128 + result.signal, out = result.stdout, err = result.stderr }
 end
 
@@ -81,17 +81,17 @@ describe("the examples of faults", function()
   end)
 
   it("fd_limit ends a server that takes EMFILE for the end of the world", function()
-    local ended = example("fd_limit", ("15 -- /usr/bin/python3 %s/accept_loop.py"):format(folder))
+    local ended = example("fd_limit", ("15 -- python3 %s/accept_loop.py"):format(folder))
     assert.matches("OSError: %[Errno 24%] Too many open files\n$", ended.err)
     assert.are.equal("served 8\n",
-      example("fd_limit", ("15 -- /usr/bin/python3 %s/accept_loop.py patient"):format(folder)).out)
+      example("fd_limit", ("15 -- python3 %s/accept_loop.py patient"):format(folder)).out)
     assert.are.equal("sort: open failed: /etc/group: Too many open files\n",
       example("fd_limit", "4 -- sort -m /etc/passwd /etc/group /etc/nsswitch.conf").err)
   end)
 
   --- A command beside a web server (shop.py), under an example.
   local function shop(name, args, command)
-    return sh(("/usr/bin/python3 %s/shop.py %s %s/%s.lua %s -- %s"):format(folder, support.binary, folder, name, args,
+    return sh(("python3 %s/shop.py %s %s/%s.lua %s -- %s"):format(folder, support.binary, folder, name, args,
       command))
   end
 
@@ -115,7 +115,7 @@ describe("the examples of faults", function()
   end)
 
   it("slow_network shows a timeout that is none", function()
-    local fetch = ("/usr/bin/python3 %s/fetch.py http://127.0.0.1:PORT/ "):format(folder)
+    local fetch = ("python3 %s/fetch.py http://127.0.0.1:PORT/ "):format(folder)
     local waited = shop("slow_network", "4000", fetch)
     assert.are.equal("2000 bytes\n", waited.out)
     assert.is_true(tonumber(waited.err:match("took ([%d.]+) s, exit status 0\n$")) > 0.4)
@@ -125,7 +125,7 @@ describe("the examples of faults", function()
   end)
 
   it("eagain_storm ends a program that trusts select", function()
-    local client = ("-- /usr/bin/python3 %s/echo_client.py"):format(folder)
+    local client = ("-- python3 %s/echo_client.py"):format(folder)
     local trusting = example("eagain_storm", client)
     assert.matches("BlockingIOError: .*met EAGAIN 1 times and waited again 0 times, exit status 1\n$", trusting.err)
     local careful = example("eagain_storm", client .. " careful")
@@ -142,7 +142,7 @@ describe("the examples of faults", function()
     local careful = sh(input .. "./count_lines careful")
     assert.are.equal("1000\n", careful.out)
     assert.are.equal("", careful.err)
-    assert.are.equal("1000\n", sh(input .. "/usr/bin/python3 -c 'import sys; print(len(list(sys.stdin)))'").out)
+    assert.are.equal("1000\n", sh(input .. "python3 -c 'import sys; print(len(list(sys.stdin)))'").out)
   end)
 
   it("slow_disk shows what a transaction for each row costs", function()
@@ -174,7 +174,7 @@ describe("the examples of faults", function()
   end)
 
   it("clock_jump stops a loop that goes by the time of day", function()
-    local every = ("/usr/bin/python3 %s/every.py"):format(folder)
+    local every = ("python3 %s/every.py"):format(folder)
     -- By how often python3 has looked (for itself, then for the loop), not by a time in which it may not have begun.
     local early = example("clock_jump", "1h 0s 2 -- " .. every)
     assert.are.equal("done\ndone\ndone\ntoo early\n", early.out)

@@ -74,7 +74,7 @@ describe("--format=human", function()
   end)
 
   it("falls back on names and arguments where there is no sentence", function()
-    local text = human({}, { "/usr/bin/python3", "-c", "import os; os.sched_getscheduler(0); os.getloadavg()" })
+    local text = human({}, { support.python, "-c", "import os; os.sched_getscheduler(0); os.getloadavg()" })
     assert.matches("\n%a+ +python3: called sched_getscheduler with 0\n", text)
   end)
 
@@ -139,7 +139,7 @@ describe("--format=human", function()
       { "openat", "file     sh: could not open /etc/passwd for reading: Permission denied (injected)\n",
         'call:fail "EACCES"' },
       { "sched_getscheduler", "python3: called sched_getscheduler with 0 (result not watched)\n", nil,
-        { "/usr/bin/python3", "-c", "import os; os.sched_getscheduler(0)" } },
+        { support.python, "-c", "import os; os.sched_getscheduler(0)" } },
     } do
       local result = support.run { options = { "--format=human", "-e", "trace=" .. case[1] },
         lua = ("on.%s(function(call) call:skip_exit() %s end)"):format(case[1], case[3] and

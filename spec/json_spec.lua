@@ -39,7 +39,7 @@ describe("json", function()
   it("is read by jq and python3, line by line", function()
     local file = json { "sh", "-c", "ls / | head -1; exit 3" }
     assert.matches("^%d+\n$", jq("[., inputs] | length", file))
-    local counted = support.native { cmd = { "/usr/bin/python3", "-c",
+    local counted = support.native { cmd = { support.python, "-c",
       "import json,sys\nn=0\nfor l in open(sys.argv[1]):\n  o=json.loads(l); n+=o['v']\nprint(n)", file } }
     local _, lines = support.read(file):gsub("\n", "")
     assert.equal(lines .. "\n", counted.stdout)
@@ -58,7 +58,7 @@ describe("json", function()
     for _, options in ipairs { {}, { "-k", "--footprint", "--mark=danger" }, { "--normalize" } } do
       local file = json({ support.tracee("signals"), "stop" }, options)
       -- All of the schema language that the schema uses.
-      local checked = support.native { cmd = { "/usr/bin/python3", "-c", [=[
+      local checked = support.native { cmd = { support.python, "-c", [=[
 import json, re, sys
 schema = json.load(open(sys.argv[1]))
 kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "null": type(None)}
@@ -93,7 +93,7 @@ print(n > 50)]=], support.root .. "/spec/json_schema.json", file } }
 
   it("is read by Lua, which finds what python3 finds", function()
     local reader = require "luatrace.json_reader"
-    local file = json({ "/usr/bin/python3", "-S", "-c",
+    local file = json({ support.python, "-S", "-c",
       [[import os; os.write(2, b"\xff\x00\"\\"); os.write(2, "é\n\x7f".encode()); os.access("/a\tb", 0)]] },
       { "-k", "--footprint" })
     local function flat(value)
@@ -111,7 +111,7 @@ print(n > 50)]=], support.root .. "/spec/json_schema.json", file } }
     end
     local lines = {}
     for event in reader.events(file) do lines[#lines + 1] = flat(event) end
-    local theirs = support.native { cmd = { "/usr/bin/python3", "-c", [=[
+    local theirs = support.native { cmd = { support.python, "-c", [=[
 import json, math, sys
 def flat(v):
     if v is None: return b"None"
@@ -154,7 +154,7 @@ sys.stdout.buffer.write(b"\n".join(flat(json.loads(l)) for l in open(sys.argv[1]
   end)
 
   it("keeps bytes that are no text, and every bit of large integers", function()
-    local file = json({ "/usr/bin/python3", "-c",
+    local file = json({ support.python, "-c",
       [[import os
 os.write(2, b"\xff\x00a"); os.write(2, "é".encode()); f = os.open("/dev/zero", 0)
 os.pread(f, 1, 0x7fffffffffffff00)]] },

@@ -87,7 +87,7 @@ print(*[100 <= b - a + 0.02 for a, b in zip(before, clocks())], time.process_tim
   end)
 
   it("can pass more slowly", function()
-    local result = mocked.result("clock { speed = 0.1 }", { "/usr/bin/python3", "-c", [[
+    local result = mocked.result("clock { speed = 0.1 }", { support.python, "-c", [[
 import time
 a = time.monotonic()
 time.sleep(0.02)
@@ -110,7 +110,7 @@ print(b - a >= 0.02)]] })
       local time = clock { at = "2030-01-01" }
       on.getppid(function() time:advance(86400) end)
       at.finish(function() print(os.date("!%F", time:now())) end)]],
-      { "/usr/bin/python3", "-c", "import os, time; os.getppid(); print(time.strftime('%F', time.gmtime()))" })
+      { support.python, "-c", "import os, time; os.getppid(); print(time.strftime('%F', time.gmtime()))" })
     assert.are.equal("2030-01-02\n2030-01-02\n", output)
   end)
 

@@ -182,7 +182,7 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
   it("shows a script's handlers the name, not what is behind it", function()
     assert.are.equal("/etc/passwd file 1\n", run(passwd .. [[on.read(function(call)
         if call.fd.path == "/etc/passwd" then print(call.fd.path, call.fd.kind, call.nth > 0 and 1) end
-      end)]], { "/usr/bin/python3", "-c", "import os; os.read(os.open('/etc/passwd', 0), 1)" }):gsub("\t", " "), nil)
+      end)]], { support.python, "-c", "import os; os.read(os.open('/etc/passwd', 0), 1)" }):gsub("\t", " "), nil)
   end)
 
   it("refuses what it does not understand, with the script's line", function()

@@ -105,14 +105,14 @@ thread.start()
 thread.join()
 print(ids[0] > own, flush=True)
 signal.raise_signal(signal.SIGKILL)]]
-    local native = support.native { cmd = { "/usr/bin/python3", "-c", code } }
-    local traced = support.run { lua = "getpid(1000)", cmd = { "/usr/bin/python3", "-c", code } }
+    local native = support.native { cmd = { support.python, "-c", code } }
+    local traced = support.run { lua = "getpid(1000)", cmd = { support.python, "-c", code } }
     assert.are.same({ native.stdout, native.stderr, native.signal }, { traced.stdout, traced.stderr, traced.signal })
   end)
 
   it("serves abort", function()
     local result = support.run { lua = "getpid(1000)",
-      cmd = { "/usr/bin/python3", "-c", "import os; print(os.getpid(), flush=True); os.abort()" } }
+      cmd = { support.python, "-c", "import os; print(os.getpid(), flush=True); os.abort()" } }
     assert.are.equal("1000\n", result.stdout)
     assert.are.equal(6, result.signal)
   end)

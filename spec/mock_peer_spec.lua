@@ -109,9 +109,9 @@ s.settimeout(0.05); print(attempt(lambda: s.recv(1)))
         conn:stall()
       end
     end)]]
-    local real = support.execute { words = { "/usr/bin/python3", "-c", client, "real" } }
+    local real = support.execute { words = { support.python, "-c", client, "real" } }
     assert.are.equal("", real.stderr)
-    assert.are.equal(real.stdout, run(server, { "/usr/bin/python3", "-c", client, "mocked" }))
+    assert.are.equal(real.stdout, run(server, { support.python, "-c", client, "mocked" }))
   end)
 
   it("serves several connections at once, each at its own pace, and the program runs on", function()
@@ -267,7 +267,7 @@ for i in range(3):
     refuses("peer.udp('db:1'" .. fn, "there is no peer.udp: there are peer.tcp and peer.unix")
     refuses("peer.unix('x.sock'" .. fn, 'peer.unix: "x.sock" is neither an absolute path nor an "@name"')
     refuses("peer.tcp('a:1'" .. fn .. " peer.tcp('a:1'" .. fn, "peer.tcp: there is a peer at a:1 already")
-    local client = { "/usr/bin/python3", "-c", "import socket; socket.create_connection(('a', 1)).recv(1)" }
+    local client = { support.python, "-c", "import socket; socket.create_connection(('a', 1)).recv(1)" }
     refuses("peer.tcp('a:1', function(conn) conn:write({}) end)", "conn:write takes strings, not a table", client)
     refuses("peer.tcp('a:1', function(conn) conn:read(-1) end)",
       'conn:read takes a number of bytes, "*a" or nothing, not -1', client)

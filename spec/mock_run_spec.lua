@@ -27,7 +27,7 @@ describe("mocks in luatrace.run", function()
     local outputs = {}
     local function run(answer)
       return function()
-        outputs[answer] = luatrace.run { cmd = { "/usr/bin/python3", "-c", client }, timeout = 60,
+        outputs[answer] = luatrace.run { cmd = { support.python, "-c", client }, timeout = 60,
           script = mocks(answer) }.stdout
       end
     end
@@ -64,7 +64,7 @@ describe("mocks in luatrace.run", function()
   it("end with a run whose script fails, and leave nothing open", function()
     luatrace.run { cmd = { "true" } }
     local before = support.belongings()
-    local ok, message = pcall(luatrace.run, { cmd = { "/usr/bin/python3", "-c", client }, script = function(t)
+    local ok, message = pcall(luatrace.run, { cmd = { support.python, "-c", client }, script = function(t)
       t.files { ["/etc/luatrace-mock"] = "x" }
       t.peer.tcp("db:5432", function(conn) conn:read_line() error "on purpose" end)
     end })
@@ -76,7 +76,7 @@ describe("mocks in luatrace.run", function()
   it("leave nothing open when the program is killed, or there is none", function()
     luatrace.run { cmd = { "true" } }
     local before = support.belongings()
-    local run = luatrace.run { cmd = { "/usr/bin/python3", "-c", client }, timeout = 0.5, script = function(t)
+    local run = luatrace.run { cmd = { support.python, "-c", client }, timeout = 0.5, script = function(t)
       t.files { ["/etc/luatrace-mock"] = "x" }
       t.peer.tcp("db:5432", function(conn) conn:stall() end)
     end }

@@ -33,7 +33,7 @@ function M.sh(lua, code, options) return M.run(lua, { "sh", "-c", code }, option
 
 ---@param code string in Python
 ---@return string
-function M.python(lua, code, options) return M.run(lua, { "/usr/bin/python3", "-c", code }, options) end
+function M.python(lua, code, options) return M.run(lua, { support.python, "-c", code }, options) end
 
 --- The script is a mistake, which is said with its line.
 ---@param message string

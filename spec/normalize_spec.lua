@@ -49,7 +49,7 @@ describe("--normalize", function()
 
   it("names descriptors as a clean process would have got them; those that the program chose stay", function()
     local code = "import os; f = os.open('/etc/hostname', 0); os.dup2(f, 9); os.close(f); os.read(9, 1); os.close(9)"
-    local python = { "/usr/bin/python3", "-S", "-c", code }
+    local python = { support.python, "-S", "-c", code }
     local alone, crowded = trace(python), trace(python, nil, "exec 3</dev/null 4</dev/null 5</dev/null;")
     for _, text in ipairs { alone, crowded } do
       assert.matches('openat%(AT_FDCWD, "/etc/hostname", O_RDONLY|O_CLOEXEC%) = fd3\n', text)
@@ -67,7 +67,7 @@ describe("--normalize", function()
   it("keeps constants that the program gave, replaces what a clock said", function()
     local text = trace { "sh", "-c", "sleep 0.01; touch -d @1 $(mktemp -d)" }
     assert.matches("nanosleep%(.-{tv_sec=0, tv_nsec=10000000}", text)
-    local python = trace { "/usr/bin/python3", "-c", "import os; os.stat('/'); print(os.times())" }
+    local python = trace { support.python, "-c", "import os; os.stat('/'); print(os.times())" }
     assert.is_nil(python:find("st_ino=%d"))
   end)
 

@@ -38,7 +38,7 @@ describe("the core's printer", function()
   end)
 
   it("prints modes, devices, directories and terminals as Lua does", function()
-    local command = { "/usr/bin/python3", "-c", [[
+    local command = { support.python, "-c", [[
 import os
 for mode in (0, 0o7, 0o70, 0o644, 0o1777, 0o2755, 0o4000, 0o7777):
     for make, remove in ((os.mkdir, os.rmdir), (os.mkfifo, os.unlink)):
@@ -67,7 +67,7 @@ for name in ("/dev/null", "/dev/zero", "/dev/full", "/etc/passwd", "/dev/null"):
   end)
 
   it("hands over a call that its thread does not survive", function()
-    local text, result = trace { "/usr/bin/python3", "-c", [[
+    local text, result = trace { support.python, "-c", [[
 import os, signal
 there, here = os.pipe()
 child = os.fork()
@@ -85,7 +85,7 @@ print(os.waitpid(child, 0)[1])]] }
 
   it("prints numbers that nobody has seen yet", function()
     -- More of them than are remembered.
-    local text = trace { "/usr/bin/python3", "-c", [[
+    local text = trace { support.python, "-c", [[
 import os, errno
 for mode in range(10000):
     try: os.access("/nonexistent", mode)

@@ -21,7 +21,7 @@ describe("--simulate", function()
     return support.run { options = options, cmd = cmd }
   end
 
-  local function python(faults, code) return run(faults, { "/usr/bin/python3", "-c", code }) end
+  local function python(faults, code) return run(faults, { support.python, "-c", code }) end
 
   local function said(faults, words)
     local cmd = { ops }
@@ -50,11 +50,11 @@ describe("--simulate", function()
     local program, there = support.root .. "/spec/tracees/fills.py", directory .. "/there"
     local mounted = support.native { cmd = { "sh", "-c",
       ("mkdir -p %s && unshare -m sh -c 'mount -t tmpfs -o size=64k " ..
-      "none %s && /usr/bin/python3 %s %s'"):format(there, there, program, there) } }
+      "none %s && %s %s %s'"):format(there, there, support.python, program, there) } }
     if mounted.status ~= 0 then return pending("a tmpfs of its own takes root: " .. mounted.stderr) end
     assert.matches("ENOSPC", mounted.stdout)
     assert.equal(mounted.stdout,
-      run("full_disk:quota=64K:path=" .. there .. "/**", { "/usr/bin/python3", program, there }).stdout)
+      run("full_disk:quota=64K:path=" .. there .. "/**", { support.python, program, there }).stdout)
   end)
 
   for _, bits in ipairs { 64, 32 } do
@@ -280,9 +280,9 @@ except OSError as e:
     local program = support.root .. "/spec/tracees/reset.py"
     -- r recv, m recvmsg, w send, W send with MSG_NOSIGNAL, e SO_ERROR, p poll, n getpeername
     for _, order in ipairs { "rprprwwpn", "rwrwwp", "rerwp", "mmm", "rpWWp" } do
-      local real = support.native { cmd = { "/usr/bin/python3", program, "real", order } }
+      local real = support.native { cmd = { support.python, program, "real", order } }
       assert.matches("ECONNRESET", real.stdout)
-      local fault = run("connection_reset:after=5", { "/usr/bin/python3", program, "fault", order })
+      local fault = run("connection_reset:after=5", { support.python, program, "fault", order })
       assert.equal(real.stdout, fault.stdout)
     end
   end)
@@ -307,7 +307,7 @@ print(c.recv(100))
   end)
 
   it("connection_refused does what a closed port does, also where a socket does not wait", function()
-    local cmd = { "/usr/bin/python3", support.root .. "/spec/tracees/refused.py" }
+    local cmd = { support.python, support.root .. "/spec/tracees/refused.py" }
     local real = support.native { cmd = cmd }
     assert.matches("EINPROGRESS\nTrue ECONNREFUSED None\nudp None\nblocking ECONNREFUSED\n", real.stdout)
     assert.equal(real.stdout, run("connection_refused:after=50ms", cmd).stdout)
@@ -316,7 +316,7 @@ print(c.recv(100))
   it("short_io and eintr_storm leave alone what is never short, and never waits", function()
     assert.equal("b'datagram'\n8\n4096\nno\nno\n", support.run { lua = [[
 inject.short_io { max = 3, fd = { "socket", "eventfd", "pipe" } }
-inject.eintr_storm { burst = 1, fd = { "pipe", "char" } }]], cmd = { "/usr/bin/python3", "-c", [[
+inject.eintr_storm { burst = 1, fd = { "pipe", "char" } }]], cmd = { support.python, "-c", [[
 import ctypes, os, socket
 libc = ctypes.CDLL(None, use_errno=True)
 c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -382,7 +382,7 @@ print(time.monotonic() - start >= 0.35)
     -- It would be an hour.
     for _, fault in ipairs { "clock_jump:by=1h", "clock_jump:by=-1h", "clock_skew:offset=5m" } do
       local result = support.run { options = { "--timeout=30", "--simulate=" .. fault },
-        cmd = { "/usr/bin/python3", "-c", code } }
+        cmd = { support.python, "-c", code } }
       assert.equal("True\n", result.stdout)
       assert.equal(0, result.status)
     end

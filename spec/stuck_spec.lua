@@ -26,7 +26,7 @@ print("status", run.returncode)
 
 local function stuck(mode, wanted, options)
   options = options or {}
-  local words = { "/usr/bin/python3", "-c", driver, wanted, options.ends or "luatrace", support.binary, "--stuck=0.2" }
+  local words = { support.python, "-c", driver, wanted, options.ends or "luatrace", support.binary, "--stuck=0.2" }
   for _, word in ipairs(options.options or {}) do words[#words + 1] = word end
   words[#words + 1] = support.tracee "stuck"
   for word in mode:gmatch("%S+") do words[#words + 1] = word end
@@ -51,7 +51,7 @@ program.wait()
 ]=]
 
 local function attached(mode, wanted, options)
-  return support.execute({ words = { "/usr/bin/python3", "-c", attacher, wanted, support.binary, options or "--stuck",
+  return support.execute({ words = { support.python, "-c", attacher, wanted, support.binary, options or "--stuck",
     support.tracee "stuck", mode } }).stdout
 end
 

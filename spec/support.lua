@@ -23,6 +23,11 @@ M.binary = os.getenv("LUATRACE_BIN") or (unistd.getcwd() .. "/build/luatrace")
 M.is_root = unistd.geteuid() == 0
 M.root = unistd.getcwd()
 
+--- Debian's programs, where somebody's $PATH may have others of the same name; those that scripts/setup unpacked, too.
+M.path = ("%s/vendor/unpacked/usr/bin:/usr/local/bin:/usr/bin:/bin"):format(M.root)
+M.python = "/usr/bin/python3"
+if not unistd.access(M.python) then M.python = M.root .. "/vendor/unpacked/usr/bin/python3" end
+
 --- `require "luatrace"` as a program of somebody else's has it: the modules inside build/luatrace.so, not lua/.
 function M.module()
   local path = os.getenv("LUATRACE_SO") or M.root .. "/build/luatrace.so"

@@ -32,7 +32,7 @@ local programs = {
   { "sqlite3", { "sqlite3", ":memory:", "create table t(x); insert into t values(1); select * from t;" } },
   { "git --version", { "git", "--version" } }, { "git rev-parse", { "git", "rev-parse", "--git-dir" } },
   { "gcc -E", sh "echo 'int x;' | gcc -E - -o /dev/null" }, { "openssl version", { "openssl", "version" } },
-  { "python3", { "/usr/bin/python3", "-c", "print(1)" } }, { "getent", { "getent", "passwd", "root" } },
+  { "python3", { support.python, "-c", "print(1)" } }, { "getent", { "getent", "passwd", "root" } },
   { "env", { "env", "-i", "true" } }, { "sh: exit", sh "exit 3" }, { "sh: subshell", sh "(exit 4); echo $?" },
   { "sh: pipe", sh "echo x | cat" }, { "sh: killed", sh "kill -TERM $$" }, { "bash", { "bash", "-c", ":" } },
   { "exec fails", sh "exec /nonexistent 2>/dev/null" }, { "threads", { support.tracee "family", "threads", "3" } },

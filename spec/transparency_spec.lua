@@ -53,10 +53,10 @@ describe("transparent", function()
   end)
 
   it("bash with job control on a terminal", function()
-    if not support.has "/usr/bin/python3" then return pending("needs python3") end
+    if not support.has(support.python) then return pending("needs python3") end
     local function session(words)
       local driver = support.root .. "/spec/tracees/job_control.py"
-      return support.native { cmd = { "/usr/bin/python3", driver, unpack(words) }, timeout = 60 }.stdout
+      return support.native { cmd = { support.python, driver, unpack(words) }, timeout = 60 }.stdout
     end
     local shell = { "bash", "--norc", "--noprofile", "-i" }
     local native = session(shell)
@@ -92,7 +92,7 @@ describe("transparent", function()
   end)
 
   it("python3: threads, subprocesses, sockets, signals", function()
-    same({ "/usr/bin/python3", "-c", [[
+    same({ support.python, "-c", [[
 import os, signal, socket, subprocess, threading
 r = []
 ts = [threading.Thread(target=lambda i=i: r.append(i)) for i in range(20)]
@@ -178,10 +178,10 @@ func main() {
   -- CPython's own tests say by their exit status what they think of the world they run in.
   for _, name in ipairs { "test_subprocess", "test_signal", "test_threading", "test_fork1", "test_socket" } do
     it("python3 -m test " .. name .. " #slow", function()
-      local present = support.native { cmd = { "/usr/bin/python3", "-c", "import test." .. name } }
+      local present = support.native { cmd = { support.python, "-c", "import test." .. name } }
       if present.status ~= 0 then return pending("python3's tests are not installed (libpython3.11-testsuite)") end
       -- Many ask about every descriptor there may be. -w runs again what failed, and only what fails twice counts.
-      local test = { "sh", "-c", 'ulimit -n 256; exec "$@"', "sh", "/usr/bin/python3", "-m", "test", "-q", "-w" }
+      local test = { "sh", "-c", 'ulimit -n 256; exec "$@"', "sh", support.python, "-m", "test", "-q", "-w" }
       for _, left_out in ipairs {
         -- Stream sockets to the hypervisor hang in virtual machines, traced or not.
         "*VSOCK*",

@@ -230,7 +230,7 @@ print([round(seconds) for seconds in signal.getitimer(signal.ITIMER_REAL)])]]
       ["call.new_value.it_value.tv_sec = 8; call.new_value.it_interval.tv_sec = 4"] = "[8, 4]\n",
     } do
       local result = support.run { lua = ("on.setitimer(function(call) %s end)"):format(code),
-        cmd = { "/usr/bin/python3", "-c", python } }
+        cmd = { support.python, "-c", python } }
       assert.equal(seen, result.stdout, code .. result.stderr)
     end
   end)

@@ -49,7 +49,7 @@ while True:
 """)
     job.flush()
     path = "/proc/%d/fd/%d" % (os.getpid(), job.fileno())
-    type_line(b"/usr/bin/python3 " + path.encode())
+    type_line(sys.executable.encode() + b" " + path.encode())
     wait_for(b"running")
 os.write(terminal, b"\x1a")
 wait_for(b"Stopped")

@@ -1,9 +1,9 @@
 --- only_paths{ "/tmp/x", "/etc/hosts", "%libraries", write = { "/tmp/x/out" } }: no other file is named by a call.
 --
 -- A path means itself and all below it; it may be a glob; a relative one starts in the test's directory. "%libraries":
--- what the loader and the C library look at (libraries, locales, time zones). write: of these allowed paths only such
--- may be opened for writing, made, renamed, removed or changed. Attempts count, also failed ones; the exec that starts
--- the program does not. Names are judged as they are: links are not followed.
+-- what the loader and the C library look at (libraries, LD_LIBRARY_PATH, locales, time zones). write: of these allowed
+-- paths only such may be opened for writing, made, renamed, removed or changed. Attempts count, also failed ones; the
+-- exec that starts the program does not. Names are judged as they are: links are not followed.
 
 local changing = require "luatrace.filter.changing"
 local fd_table = require "luatrace.tracee.fd_table"
