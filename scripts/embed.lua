@@ -2,7 +2,8 @@
 --
 --   luajit scripts/embed.lua OUTPUT.c API.h FILE.lua...
 --
--- Tables of constants, the classes of calls and which room has which call become text: lua/luatrace/packed.lua.
+-- Tables of constants, the errors of calls, their classes and which room has which call become text:
+-- lua/luatrace/packed.lua.
 -- Bytecode keeps its debug information: a traceback names file and line of the source.
 
 local output, api = arg[1], arg[2]
@@ -45,11 +46,14 @@ local function embedded_texts()
   end
   for _, arch in ipairs { "x86_64", "i386" } do texts["rooms " .. arch] = packed.map(syscalls.room_names(arch)) end
   for _, arch in ipairs { "x86_64", "i386", "x32" } do texts["classes " .. arch] = packed.map(decode.classes(arch)) end
+  texts.errors = packed.map(require "luatrace.syscalls.errors")
   return texts
 end
 
 --- What is in the texts.
-local function is_table_of_constants(path) return path:find("/constants/[%w_]+%.lua$") ~= nil end
+local function is_text(path)
+  return path:find("/constants/[%w_]+%.lua$") ~= nil or path:find("/syscalls/errors%.lua$") ~= nil
+end
 
 local modules = {}
 for i = 3, #arg do
@@ -60,7 +64,7 @@ for i = 3, #arg do
     io.stderr:write(message, "\n")
     os.exit(1)
   end
-  if not is_table_of_constants(path) then
+  if not is_text(path) then
     modules[#modules + 1] = { name = module_name(path), code = string.dump(chunk) }
   end
 end

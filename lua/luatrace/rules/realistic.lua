@@ -4,10 +4,12 @@
 -- and --any-errno let them through).
 
 local decode = require "luatrace.decode"
-local manual_errors = require "luatrace.syscalls.errors"
+local packed = require "luatrace.packed"
 local predicates = require "luatrace.filter.predicates"
 
 local M = {}
+
+local manual_errors = packed.is_source and require "luatrace.syscalls.errors" or packed.open_map "errors"
 
 --- A filter, a security module or an old kernel: every call that can fail can give these.
 local anywhere = { ENOSYS = true, EPERM = true, EACCES = true, ENOMEM = true }
