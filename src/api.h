@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 8 };
+enum { TRACER_ABI = 9 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -232,6 +232,8 @@ void tracer_probe_notify(struct tracer_features *features);
 void tracer_probe_i386(struct tracer_features *features);
 
 struct tracer *tracer_open(const struct tracer_options *options); /* NULL with errno */
+/* What tracer_probe has found for it. */
+const struct tracer_features *tracer_features(const struct tracer *tracer);
 /* Kills what was spawned, detaches what was attached, frees everything. */
 void tracer_close(struct tracer *tracer);
 

@@ -47,6 +47,8 @@ struct tracer *tracer_open(const struct tracer_options *options) {
   return tracer;
 }
 
+const struct tracer_features *tracer_features(const struct tracer *tracer) { return &tracer->features; }
+
 /* --- trees ----------------------------------------------------------------------------------------------------- */
 
 static struct tree *find_tree(struct tracer *tracer, uint32_t number) {

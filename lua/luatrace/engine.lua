@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 8
+local ABI = 9
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -222,6 +222,9 @@ function M.open(options)
   if pointer == nil then error("luatrace: cannot open a tracer: out of memory") end
   return setmetatable({ pointer = ffi.gc(pointer, C.tracer_close), buffer_size = 0 }, Tracer)
 end
+
+--- What the kernel offers: what M.features() found when the tracer was opened.
+function Tracer:features() return ffi.new("struct tracer_features", C.tracer_features(self.pointer)[0]) end
 
 --- Kills what was spawned, lets go of what was attached, frees all.
 function Tracer:close()

@@ -104,6 +104,7 @@ function M.new(options)
   local resolved, unresolved = rules.resolve(registry)
   if not resolved then error(unresolved, 0) end
   for _, rule in ipairs(registry.rules or {}) do rule.decisions = options.decisions end
+  options.features = options.features or self.tracer:features()
   self.plan = plan.build(registry, self.observers, options)
   self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
   self.wanted = self.plan.wanted

@@ -287,13 +287,6 @@ local function load_subject(subject)
   require("luatrace.structs." .. subject)(M)
 end
 
---- The same for rooms of calls that few programs make: a struct is looked up when it is used, not when the room is
--- loaded. For structs only, not for functions that make some.
-M.later = setmetatable({}, { __index = function(later, name)
-  later[name] = t.later(function() return M[name] or error(("there is no struct %s"):format(name)) end)
-  return later[name]
-end })
-
 return setmetatable(M, { __index = function(_, name)
   if single[name] then
     M[name] = require("luatrace.structs." .. name)

@@ -2,7 +2,7 @@
 
 local bit = require "bit"
 local t = require "luatrace.types"
-local structs = require("luatrace.structs").later
+local structs = require "luatrace.structs.later"
 
 local zero, path, path_at, dirfd, fd = t.i32, t.path, t.path_at, t.dirfd, t.fd
 local string = t.ptr_in(t.cstring)
