@@ -136,6 +136,7 @@ int main(void) {
   put(GENL_ID_CTRL, NLM_F_REQUEST, 18);
   open_family(NETLINK_AUDIT);
   put(AUDIT_GET, 0, 20);
+  put(AUDIT_MMAP, NLM_F_REQUEST, 20);
   open_family(NETLINK_XFRM);
   put(0x12, NLM_F_REQUEST, 20);
   open_family(NETLINK_NETFILTER);
