@@ -268,6 +268,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
 static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
   if (gate_mends(tracer, tracee, signal)) return go_on(tracee, 0);
   if (call_look_at_signal(tracer, tracee, signal)) return go_on(tracee, 0);
+  gate_note_return(tracer, tracee);
   if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
   report(tracer, tracee, STOP_SIGNAL);
   tracee->stop.signal = signal;

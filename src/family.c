@@ -49,11 +49,12 @@ const struct tracer_stop *family_birth(struct tracer *tracer, struct tracee *tra
   return birth_note(tracer, tracee, NULL, tracee->is_thread ? CLONE_THREAD | CLONE_VM | CLONE_FILES | CLONE_FS : 0);
 }
 
-/* The flags of the clone that `parent` is in, from its registers: no memory needed but for clone3. */
+/* The flags of the clone that `parent` is in, from its registers: no memory needed but for clone3. The event alone does
+ * not tell them: clone(CLONE_VM | SIGCHLD) is announced as a fork. */
 static uint64_t clone_flags_of(const struct tracee *parent, int event) {
   struct user_regs_struct regs;
-  if (event == PTRACE_EVENT_VFORK) return CLONE_VFORK | CLONE_VM | SIGCHLD;
-  if (event == PTRACE_EVENT_FORK || ptrace(PTRACE_GETREGS, parent->tid, NULL, &regs)) return SIGCHLD;
+  const uint64_t of_event = event == PTRACE_EVENT_VFORK ? CLONE_VFORK | CLONE_VM | SIGCHLD : SIGCHLD;
+  if (ptrace(PTRACE_GETREGS, parent->tid, NULL, &regs)) return of_event;
   /* Injected or rewritten calls included: the kernel runs what orig_rax says. */
   bool i386 = parent->stop.arch == AUDIT_ARCH_I386 && parent->phase != PHASE_OUTSIDE;
   i386 = i386 || regs.cs == ARCH_CS_32;
@@ -64,7 +65,7 @@ static uint64_t clone_flags_of(const struct tracee *parent, int event) {
     long flags = ptrace(PTRACE_PEEKDATA, parent->tid, (void *)address, NULL);
     return errno ? 0 : (uint64_t)flags;
   }
-  return 0;
+  return of_event;
 }
 
 /* clone3 has it beside its flags, in the fifth word of its structure. */

@@ -41,10 +41,13 @@ struct gate_visit {
 
 /* --- addresses --------------------------------------------------------------------------------------------------- */
 
+static bool has_plan(const struct tracee *tracee) {
+  return tracee->tree && tracee->tree->plan && trap_plan_gate(tracee->tree->plan);
+}
+
 /* How far into the gate; GATE_SIZE or more: it is elsewhere. */
 static uint32_t offset_in_gate(const struct tracee *tracee, tracee_addr ip) {
-  uint32_t low = tracee->tree && tracee->tree->plan ? trap_plan_gate(tracee->tree->plan) : 0;
-  return low ? (uint32_t)ip - low : GATE_SIZE;
+  return has_plan(tracee) ? (uint32_t)ip - trap_plan_gate(tracee->tree->plan) : GATE_SIZE;
 }
 
 static uint32_t door_at(uint32_t offset) {
@@ -96,6 +99,12 @@ static bool is_settled(const struct gate *gate, tracee_addr ip) {
   return false;
 }
 
+static struct gate *gate_of(struct process *process) {
+  if (!process->gate) process->gate = calloc(1, sizeof *process->gate);
+  if (process->gate && !process->gate->users) process->gate->users = 1;
+  return process->gate;
+}
+
 /* This place has been changed, or will not be. */
 static void settle(struct gate *gate, tracee_addr ip) {
   if (gate->settled_count < GATE_PLACES)
@@ -106,8 +115,9 @@ static void settle(struct gate *gate, tracee_addr ip) {
 
 bool gate_is_wanted(const struct tracer *tracer, struct tracee *tracee) {
   const struct tracer_stop *stop = &tracee->stop;
-  struct gate *gate = &tracee->process->gate;
-  if (tracee->tree->mode != TRAP_SECCOMP || gate->closed || tracee->process->references != 1) return false;
+  if (tracee->tree->mode != TRAP_SECCOMP || !has_plan(tracee)) return false;
+  struct gate *gate = gate_of(tracee->process);
+  if (!gate || gate->closed || gate->users != 1 || tracee->process->references != 1) return false;
   if (tracee->gating != GATE_NOT_ASKED || tracee->muted || tracee->pausing || tracee->put_off) return false;
   if (!trap_plan_gates(tracee->tree->plan, stop->arch, stop->nr) || is_settled(gate, stop->ip)) return false;
   if (tracer->features.foreign_proc) return false; /* the process could not be looked at */
@@ -131,12 +141,34 @@ void gate_ask(struct tracee *tracee) {
 
 void gate_inherit(struct process *child, struct process *parent, uint64_t clone_flags) {
   if (child == parent) return;
-  child->gate = parent->gate;
-  bool shares = clone_flags & CLONE_VM || clone_flags == 0;
-  if (!shares) return;
-  child->gate.closed = true;
-  /* After vfork the parent sleeps as long as its memory is shared. */
-  if (!(clone_flags & CLONE_VFORK)) parent->gate.closed = true;
+  gate_drop(child);
+  if (clone_flags & CLONE_VM) {
+    child->gate = gate_of(parent);
+    if (child->gate) child->gate->users++;
+  } else if (parent->gate && gate_of(child)) {
+    *child->gate = *parent->gate;
+    child->gate->users = 1;
+  }
+  /* Do they share it? */
+  if (clone_flags == 0 && gate_of(parent)) parent->gate->closed = true;
+  if (clone_flags == 0 && gate_of(child)) child->gate->closed = true;
+}
+
+void gate_drop(struct process *process) {
+  struct gate *gate = process->gate;
+  process->gate = NULL;
+  if (gate && --gate->users == 0) free(gate);
+}
+
+void gate_note_return(const struct tracer *tracer, struct tracee *tracee) {
+  static const uint8_t call[ARCH_CALL_SIZE] = {0x0f, 0x05};
+  uint8_t before[sizeof call];
+  struct user_regs_struct regs;
+  if (!has_plan(tracee) || ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs)) return;
+  if (offset_in_gate(tracee, regs.rip) < GATE_SIZE) return; /* that stays as it is */
+  if (tracee_memory_read(tracer, tracee, regs.rip - sizeof call, before, sizeof before) != sizeof before) return;
+  struct gate *gate = gate_of(tracee->process);
+  if (gate && memcmp(before, call, sizeof call) == 0 && !is_settled(gate, regs.rip)) settle(gate, regs.rip);
 }
 
 /* --- the change -------------------------------------------------------------------------------------------------- */
@@ -148,7 +180,7 @@ static bool overwrite(const struct tracer *tracer, struct tracee *tracee, tracee
 
 /* The next free door, and the jump to it. 0: none is left, or it cannot be written. */
 static tracee_addr put_door(const struct tracer *tracer, struct tracee *tracee, const struct gate_site *site) {
-  struct gate *gate = &tracee->process->gate;
+  struct gate *gate = tracee->process->gate;
   uint8_t body_code[TRAP_PLAN_GATE_BODY], door_code[GATE_DOOR_SIZE], jump[ARCH_CALL_SIZE + GATE_MAX_NEXT];
   tracee_addr door = gate->base + gate->doors * GATE_DOOR_SIZE;
   tracee_addr body = gate->base + GATE_DOORS_SIZE + gate->doors * TRAP_PLAN_GATE_BODY;
@@ -171,8 +203,8 @@ static tracee_addr put_doors(const struct tracer *tracer, struct tracee *tracee,
                              uint32_t count) {
   tracee_addr first = put_door(tracer, tracee, &sites[0]);
   for (uint32_t i = 1; first && i < count; i++)
-    if (!is_settled(&tracee->process->gate, sites[i].ip)) put_door(tracer, tracee, &sites[i]);
-  if (!first) tracee->process->gate.closed = true;
+    if (!is_settled(tracee->process->gate, sites[i].ip)) put_door(tracer, tracee, &sites[i]);
+  if (!first) tracee->process->gate->closed = true;
   return first;
 }
 
@@ -211,7 +243,7 @@ static void go_on_at(struct tracee *tracee, struct user_regs_struct *regs, trace
 }
 
 static enum gate_step change(struct tracer *tracer, struct tracee *tracee, struct gate_visit *visit) {
-  struct gate *gate = &tracee->process->gate;
+  struct gate *gate = tracee->process->gate;
   struct user_regs_struct *regs = &visit->regs;
   tracee_addr ip = tracee->stop.ip;
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, regs)) return GATE_IS_FINISHED;
@@ -225,15 +257,11 @@ static enum gate_step change(struct tracer *tracer, struct tracee *tracee, struc
     return GATE_IS_FINISHED;
   }
   bool is_here = base && regs->rip == ip && regs->cs != ARCH_CS_32;
-  int count = is_here ? gate_site_find(tracer, tracee, regs, tracee->original_nr, visit->sites, SITES_AT_ONCE) : 0;
-  if (count <= 0) {
-    if (count == -EAGAIN)
-      delay(gate);
-    else
-      settle(gate, ip);
+  visit->count = is_here ? gate_site_find(tracer, tracee, ip, tracee->original_nr, visit->sites, SITES_AT_ONCE) : 0;
+  if (visit->count == 0) {
+    settle(gate, ip);
     return GATE_IS_FINISHED;
   }
-  visit->count = (uint32_t)count;
   if (!gate->base) return map_gate(tracee, visit, base);
   tracee_addr door = put_doors(tracer, tracee, visit->sites, visit->count);
   if (door) go_on_at(tracee, regs, door);
@@ -251,7 +279,7 @@ static enum gate_step interrupted(struct tracer *tracer, struct tracee *tracee) 
 static enum gate_step mapped(const struct tracer *tracer, struct tracee *tracee) {
   struct gate_visit *visit = tracee->gate_visit;
   struct user_regs_struct regs;
-  struct gate *gate = &tracee->process->gate;
+  struct gate *gate = tracee->process->gate;
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0) {
     tracee_addr base = base_near(tracee, visit->sites[0].ip), door = 0;
     if (regs.rax == base) {
@@ -279,7 +307,7 @@ enum gate_step gate_stop(struct tracer *tracer, struct tracee *tracee, struct wa
     signal_mask_set(tracee->tid, tracee->gate_visit->signal_mask);
     ptrace(PTRACE_SETREGS, tracee->tid, NULL, &tracee->gate_visit->regs);
     gate_abandon(tracee);
-    delay(&tracee->process->gate);
+    delay(tracee->process->gate);
     return GATE_IS_NOT_IT;
   }
   if (tracee->gate_visit->entered) return mapped(tracer, tracee);
@@ -291,8 +319,7 @@ bool gate_mends(const struct tracer *tracer, struct tracee *tracee, int signal) 
   struct user_regs_struct regs;
   siginfo_t info;
   uint8_t code[GATE_DOOR_SIZE];
-  if ((signal != SIGSEGV && signal != SIGBUS) || !tracee->tree->plan || !trap_plan_gate(tracee->tree->plan))
-    return false;
+  if ((signal != SIGSEGV && signal != SIGBUS) || !has_plan(tracee)) return false;
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) || ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &info))
     return false;
   if (info.si_code <= 0) return false; /* somebody sent it */

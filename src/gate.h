@@ -8,7 +8,7 @@
  *
  * Changing code is safe only while nobody can be in the midst of it, and right only while nobody could tell the
  * difference. In doubt a place stays as it is: in a process with threads or shared memory, under a filter of the
- * program's own, where some jump leads to behind the call instruction, or a signal handler will return to there.
+ * program's own, where some jump leads to behind the call instruction, or a signal handler has been called from there.
  *
  * The change is made when the tracee comes out of the call: it is interrupted (PTRACE_INTERRUPT), maps the gate if the
  * process has none, and goes on behind the door's call instruction instead of its own.
@@ -37,6 +37,10 @@ bool gate_mends(const struct tracer *tracer, struct tracee *tracee, int signal);
 void gate_abandon(struct tracee *tracee);
 /* What a child of `parent`, born by a clone with these flags (0: unknown), has of the gate. */
 void gate_inherit(struct process *child, struct process *parent, uint64_t clone_flags);
+/* It has other memory from now on, or is gone. */
+void gate_drop(struct process *process);
+/* A signal is delivered: where the tracee is now, a handler will return to. */
+void gate_note_return(const struct tracer *tracer, struct tracee *tracee);
 
 /* Was the call behind `ip` let pass by the filter, since no rule is for it? */
 bool gate_has_passed(const struct tracee *tracee, tracee_addr ip);

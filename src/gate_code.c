@@ -8,12 +8,22 @@
 
 enum { CALL_SIZE = 2, SHORT_JUMP = 2 };
 
-/* What C libraries do first with a result: compare it with -4095 (cmp $imm32,%rax or %eax), or keep it (mov %rax,REG). */
-uint8_t gate_code_next_size(const uint8_t *code, size_t size) {
+/* cmp $imm32,%rax or %eax */
+static uint8_t compare_size(const uint8_t *code, size_t size) {
   if (size >= 6 && code[0] == 0x48 && code[1] == 0x3d) return 6;
-  if (size >= 5 && code[0] == 0x3d) return 5;
-  if (size >= 3 && (code[0] == 0x48 || code[0] == 0x49) && code[1] == 0x89 && (code[2] & 0xf8) == 0xc0) return 3;
-  return 0;
+  return size >= 5 && code[0] == 0x3d ? 5 : 0;
+}
+
+/* A call instruction leaves the flags as they are, unlike the gate: test REG,REG, a comparison or a function make them
+ * anew. */
+static bool makes_flags(const uint8_t *code, size_t size) {
+  return compare_size(code, size) || (size >= 2 && code[0] == 0x48 && code[1] == 0x85) || (size && code[0] == 0xe8);
+}
+
+/* What C libraries do first with a result: compare it with -4095, or keep it (mov %rax,REG) and compare it then. */
+uint8_t gate_code_next_size(const uint8_t *code, size_t size) {
+  bool keeps = size >= 3 && (code[0] == 0x48 || code[0] == 0x49) && code[1] == 0x89 && (code[2] & 0xf8) == 0xc0;
+  return keeps && makes_flags(code + 3, size - 3) ? 3 : compare_size(code, size);
 }
 
 static int64_t signed32(const uint8_t *at) {
@@ -216,13 +226,24 @@ static void find_end(struct writer *writer, const struct path_sieve *sieve, trac
   land(writer, found);
 }
 
+/* Programs have nothing below and above. */
+enum { LOWEST_PATH = 1 << 16, ADDRESS_BITS = 47 };
+
+/* What is no pointer at all does not fault here: a fault whose signal is blocked costs the program its handler. */
+static void trap_no_pointer(struct writer *writer, tracee_addr door) {
+  PUT(writer, 0x49, 0x81, 0xfb); /* cmp $LOWEST_PATH,%r11 */
+  put32(writer, LOWEST_PATH);
+  jump_if(writer, BELOW, door + GATE_MENDED);
+  PUT(writer, 0x4c, 0x89, 0xd8, 0x48, 0xc1, 0xe8, ADDRESS_BITS); /* mov %r11,%rax; shr $ADDRESS_BITS,%rax */
+  jump_if(writer, NOT_EQUAL, door + GATE_MENDED);
+}
+
 static int look_at_path(struct writer *writer, const struct path_sieve *sieve, unsigned argument, tracee_addr door) {
   /* mov REG,%r11, of the registers in which the kernel takes arguments */
   static const uint8_t moves[6][3] = {{0x49, 0x89, 0xfb}, {0x49, 0x89, 0xf3}, {0x49, 0x89, 0xd3},
                                       {0x4d, 0x89, 0xd3}, {0x4d, 0x89, 0xc3}, {0x4d, 0x89, 0xcb}};
   put(writer, moves[argument], sizeof moves[argument]);
-  PUT(writer, 0x4d, 0x85, 0xdb); /* test %r11,%r11 */
-  jump_if(writer, EQUAL, door + GATE_MENDED);
+  trap_no_pointer(writer, door);
   find_end(writer, sieve, door);
   PUT(writer, 0x48, 0x89, 0xc8, 0x4c, 0x29, 0xd8); /* mov %rcx,%rax; sub %r11,%rax: the length */
   jump_if(writer, EQUAL, door + GATE_MENDED);

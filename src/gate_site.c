@@ -1,6 +1,5 @@
 #include "gate_site.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h> /* AUDIT_ARCH_X86_64 */
 #include <signal.h>
@@ -15,11 +14,11 @@
 #include "trap_plan.h"
 
 enum {
-  AROUND = 128,         /* bytes of code by which a place is recognised, before it and behind it */
+  AROUND = 16,          /* bytes by which a place is recognised, before and behind it: not so many that a neighbour's
+                           jump is among them, which is another in each process */
   MOST_CODE = 16 << 20, /* no jumps are looked for in more than that */
   PIECE = 1 << 16,      /* which is read so much at a time... */
-  LONGEST_JUMP = 6,     /* ...with those at the seams in both */
-  MOST_STACK = 1 << 20  /* nor return addresses */
+  LONGEST_JUMP = 6      /* ...with those at the seams in both */
 };
 
 /* A place in a file. */
@@ -177,43 +176,20 @@ static uint32_t add_known(struct tracer *tracer, struct tracee *tracee, const st
   return count;
 }
 
-/* --- returns ----------------------------------------------------------------------------------------------------- */
-
-/* A signal handler that returns to behind a call instruction has that address in its frame, on the stack. Drops those
- * places; 0 also when there is too much to look at. */
-static uint32_t drop_returned_to(const struct tracer *tracer, struct tracee *tracee, const struct mapping_at *stack,
-                                 tracee_addr sp, struct gate_site *sites, uint32_t count) {
-  uint64_t from = sp & ~7ull, size = stack->end - from;
-  uint64_t *words = size <= MOST_STACK ? malloc(size) : NULL;
-  if (!words) return 0;
-  if (tracee_memory_read(tracer, tracee, from, words, size) != (int64_t)size) count = 0;
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    uint64_t at = 0;
-    while (at < size / sizeof *words && words[at] != sites[i].ip)
-      at++;
-    if (at == size / sizeof *words) sites[kept++] = sites[i];
-  }
-  free(words);
-  return kept;
-}
-
-int gate_site_find(struct tracer *tracer, struct tracee *tracee, const struct user_regs_struct *regs, uint64_t nr,
-                   struct gate_site *sites, uint32_t most) {
+uint32_t gate_site_find(struct tracer *tracer, struct tracee *tracee, tracee_addr ip, uint64_t nr,
+                        struct gate_site *sites, uint32_t most) {
   char path[64];
-  struct mapping_at code, stack;
+  struct mapping_at code;
   snprintf(path, sizeof path, "/proc/%d/maps", tracee->process->pid);
   int maps = open(path, O_RDONLY | O_CLOEXEC);
   if (maps < 0) return 0;
-  bool found = mapping_find(maps, regs->rip, &code) == 0 && mapping_find(maps, regs->rsp, &stack) == 0;
+  bool found = mapping_find(maps, ip, &code) == 0;
   close(maps);
   /* Of a file: what a program has generated, it may generate anew. */
   if (!found || !code.executable || code.writable || code.shared || !code.inode) return 0;
   uint64_t around;
-  sites[0] = (struct gate_site){.ip = regs->rip, .nr = nr};
+  sites[0] = (struct gate_site){.ip = ip, .nr = nr};
   if (!read_site(tracer, tracee, &code, &sites[0], &around)) return 0;
   if (!changes(tracer, tracee, &code, &sites[0], around)) return 0;
-  uint32_t count = add_known(tracer, tracee, &code, sites, 1, most);
-  count = drop_returned_to(tracer, tracee, &stack, regs->rsp, sites, count);
-  return count && sites[0].ip == regs->rip ? (int)count : -EAGAIN;
+  return add_known(tracer, tracee, &code, sites, 1, most);
 }

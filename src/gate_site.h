@@ -7,8 +7,6 @@
 #ifndef LUATRACE_GATE_SITE_H
 #define LUATRACE_GATE_SITE_H
 
-#include <sys/user.h> /* struct user_regs_struct */
-
 #include "gate_code.h"
 #include "tracee.h"
 
@@ -20,9 +18,9 @@ void gate_lore_free(struct gate_lore *lore);
  * ours and luatrace's own, and ready for a fault? */
 bool gate_site_process_is_plain(struct tracer *tracer, const struct tracee *tracee);
 
-/* The places that can be changed now, up to `most`: first that of the call that the tracee comes out of (`regs`, call
- * `nr`), then such as are known in the same file. 0: not even that; -EAGAIN: another time, perhaps. */
-int gate_site_find(struct tracer *tracer, struct tracee *tracee, const struct user_regs_struct *regs, uint64_t nr,
-                   struct gate_site *sites, uint32_t most);
+/* The places that can be changed, as far as the code tells, up to `most`: first that behind whose call instruction, of
+ * call `nr`, is `ip`; then such as are known in the same file. 0: not even that. */
+uint32_t gate_site_find(struct tracer *tracer, struct tracee *tracee, tracee_addr ip, uint64_t nr,
+                        struct gate_site *sites, uint32_t most);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h> /* calloc, free, abort */
 #include <unistd.h> /* close */
 
+#include "gate.h"        /* gate_drop */
 #include "stack_trace.h" /* stack_trace_free */
 
 bool tracee_can_become(enum tracee_state from, enum tracee_state to) {
@@ -56,7 +57,7 @@ void process_reset(struct process *process) {
   process->no_process_vm = false;
   stack_trace_free(process->unwinder);
   process->unwinder = NULL;
-  process->gate = (struct gate){0};
+  gate_drop(process);
 }
 
 void process_drop(struct process *process) {

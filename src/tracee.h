@@ -42,8 +42,9 @@ enum remote_phase {
 
 enum { GATE_PLACES = 32 };
 
-/* The gate of a process: gate.c. */
+/* The gate of an address space: gate.c. */
 struct gate {
+  uint32_t users;   /* processes: more than one after vfork, say */
   tracee_addr base; /* 0: it has none */
   uint32_t doors;   /* used */
   bool closed;      /* no door is added any more */
@@ -51,7 +52,7 @@ struct gate {
   uint32_t due;     /* ...and how many must be before something is changed; 0: as ever */
   uint8_t delays;   /* of what could not be changed just then */
   uint8_t settled_count;
-  tracee_addr settled[GATE_PLACES]; /* places from which calls are made that need no look any more */
+  tracee_addr settled[GATE_PLACES]; /* places that need no look any more: changed, or not to be */
 };
 
 /* A gate is being made. */
@@ -68,7 +69,7 @@ struct process {
   int mem_fd;                /* /proc/PID/mem, -1 when not open; reopened after exec */
   bool no_process_vm;        /* process_vm_readv said EPERM: use mem_fd or PEEKDATA */
   struct unwinder *unwinder; /* stack_trace.c's cache, NULL until the first stack */
-  struct gate gate;
+  struct gate *gate;         /* that of its memory, NULL until there is something to know */
 };
 
 struct tracee {

@@ -64,16 +64,21 @@ describe("a gate", function()
         assert.equal("-1 Interrupted system call, 0 wrong in handlers\n", same({ "first", fifo() }, nil, program))
         assert.equal("interrupted: Interrupted system call\nrestarted: opened\n0 wrong in handlers\n",
           same({ "blocked", fifo() }, "1", program))
+        assert.equal("interrupted: Interrupted system call\n0 wrong in the coroutine\n",
+          same({ "coroutine", fifo() }, nil, program))
       end)
 
       it("serves threads, children, and whoever shares memory", function()
         assert.equal("0 wrong\n", same({ "threads" }, "1", program))
         assert.matches("\n0 wrong\n$", same({ "family" }, "11", program))
+        assert.equal("vfork: status 300\nshared memory: status 500\n0 wrong\n", same({ "lent" }, nil, program))
       end)
 
       it("takes other calls from the same place for what they are, and no stack", function()
         assert.equal("0 wrong\n", same({ "any" }, "1", program))
         assert.equal("0 wrong\n", same({ "deep" }, "1", program))
+        local by_hand = 'fail("open", "EIO", { path = "*.hit" })'
+        assert.equal("0 wrong\n", traced("always", "auto", program, { "flags" }, by_hand).stdout)
       end)
     end)
   end
@@ -81,6 +86,7 @@ describe("a gate", function()
   it("is not made under a filter of the program's own, nor where faults are ignored", function()
     assert.equal("a filter\n0 wrong\n", traced("always", "auto", nil, { "filter" }).stdout)
     assert.equal("NULL: Bad address\n1: Bad address\nstill ignored\n", same({ "ignored" }))
+    assert.equal("1: Bad address\n-1: Bad address\nstill blocked, still handled\n", same({ "masked" }))
   end)
 
   it("is where addresses are randomised, too", function()

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static int opened(const char *path) {
@@ -147,6 +148,31 @@ static void blocked(const char *fifo) {
   printf("%d wrong in handlers\n", (int)in_handler_wrong);
 }
 
+/* A handler that goes on with another coroutine: the call that it broke off returns later, on a stack of its own. */
+static ucontext_t broken_off, other;
+static void switch_over(int signal) {
+  (void)signal;
+  swapcontext(&broken_off, &other);
+}
+static void open_in_coroutine(void) {
+  open_in_handler(0);
+  setcontext(&broken_off);
+}
+
+static void coroutine(const char *fifo) {
+  static char stack[1 << 16];
+  struct sigaction action = {.sa_handler = switch_over};
+  struct itimerval once = {{0, 0}, {0, 20000}};
+  getcontext(&other);
+  other.uc_stack.ss_sp = stack;
+  other.uc_stack.ss_size = sizeof stack;
+  makecontext(&other, open_in_coroutine, 0);
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &once, NULL);
+  say("interrupted", opened(fifo));
+  printf("%d wrong in the coroutine\n", (int)in_handler_wrong);
+}
+
 static _Atomic int thread_wrong;
 static void *open_in_thread(void *unused) {
   for (int i = 0; i < 300; i++)
@@ -207,6 +233,30 @@ static void family(char *self) {
   printf("%d wrong\n", thread_wrong);
 }
 
+/* After vfork its memory is its parent's, too; so is that of its own child, which it leaves behind. */
+static _Atomic bool enough;
+static int open_until_enough(void *unused) {
+  (void)unused;
+  while (!enough)
+    open_in_thread(NULL);
+  return 5;
+}
+
+static void lent(void) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  pid_t pid = vfork();
+  if (pid == 0) {
+    clone(open_until_enough, child_stack + sizeof child_stack, CLONE_VM | SIGCHLD, NULL);
+    _exit(3);
+  }
+  ended("vfork", pid);
+  for (int i = 0; i < 3; i++)
+    open_in_thread(NULL);
+  enough = true;
+  ended("shared memory", -1);
+  printf("%d wrong\n", thread_wrong);
+}
+
 /* One place for many calls. */
 static void any_call(void) {
   int wrong = 0;
@@ -245,6 +295,40 @@ static void ignored(void) {
   puts("still ignored");
 }
 
+/* What a fault of the gate's own would reset. */
+static void masked(void) {
+  struct sigaction action = {.sa_handler = on_fault}, after;
+  sigset_t all;
+  sigaction(SIGSEGV, &action, NULL);
+  warm(10);
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  say("1", opened((const char *)1));
+  say("-1", opened((const char *)-1));
+  sigprocmask(SIG_SETMASK, NULL, &all);
+  sigaction(SIGSEGV, NULL, &after);
+  printf("%s, %s\n", sigismember(&all, SIGSEGV) ? "still blocked" : "no more blocked",
+         after.sa_handler == on_fault ? "still handled" : "no more handled");
+}
+
+/* A call instruction by hand: the flags from before are looked at behind it. */
+static bool flag_after_open(long value) {
+  long result = SYS_open;
+  bool zero;
+  __asm__ volatile("test %[value],%[value]\n\tsyscall\n\tmov %%rax,%%rdx\n\tsetz %[zero]"
+                   : "+a"(result), [zero] "=r"(zero)
+                   : "D"("/nonexistent/a"), "S"(O_RDONLY), "d"(0), [value] "r"(value)
+                   : "rcx", "r11", "memory", "cc");
+  return zero;
+}
+
+static void flags(void) {
+  int wrong = 0;
+  for (int i = 0; i < 20; i++)
+    wrong += !flag_after_open(0) || flag_after_open(1);
+  printf("%d wrong\n", wrong);
+}
+
 /* Opens from a recursion as deep as the stack is: the gate needs none of it. */
 static int deep(int left) {
   volatile char room[1024];
@@ -276,6 +360,10 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "any")) any_call();
   if (!strcmp(mode, "filter")) own_filter();
   if (!strcmp(mode, "ignored")) ignored();
+  if (!strcmp(mode, "coroutine")) coroutine(argv[2]);
+  if (!strcmp(mode, "lent")) lent();
+  if (!strcmp(mode, "masked")) masked();
+  if (!strcmp(mode, "flags")) flags();
   if (!strcmp(mode, "deep")) {
     warm(10);
     printf("%d wrong\n", deep(7000));

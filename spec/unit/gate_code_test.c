@@ -99,6 +99,9 @@ static void check_edges(struct gate *gate) {
   CHECK(!passes(gate, "/etc/a.conf"));
   CHECK(!passes(gate, ""));
   CHECK(!passes(gate, NULL));
+  CHECK(!passes(gate, (const char *)0xffff)); /* without a fault */
+  CHECK(!passes(gate, (const char *)(1ull << 47)));
+  CHECK(!passes(gate, (const char *)-1));
   CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED); /* another call, made there */
   CHECK(call(gate, SYS_faccessat | 1ull << 32, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
 
@@ -147,7 +150,12 @@ static void check_room(struct gate *gate) {
 static void check_next(void) {
   CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x3d, 0, 0xf0, 0xff, 0xff}, 6) == 6);
   CHECK(gate_code_next_size((const uint8_t[]){0x3d, 0, 0xf0, 0xff, 0xff}, 5) == 5);
-  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7}, 3) == 3); /* mov %rax,%rdi */
+  /* mov %rax,%rdi, and what makes the flags anew: test %rax,%rax; call; cmp */
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7, 0x48, 0x85, 0xc0}, 6) == 3);
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7, 0xe8, 0, 0, 0, 0}, 8) == 3);
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff}, 9) == 3);
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7, 0x0f, 0x94, 0xc0}, 6) == 0); /* sete */
+  CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0xc7}, 3) == 0);
   CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x89, 0x07}, 3) == 0); /* mov %rax,(%rdi) */
   CHECK(gate_code_next_size((const uint8_t[]){0xc3, 0x90, 0x90}, 3) == 0); /* ret */
   CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x3d, 0, 0xf0, 0xff}, 5) == 0);
