@@ -320,7 +320,7 @@ end)
       local result = support.execute { words = { "busted", "--lua=luajit", "-o", "plainTerminal", "x_spec.lua" },
         cwd = directory }
       assert.matches("1 success / 1 failure / 0 errors", result.stdout)
-      assert.matches('x_spec.lua:6: never%("openat"%): it happened 2 times\n    openat%(', result.stdout)
+      assert.matches('x_spec.lua:6: never%("openat"%): it happened %d+ times\n    openat%(', result.stdout)
     end)
   end)
 

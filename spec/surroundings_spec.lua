@@ -36,6 +36,7 @@ describe("a foreign /proc", function()
   it("is told where there is none", function()
     local cover = "mount -t tmpfs none /proc && exec \"$@\""
     if not can "m" then return pending(not_here) end
+    if os.getenv "ASAN_OPTIONS" then return pending("the sanitizers need a /proc themselves") end
     local result = unshare("m", "sh", "-c", cover, "sh", support.binary, "--lua", "on.write(function(call) end)", "--",
       "echo", "hello")
     assert.matches("^luatrace: /proc is not mounted: [^\n]*\n$", result.stderr)
