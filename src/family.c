@@ -119,6 +119,7 @@ const struct tracer_stop *family_forked(struct tracer *tracer, struct tracee *pa
   affinity_note_birth(tracer);
   child->is_thread = thread;
   inherit(child, parent, flags);
+  if (thread) gate_take_back(tracer, parent);
   return birth_note(tracer, child, parent, flags);
 }
 

@@ -208,6 +208,34 @@ static tracee_addr put_doors(const struct tracer *tracer, struct tracee *tracee,
   return first;
 }
 
+/* The program's own instructions, where the jump to the door still stands. */
+static void restore(const struct tracer *tracer, struct tracee *tracee, uint32_t index) {
+  static const uint8_t call[ARCH_CALL_SIZE] = {0x0f, 0x05};
+  uint8_t code[GATE_DOOR_SIZE], jump[ARCH_CALL_SIZE + GATE_MAX_NEXT], now[sizeof jump], before[sizeof jump];
+  tracee_addr base = tracee->process->gate->base;
+  struct gate_site site;
+  if (!find_door(tracer, tracee, base + index * GATE_DOOR_SIZE, code)) return;
+  gate_code_site(code, &site);
+  gate_code_jump(&site, base + GATE_DOORS_SIZE + index * TRAP_PLAN_GATE_BODY, jump);
+  size_t size = sizeof call + site.next_size;
+  tracee_addr at = site.ip - sizeof call;
+  if (tracee_memory_read(tracer, tracee, at, now, size) != (int64_t)size || memcmp(now, jump, size) != 0) return;
+  memcpy(before, call, sizeof call);
+  memcpy(before + sizeof call, site.next, site.next_size);
+  overwrite(tracer, tracee, at, before, size);
+}
+
+void gate_take_back(const struct tracer *tracer, struct tracee *tracee) {
+  struct gate *gate = tracee->process->gate;
+  if (!gate) return;
+  /* The tracee itself, and the thread that has not begun yet: nobody can be in the midst of it. */
+  bool alone = gate->users == 1 && tracee->process->references == 2;
+  for (uint32_t i = 0; alone && i < gate->doors; i++)
+    restore(tracer, tracee, i);
+  gate->closed = true;
+  gate->doors = 0;
+}
+
 void gate_abandon(struct tracee *tracee) {
   free(tracee->gate_visit);
   tracee->gate_visit = NULL;

@@ -10,6 +10,9 @@
  * difference. In doubt a place stays as it is: in a process with threads or shared memory, under a filter of the
  * program's own, where some jump leads to behind the call instruction, or a signal handler has been called from there.
  *
+ * When a second thread is made, the program gets its own instructions back: what unwinds the stack of a thread that is
+ * cancelled there knows nothing of gates, and would call no destructor.
+ *
  * The change is made when the tracee comes out of the call: it is interrupted (PTRACE_INTERRUPT), maps the gate if the
  * process has none, and goes on behind the door's call instruction instead of its own.
  */
@@ -37,6 +40,8 @@ bool gate_mends(const struct tracer *tracer, struct tracee *tracee, int signal);
 void gate_abandon(struct tracee *tracee);
 /* What a child of `parent`, born by a clone with these flags (0: unknown), has of the gate. */
 void gate_inherit(struct process *child, struct process *parent, uint64_t clone_flags);
+/* The tracee makes a thread: its process has no gate any more. */
+void gate_take_back(const struct tracer *tracer, struct tracee *tracee);
 /* It has other memory from now on, or is gone. */
 void gate_drop(struct process *process);
 /* A signal is delivered: where the tracee is now, a handler will return to. */

@@ -288,12 +288,19 @@ void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code
   PUT(&writer, 0x0f, 0x05); /* syscall: let pass */
   put(&writer, site->next, site->next_size);
   jump(&writer, site->ip + site->next_size);
-  writer = (struct writer){.code = code + GATE_MENDED, .room = GATE_SITE - GATE_MENDED, .at = door + GATE_MENDED};
+  writer = (struct writer){.code = code + GATE_MENDED, .room = GATE_NEXT - GATE_MENDED, .at = door + GATE_MENDED};
   PUT(&writer, 0xb8); /* mov $nr,%eax */
   put32(&writer, site->nr);
   PUT(&writer, 0x0f, 0x05); /* syscall: trapped */
   jump(&writer, door + GATE_PASSED);
+  code[GATE_NEXT] = site->next_size;
   memcpy(code + GATE_SITE, &site->ip, sizeof site->ip);
+}
+
+void gate_code_site(const uint8_t door[GATE_DOOR_SIZE], struct gate_site *site) {
+  *site = (struct gate_site){.next_size = door[GATE_NEXT] <= GATE_MAX_NEXT ? door[GATE_NEXT] : 0};
+  memcpy(site->next, door + GATE_PASSED, site->next_size);
+  memcpy(&site->ip, door + GATE_SITE, sizeof site->ip);
 }
 
 void gate_code_jump(const struct gate_site *site, tracee_addr body, uint8_t *code) {

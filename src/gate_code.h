@@ -30,7 +30,8 @@ enum {
   GATE_PASSED = 2,   /* behind the call that the filter lets pass */
   GATE_MENDED = 24,  /* sets the call's number, and makes the call that is trapped */
   GATE_TRAPPED = 31, /* behind that one */
-  GATE_SITE = 56     /* the address behind the program's own call instruction */
+  GATE_NEXT = 55,    /* the size of what stood behind the program's own call instruction... */
+  GATE_SITE = 56     /* ...and the address of that */
 };
 
 /* A call instruction of the program: `syscall` and what follows it. */
@@ -53,6 +54,8 @@ int gate_code_body(const struct path_sieve *sieve, uint64_t nr, tracee_addr at, 
                    size_t size);
 /* The door of a site. */
 void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code[GATE_DOOR_SIZE]);
+/* The site of such a door, as far as its code is concerned. */
+void gate_code_site(const uint8_t door[GATE_DOOR_SIZE], struct gate_site *site);
 /* What stands in the program in the place of the call instruction and the next one: 2 + next_size bytes. */
 void gate_code_jump(const struct gate_site *site, tracee_addr body, uint8_t *code);
 

@@ -74,6 +74,11 @@ describe("a gate", function()
         assert.equal("vfork: status 300\nshared memory: status 500\n0 wrong\n", same({ "lent" }, nil, program))
       end)
 
+      it("is taken back when a thread is made, whose stack could not be unwound there", function()
+        local cxx = { static = program.static, flags = "-fexceptions" }
+        assert.equal("cleaned up\ncancelled\n", same({ "cancelled", fifo() }, nil, cxx))
+      end)
+
       it("takes other calls from the same place for what they are, and no stack", function()
         assert.equal("0 wrong\n", same({ "any" }, "1", program))
         assert.equal("0 wrong\n", same({ "deep" }, "1", program))

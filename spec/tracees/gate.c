@@ -191,6 +191,46 @@ static void threads(void) {
   printf("%d wrong\n", thread_wrong);
 }
 
+/* A thread is cancelled in a call that waits: its stack is unwound from there (-fexceptions, as in C++). */
+static _Atomic pid_t waiting;
+static void clean_up(const int *unused) {
+  (void)unused;
+  puts("cleaned up");
+}
+static void *wait_for_fifo(void *fifo) {
+  __attribute__((cleanup(clean_up))) int scope = 0;
+  (void)scope;
+  warm(10);
+  waiting = (pid_t)syscall(SYS_gettid);
+  opened(fifo);
+  return NULL;
+}
+
+static bool sleeps(pid_t tid) {
+  char path[64], state = 0;
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  FILE *stat = fopen(path, "r");
+  if (!stat) return true;
+  if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+  fclose(stat);
+  return state == 'S';
+}
+
+static void cancelled(char *fifo) {
+  pthread_t thread;
+  void *result;
+  /* From now on the C library makes calls as those of a program with threads. */
+  pthread_create(&thread, NULL, open_in_thread, NULL);
+  pthread_join(thread, NULL);
+  warm(10);
+  pthread_create(&thread, NULL, wait_for_fifo, fifo);
+  while (!waiting || !sleeps(waiting))
+    usleep(1000);
+  pthread_cancel(thread);
+  pthread_join(thread, &result);
+  puts(result == PTHREAD_CANCELED ? "cancelled" : "not cancelled");
+}
+
 static void ended(const char *what, pid_t pid) {
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -361,6 +401,7 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "filter")) own_filter();
   if (!strcmp(mode, "ignored")) ignored();
   if (!strcmp(mode, "coroutine")) coroutine(argv[2]);
+  if (!strcmp(mode, "cancelled")) cancelled(argv[2]);
   if (!strcmp(mode, "lent")) lent();
   if (!strcmp(mode, "masked")) masked();
   if (!strcmp(mode, "flags")) flags();

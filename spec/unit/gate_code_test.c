@@ -161,6 +161,16 @@ static void check_next(void) {
   CHECK(gate_code_next_size((const uint8_t[]){0x48, 0x3d, 0, 0xf0, 0xff}, 5) == 0);
 }
 
+/* A door tells what it stands for. */
+static void check_site(void) {
+  const struct gate_site site = {.ip = 0x12345678, .next = {0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff}, .next_size = 6};
+  struct gate_site told;
+  uint8_t door[GATE_DOOR_SIZE];
+  gate_code_door(&site, 0x1000, door);
+  gate_code_site(door, &told);
+  CHECK(told.ip == site.ip && told.next_size == site.next_size && memcmp(told.next, site.next, 6) == 0);
+}
+
 static void check_jumps(void) {
   static const uint8_t short_jump[] = {0x74, 0x03, 0x90, 0x90, 0x90, 0x90};
   CHECK(gate_code_is_jumped_to(short_jump, 6, 5, 6));
@@ -225,6 +235,7 @@ int main(void) {
   check_two_paths(&gate);
   check_room(&gate);
   check_next();
+  check_site();
   check_jumps();
   check_random_jumps();
   return check_report("gate_code");
