@@ -67,6 +67,12 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
       for i = 1, 3000 do many[("/srv/luatrace-mock/file-with-a-long-name-%04d"):format(i)] = "" end
       files(many)]], { "ls", "/srv/luatrace-mock" })
     assert.are.equal(3000, select(2, listed:gsub("\n", "")))
+    -- With as few descriptors as a user's shell allows, luatrace has one for each no longer.
+    local few = support.execute { words = { "sh", "-c", 'ulimit -n 256; exec "$@"', "sh", support.binary, "--lua", [[
+      local many = {}
+      for i = 1, 1500 do many[("/srv/luatrace-mock/file-with-a-long-name-%04d"):format(i)] = "" end
+      files(many)]], "--", "ls", "-U", "/srv/luatrace-mock" }, timeout = 20 }
+    assert.are.equal(1500, select(2, few.stdout:gsub("\n", "")))
   end)
 
   it("takes what a program writes, makes, renames and removes, and the disk sees none of it", function()

@@ -11,7 +11,7 @@ local M = {}
 
 local DT_DIR = 4
 local DT = { dir = DT_DIR, file = 8, symlink = 10 }
-local SEEK_SET = 0
+local SEEK_SET, SEEK_CUR = 0, 1
 local HEAD = 19 -- inode, next position, length, kind
 
 --- One struct linux_dirent64.
@@ -30,7 +30,10 @@ end
 --- A mocked directory: all there is, from the position on.
 local function list_mocked(tree, call, node)
   local fd, address, room = call.fd.num, call.args[2], tonumber(call.args[3] % 4294967296)
-  local position = tonumber(call.fd.pos) or 0
+  if not scratch.may_inject(call) then return call:fail "EPERM" end
+  -- Asked of the process itself: as many mocked files as descriptors may leave us none to read /proc with.
+  local position = tonumber((call:inject("lseek", fd, 0, SEEK_CUR)))
+  if not position then return call:fail "EIO" end
   local own = stat.inode(tree:fd(node))
   local names = { { name = "." }, { name = ".." } }
   for _, child in ipairs(tree:children(node.path)) do
@@ -47,7 +50,6 @@ local function list_mocked(tree, call, node)
     if position < #names then return call:fail "EINVAL" end
     return call:returns(0)
   end
-  if not scratch.may_inject(call) then return call:fail "EPERM" end
   local put = call.memory:write(address, table.concat(parts))
   if put ~= size then return call:fail "EFAULT" end
   call:inject("lseek", fd, position + #parts, SEEK_SET)
