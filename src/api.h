@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 10 };
+enum { TRACER_ABI = 11 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -199,8 +199,6 @@ struct tracer_launch {
   uint32_t insist_notify; /* no listener: fail (LAUNCH_LISTENER), instead of stopping where the plan says notify */
   struct trap_plan *plan; /* borrowed while the tree lives */
   uint32_t daemonize;     /* enum daemonize */
-  void *left_out;         /* whole pages that the child has no use for: not shared with it, and so never copied */
-  uint64_t left_out_size; /* 0: none */
 };
 
 /* Why a launch failed: which step, and its errno. */

@@ -36,4 +36,17 @@ size_t arch_arg_offset(uint32_t arch, unsigned arg);
 size_t arch_number_offset(void);
 size_t arch_result_offset(void);
 
+/* A call of our own past libc, which leaves errno alone: the result or -errno. */
+static inline long arch_call(long nr, const long args[6]) {
+  register long r10 __asm__("r10") = args[3];
+  register long r8 __asm__("r8") = args[4];
+  register long r9 __asm__("r9") = args[5];
+  long result;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(nr), "D"(args[0]), "S"(args[1]), "d"(args[2]), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch_x86_64.h" /* arch_call */
 #include "trial.h"
 
 /* Newer than Debian 12's headers (linux/seccomp.h of 6.6). */
@@ -28,14 +29,14 @@ union room {
 _Static_assert(sizeof(struct seccomp_notif) == 80, "the layout of Linux 5.0");
 
 static int install(const struct sock_fprog *filter, bool *wait_killable) {
-  unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-  long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+  long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+  long listener = arch_call(SYS_seccomp, (long[6]){SECCOMP_SET_MODE_FILTER, flags, (long)filter});
   *wait_killable = listener >= 0;
-  if (listener < 0 && errno == EINVAL) {
+  if (listener == -EINVAL) {
     flags = SECCOMP_FILTER_FLAG_NEW_LISTENER; /* before 5.19 */
-    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+    listener = arch_call(SYS_seccomp, (long[6]){SECCOMP_SET_MODE_FILTER, flags, (long)filter});
   }
-  return listener < 0 ? -errno : (int)listener;
+  return (int)listener;
 }
 
 static bool set_flags(int listener, uint64_t flags) {
@@ -84,7 +85,7 @@ int notify_install(struct notify_slot *slot, const struct sock_fprog *filter, bo
   atomic_store(&slot->state, NOTIFY_SLOT_OFFERED);
   /* If exec closed the last copy, every trapped call would fail with ENOSYS. Whoever does not take it kills us. */
   while (atomic_load(&slot->state) != NOTIFY_SLOT_TAKEN)
-    if (may_yield) syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    if (may_yield) arch_call(SYS_sched_yield, (long[6]){0});
   return 0;
 }
 

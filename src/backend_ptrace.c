@@ -55,6 +55,7 @@ static const struct tracer_stop *go_on(struct tracee *tracee, int signal) {
 }
 
 static void let_go(struct tracer *tracer, struct tracee *tracee, int signal) {
+  if (tracee->is_root) launch_let_go(tracee->tree->launch);
   ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(uintptr_t)signal);
   tracees_bury(tracer, tracee);
 }
@@ -245,7 +246,10 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
   tracee->changed_nr = false;
   tracee->interrupted = false;
   tracee->launching = false;
-  if (tracee->is_root && tracee->tree->launch) tracee->tree->launch->error = 0;
+  if (tracee->is_root) {
+    launch_free(tracee->tree->launch);
+    tracee->tree->launch = NULL;
+  }
   if (tracee->muted) return go_on(tracee, 0);
   uint64_t message = tracee->stop.message;
   struct user_regs_struct regs;

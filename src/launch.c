@@ -9,6 +9,7 @@
 #include <linux/filter.h>      /* struct sock_fprog */
 #include <linux/seccomp.h>     /* SECCOMP_SET_MODE_FILTER */
 #include <pwd.h>               /* getpwnam */
+#include <sched.h>             /* clone */
 #include <signal.h>
 #include <stdlib.h> /* malloc */
 #include <string.h> /* memcpy */
@@ -19,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch_x86_64.h"    /* arch_call */
 #include "backend_notify.h" /* notify_install, notify_take */
 #include "backend_ptrace.h" /* backend_options */
 #include "trap_plan.h"
@@ -27,63 +29,32 @@
 /* A child that takes longer to its listener is given up, and started without one. */
 static const uint64_t LISTENER_NANOSECONDS = 5000000000u;
 
-static size_t words_size(const char *const *words) {
-  size_t size = sizeof *words;
-  for (; words && *words; words++)
-    size += sizeof *words + strlen(*words) + 1;
-  return size;
-}
+/* The child's: with room for the scratch memory of scripts (tracee/scratch.lua). */
+enum { STACK_SIZE = 64 << 10 };
 
-static const char *copy_word(char **to, const char *word) {
-  if (!word) return NULL;
-  const char *copy = *to;
-  *to = stpcpy(*to, word) + 1;
-  return copy;
-}
+/*
+ * All that the child needs, and what it has to tell.
+ *
+ * Between its birth and its exec the child runs in our own memory, as vfork's does, but beside us: it has to be seized.
+ * A fork would copy our page tables, and then each page that either writes to, which takes longer than all the rest of
+ * a launch. So the child allocates and frees nothing, and what may fail it asks of the kernel itself: libc's errno is
+ * ours.
+ *
+ * It lies in pages of its own, shared with a child that has been forked, too; they are given back when the child has
+ * exec'ed or died.
+ */
+struct launch {
+  size_t size;
+  bool let_go;             /* by a detach: nobody will say when the child has exec'ed */
+  uint32_t step;           /* enum launch_step: the one being tried */
+  int32_t error;           /* errno, 0 while all is well */
+  struct notify_slot slot; /* by which the listener comes to the tracer */
 
-static const char *const *copy_words(const char ***pointers, char **to, const char *const *words) {
-  if (!words) return NULL;
-  const char **copy = *pointers;
-  for (; *words; words++)
-    *(*pointers)++ = copy_word(to, *words);
-  *(*pointers)++ = NULL;
-  return copy;
-}
-
-/* All in one block: the caller's own may lie in what is left out of the fork. NULL when memory runs out. */
-static struct tracer_launch *copy_launch(const struct tracer_launch *launch) {
-  size_t size = sizeof *launch + words_size(launch->argv) + words_size(launch->envp);
-  size += launch->keep_count * sizeof *launch->keep_fds;
-  const char *const words[] = {launch->file, launch->cwd, launch->user};
-  for (int i = 0; i < 3; i++)
-    size += words[i] ? strlen(words[i]) + 1 : 0;
-  struct tracer_launch *copy = malloc(size);
-  if (!copy) return NULL;
-  *copy = *launch;
-  size_t pointer_count = 0;
-  for (const char *const *word = launch->argv; word && *word; word++)
-    pointer_count++;
-  for (const char *const *word = launch->envp; word && *word; word++)
-    pointer_count++;
-  const char **pointers = (const char **)(copy + 1);
-  int32_t *fds = (int32_t *)(pointers + pointer_count + 2);
-  char *to = (char *)(fds + launch->keep_count);
-  if (launch->keep_count) memcpy(fds, launch->keep_fds, launch->keep_count * sizeof *fds);
-  copy->keep_fds = fds;
-  copy->argv = copy_words(&pointers, &to, launch->argv);
-  copy->envp = copy_words(&pointers, &to, launch->envp);
-  copy->file = copy_word(&to, launch->file);
-  copy->cwd = copy_word(&to, launch->cwd);
-  copy->user = copy_word(&to, launch->user);
-  return copy;
-}
-
-/* All that the child needs, prepared before the fork: between fork and exec it allocates nothing. */
-struct preparation {
   const struct tracer *tracer;
-  const struct tracer_launch *launch;
-  struct launch_status *status;
-  int go; /* read end: a byte arrives when we have been seized */
+  struct tracer_launch wanted; /* with copies of what it points to */
+  void *stack_end;
+  sigset_t mask; /* the program's */
+  int go[2];     /* a pipe: a byte arrives when the child has been seized */
   struct sock_fprog filter;
   bool notifies;  /* the filter is installed with a listener */
   bool may_yield; /* while that is being fetched */
@@ -94,9 +65,94 @@ struct preparation {
   int group_count;
 };
 
-_Noreturn static void fail(struct preparation *p) {
-  p->status->error = errno ? errno : EIO;
+/* --- the block -------------------------------------------------------------------------------------------------- */
+
+static size_t word_size(const char *word) { return word ? strlen(word) + 1 : 0; }
+
+static size_t words_size(const char *const *words, size_t *count) {
+  size_t size = 0;
+  for (; *words; words++, ++*count)
+    size += word_size(*words);
+  ++*count; /* the NULL */
+  return size;
+}
+
+static void *copy(char **to, const void *bytes, size_t size) {
+  void *copied = *to;
+  if (size) memcpy(copied, bytes, size);
+  *to += size;
+  return copied;
+}
+
+static const char *copy_word(char **to, const char *word) { return word ? copy(to, word, word_size(word)) : NULL; }
+
+static const char *const *copy_words(const char ***pointers, char **to, const char *const *words) {
+  const char **copied = *pointers;
+  for (; *words; words++)
+    *(*pointers)++ = copy_word(to, *words);
+  *(*pointers)++ = NULL;
+  return copied;
+}
+
+/* NULL when memory runs out. */
+static struct launch *launch_new(const struct tracer *tracer, const struct tracer_launch *wanted,
+                                 const struct sock_filter *filter, unsigned short length) {
+  extern char **environ;
+  const char *const *envp = wanted->envp ? wanted->envp : (const char *const *)environ;
+  size_t pointer_count = 0, filter_size = length * sizeof *filter;
+  size_t fds_size = wanted->keep_count * sizeof *wanted->keep_fds;
+  size_t size = sizeof(struct launch) + filter_size + fds_size + STACK_SIZE;
+  size += words_size(wanted->argv, &pointer_count) + words_size(envp, &pointer_count);
+  size += word_size(wanted->file) + word_size(wanted->cwd) + word_size(wanted->user);
+  size += pointer_count * sizeof(char *);
+  struct launch *launch = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (launch == MAP_FAILED) return NULL;
+
+  const char **pointers = (const char **)(launch + 1);
+  char *to = (char *)(pointers + pointer_count);
+  launch->size = size;
+  launch->stack_end = (char *)launch + size;
+  launch->tracer = tracer;
+  launch->filter = (struct sock_fprog){length, copy(&to, filter, filter_size)};
+  launch->wanted = *wanted;
+  launch->wanted.keep_fds = copy(&to, wanted->keep_fds, fds_size);
+  launch->wanted.argv = copy_words(&pointers, &to, wanted->argv);
+  launch->wanted.envp = copy_words(&pointers, &to, envp);
+  launch->wanted.file = copy_word(&to, wanted->file);
+  launch->wanted.cwd = copy_word(&to, wanted->cwd);
+  launch->wanted.user = copy_word(&to, wanted->user);
+  launch->no_new_privs = tracer->features.unprivileged_needs_nnp;
+  waiting_mask_before(tracer, &launch->mask);
+  return launch;
+}
+
+void launch_free(struct launch *launch) {
+  if (!launch || launch->let_go) return;
+  free(launch->groups);
+  munmap(launch, launch->size);
+}
+
+void launch_let_go(struct launch *launch) {
+  if (launch) launch->let_go = true;
+}
+
+int launch_error(const struct launch *launch, uint32_t *step) {
+  if (launch && step) *step = launch->step;
+  return launch ? launch->error : 0;
+}
+
+/* --- the child -------------------------------------------------------------------------------------------------- */
+
+/* The address sanitizer knows of one stack for each thread. */
+#define ON_ITS_OWN_STACK __attribute__((no_sanitize_address))
+
+ON_ITS_OWN_STACK _Noreturn static void fail(struct launch *launch, long error) {
+  launch->error = (int32_t)-error;
   _exit(127);
+}
+
+ON_ITS_OWN_STACK static void check(struct launch *launch, long result) {
+  if (result < 0) fail(launch, result);
 }
 
 /* Exec resets handlers by itself, but what luatrace ignores would stay ignored in the program. */
@@ -106,89 +162,92 @@ static void restore_signals(const struct tracer *tracer) {
 }
 
 /* What luatrace or the script has opened is not the program's. */
-static void close_at_exec(const struct tracer_launch *launch) {
+static void close_at_exec(const struct tracer_launch *wanted) {
   unsigned first = 3;
-  for (uint32_t i = 0; i <= launch->keep_count; i++) {
-    unsigned next = i < launch->keep_count ? (unsigned)launch->keep_fds[i] : ~0u;
+  for (uint32_t i = 0; i <= wanted->keep_count; i++) {
+    unsigned next = i < wanted->keep_count ? (unsigned)wanted->keep_fds[i] : ~0u;
     if (next < first) continue;
-    if (next > first && syscall(SYS_close_range, first, next == ~0u ? next : next - 1, CLOSE_RANGE_CLOEXEC)) {
+    if (next > first &&
+        arch_call(SYS_close_range, (long[6]){first, next == ~0u ? next : next - 1, CLOSE_RANGE_CLOEXEC})) {
       /* Before Linux 5.11: one by one, as far as such numbers go. */
       for (unsigned fd = first; fd < next && fd < 1024; fd++)
-        fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+        arch_call(SYS_fcntl, (long[6]){fd, F_SETFD, FD_CLOEXEC});
     }
     first = next + 1;
   }
 }
 
 /* Becomes another user but keeps the right to install a filter: exec drops what capabilities remain. */
-static void become_user(struct preparation *p) {
-  if (setgroups((size_t)p->group_count, p->groups) || setresgid(p->gid, p->gid, p->gid)) fail(p);
-  if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(p->uid, p->uid, p->uid)) fail(p);
+static void become_user(struct launch *launch) {
+  if (setgroups((size_t)launch->group_count, launch->groups) || setresgid(launch->gid, launch->gid, launch->gid))
+    fail(launch, -errno);
+  if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(launch->uid, launch->uid, launch->uid)) fail(launch, -errno);
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2];
-  if (syscall(SYS_capget, &header, data)) fail(p);
+  if (syscall(SYS_capget, &header, data)) fail(launch, -errno);
   for (int i = 0; i < 2; i++)
     data[i].effective = data[i].permitted;
-  if (syscall(SYS_capset, &header, data)) fail(p);
+  if (syscall(SYS_capset, &header, data)) fail(launch, -errno);
 }
 
-_Noreturn static void child(struct preparation *p) {
-  const struct tracer_launch *launch = p->launch;
+ON_ITS_OWN_STACK _Noreturn static void child(struct launch *launch) {
+  const struct tracer_launch *wanted = &launch->wanted;
+  arch_call(SYS_close, (long[6]){launch->go[1]});
   char byte;
-  ssize_t got;
+  long got;
   do
-    got = read(p->go, &byte, 1);
-  while (got < 0 && errno == EINTR);
+    got = arch_call(SYS_read, (long[6]){launch->go[0], (long)&byte, 1});
+  while (got == -EINTR);
   if (got != 1) _exit(127); /* the tracer died or could not seize us */
 
-  p->status->step = LAUNCH_CWD;
-  if (launch->cwd && chdir(launch->cwd)) fail(p);
-  p->status->step = LAUNCH_FDS;
-  if (launch->new_group && setpgid(0, 0)) fail(p);
+  launch->step = LAUNCH_CWD;
+  if (wanted->cwd) check(launch, arch_call(SYS_chdir, (long[6]){(long)wanted->cwd}));
+  launch->step = LAUNCH_FDS;
+  if (wanted->new_group) check(launch, arch_call(SYS_setpgid, (long[6]){0, 0}));
   for (int i = 0; i < 3; i++)
-    if (launch->fds[i] >= 0 && launch->fds[i] != i && dup2(launch->fds[i], i) < 0) fail(p);
-  close_at_exec(launch);
-  restore_signals(p->tracer);
-  waiting_restore_mask(p->tracer);
+    if (wanted->fds[i] >= 0 && wanted->fds[i] != i) check(launch, arch_call(SYS_dup2, (long[6]){wanted->fds[i], i}));
+  close_at_exec(wanted);
+  restore_signals(launch->tracer);
+  sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 
-  p->status->step = LAUNCH_USER;
-  if (launch->user) become_user(p);
-  if (p->filter.len) {
-    p->status->step = LAUNCH_NO_NEW_PRIVS;
-    if (p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail(p);
-    p->status->step = p->notifies ? LAUNCH_LISTENER : LAUNCH_FILTER;
-    if (p->notifies) {
-      int error = notify_install(&p->status->slot, &p->filter, p->may_yield);
-      errno = -error;
-      if (error) fail(p);
-    } else if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p->filter)) {
-      fail(p);
-    }
+  launch->step = LAUNCH_USER;
+  if (wanted->user) become_user(launch);
+  if (launch->filter.len) {
+    launch->step = LAUNCH_NO_NEW_PRIVS;
+    if (launch->no_new_privs) check(launch, arch_call(SYS_prctl, (long[6]){PR_SET_NO_NEW_PRIVS, 1}));
+    launch->step = launch->notifies ? LAUNCH_LISTENER : LAUNCH_FILTER;
+    if (launch->notifies)
+      check(launch, notify_install(&launch->slot, &launch->filter, launch->may_yield));
+    else
+      check(launch, arch_call(SYS_seccomp, (long[6]){SECCOMP_SET_MODE_FILTER, 0, (long)&launch->filter}));
   }
-  p->status->step = LAUNCH_EXEC;
-  extern char **environ;
-  execve(launch->file, (char *const *)launch->argv, launch->envp ? (char *const *)launch->envp : environ);
-  fail(p);
+  launch->step = LAUNCH_EXEC;
+  fail(launch, arch_call(SYS_execve, (long[6]){(long)wanted->file, (long)wanted->argv, (long)wanted->envp}));
 }
 
-static int find_user(struct preparation *p, const char *name) {
+ON_ITS_OWN_STACK _Noreturn static int cloned(void *launch) { child(launch); }
+
+/* --- the tracer -------------------------------------------------------------------------------------------------- */
+
+static int find_user(struct launch *launch, const char *name) {
   errno = 0;
   const struct passwd *user = getpwnam(name);
   if (!user) return errno ? -errno : -ENOENT;
-  p->uid = user->pw_uid;
-  p->gid = user->pw_gid;
-  p->group_count = 64;
-  p->groups = malloc(sizeof *p->groups * (size_t)p->group_count);
-  if (p->groups && getgrouplist(name, user->pw_gid, p->groups, &p->group_count) < 0) {
+  launch->uid = user->pw_uid;
+  launch->gid = user->pw_gid;
+  launch->group_count = 64;
+  launch->groups = malloc(sizeof *launch->groups * (size_t)launch->group_count);
+  if (launch->groups && getgrouplist(name, user->pw_gid, launch->groups, &launch->group_count) < 0) {
     /* More than 64: now group_count says how many. */
-    free(p->groups);
-    p->groups = malloc(sizeof *p->groups * (size_t)p->group_count);
-    if (p->groups && getgrouplist(name, user->pw_gid, p->groups, &p->group_count) < 0) p->group_count = 0;
+    free(launch->groups);
+    launch->groups = malloc(sizeof *launch->groups * (size_t)launch->group_count);
+    if (launch->groups && getgrouplist(name, user->pw_gid, launch->groups, &launch->group_count) < 0)
+      launch->group_count = 0;
   }
-  return p->groups ? 0 : -ENOMEM;
+  return launch->groups ? 0 : -ENOMEM;
 }
 
-static void discard(pid_t pid) {
+void launch_discard(pid_t pid) {
   kill(pid, SIGKILL);
   while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
     ;
@@ -211,7 +270,7 @@ static int seize_and_go(pid_t pid, int go, const struct tracer_launch *launch, u
 
 /* The program is the process that was called: the tracer goes on in a grandchild of it. In the grandchild this returns
  * the program's id; in the program it does not return. */
-static pid_t fork_tracer(struct preparation *p, const int go[2]) {
+static pid_t fork_tracer(struct launch *launch) {
   pid_t program = getpid();
   pid_t between = fork();
   if (between > 0) {
@@ -219,55 +278,56 @@ static pid_t fork_tracer(struct preparation *p, const int go[2]) {
       ;
     /* Yama lets only ancestors trace, unless they are allowed to. */
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-    close(go[1]);
-    child(p);
+    child(launch);
   }
   if (between < 0) return -errno;
   pid_t tracer = fork();
   if (tracer) _exit(tracer < 0 ? 1 : 0); /* without a tracer the program reads an end from `go`, and exits */
-  if (p->launch->daemonize == DAEMONIZE_GROUP) setpgid(0, 0);
-  if (p->launch->daemonize == DAEMONIZE_SESSION) setsid();
+  if (launch->wanted.daemonize == DAEMONIZE_GROUP) setpgid(0, 0);
+  if (launch->wanted.daemonize == DAEMONIZE_SESSION) setsid();
   return program;
 }
 
-static pid_t fork_program(struct preparation *p, const int go[2]) {
-  const struct tracer_launch *launch = p->launch;
-  if (launch->daemonize) return fork_tracer(p, go);
-  /* Until the child execs, what we write would be copied page by page, and we are about to write a lot. */
-  if (launch->left_out_size) madvise(launch->left_out, launch->left_out_size, MADV_DONTFORK);
-  pid_t pid = fork();
-  if (pid && launch->left_out_size) madvise(launch->left_out, launch->left_out_size, MADV_DOFORK);
-  if (pid == 0) {
-    close(go[1]);
-    child(p);
+static pid_t make_program(struct launch *launch) {
+  if (launch->wanted.daemonize) return fork_tracer(launch);
+  pid_t pid;
+  if (launch->wanted.user) {
+    /* Who becomes another user makes the memory that it runs in undumpable: ours. */
+    pid = fork();
+    if (pid == 0) child(launch);
+  } else {
+    pid = clone(cloned, launch->stack_end, CLONE_VM | SIGCHLD, launch);
   }
   return pid < 0 ? -errno : pid;
 }
 
-static int fork_and_seize(struct preparation *p, unsigned long options, struct launch_result *result) {
-  int go[2];
+static int make_and_seize(struct launch *launch, unsigned long options, struct launch_result *result) {
   result->step = LAUNCH_FORK;
-  if (pipe2(go, O_CLOEXEC)) return -errno;
-  p->go = go[0];
-  pid_t pid = fork_program(p, go);
+  if (pipe2(launch->go, O_CLOEXEC)) return -errno;
+  /* Signals that come meanwhile are the program's, not those of our handlers in it. */
+  sigset_t all, ours;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &ours);
+  pid_t pid = make_program(launch);
+  sigprocmask(SIG_SETMASK, &ours, NULL);
   int error = pid < 0 ? pid : 0;
-  close(go[0]);
+  close(launch->go[0]);
   if (!error) {
     result->step = LAUNCH_SEIZE;
-    error = seize_and_go(pid, go[1], p->launch, options);
-    if (error) discard(pid);
+    error = seize_and_go(pid, launch->go[1], &launch->wanted, options);
+    if (error) launch_discard(pid);
   }
-  close(go[1]);
+  close(launch->go[1]);
   return error ? error : pid;
 }
 
 /* The child's listener; stays -1 when it has failed at something else, which is told as with any other program. Signals
  * that stop it on the way are delivered afterwards: it has not much left to do. 0 or -errno. */
-static int take_listener(struct preparation *p, pid_t pid, int *listener) {
+static int take_listener(struct launch *launch, pid_t pid, int *listener) {
   uint64_t deadline = tracer_now() + LISTENER_NANOSECONDS;
   bool came[NSIG] = {false};
   int got;
-  while ((got = notify_take(&p->status->slot, pid, deadline)) == -EAGAIN) {
+  while ((got = notify_take(&launch->slot, pid, deadline)) == -EAGAIN) {
     int status;
     if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status)) return -ECHILD;
     if (status >> 16 == 0 && WSTOPSIG(status) < NSIG) came[WSTOPSIG(status)] = true;
@@ -275,23 +335,25 @@ static int take_listener(struct preparation *p, pid_t pid, int *listener) {
   }
   for (int signal = 1; signal < NSIG; signal++)
     if (came[signal]) kill(pid, signal);
-  if (got == -ECHILD) return p->status->step == LAUNCH_LISTENER ? -p->status->error : 0;
+  if (got == -ECHILD) return launch->step == LAUNCH_LISTENER ? -launch->error : 0;
   if (got >= 0) *listener = got;
   return got < 0 ? got : 0;
 }
 
-static int start(struct tracer *tracer, struct tree *tree, struct preparation *p, struct launch_result *result) {
-  *p->status = (struct launch_status){0};
-  if (!p->notifies) return fork_and_seize(p, backend_options(tree), result);
+static int start(struct tracer *tracer, struct tree *tree, struct launch_result *result) {
+  struct launch *launch = tree->launch;
+  launch->error = 0;
+  launch->slot = (struct notify_slot){0};
+  if (!launch->notifies) return make_and_seize(launch, backend_options(tree), result);
   result->step = LAUNCH_LISTENER;
   int error = waiting_prepare(tracer);
   if (error) return error;
-  int pid = fork_and_seize(p, backend_options(tree), result);
+  int pid = make_and_seize(launch, backend_options(tree), result);
   if (pid >= 0) {
-    error = take_listener(p, pid, &tree->listener);
+    error = take_listener(launch, pid, &tree->listener);
     if (!error && tree->listener >= 0) error = waiting_add(tracer, tree);
     if (error) {
-      discard(pid);
+      launch_discard(pid);
       if (tree->listener >= 0) close(tree->listener);
       tree->listener = -1;
       result->step = LAUNCH_LISTENER;
@@ -303,65 +365,47 @@ static int start(struct tracer *tracer, struct tree *tree, struct preparation *p
 }
 
 /* With notifications where the plan has them; without where they cannot be had. */
-static int start_either_way(struct tracer *tracer, struct tree *tree, struct preparation *p,
-                            struct launch_result *result) {
+static int start_either_way(struct tracer *tracer, struct tree *tree, struct launch_result *result) {
   static const uint64_t none[6];
-  const struct trap_plan *plan = p->launch->plan;
-  p->notifies = p->filter.len && trap_plan_notifies(plan);
-  p->may_yield = p->notifies && trap_plan_verdict(plan, AUDIT_ARCH_X86_64, SYS_sched_yield, none) == MECHANISM_ALLOW;
-  int pid = start(tracer, tree, p, result);
+  struct launch *launch = tree->launch;
+  const struct trap_plan *plan = launch->wanted.plan;
+  launch->notifies = launch->filter.len && trap_plan_notifies(plan);
+  launch->may_yield =
+      launch->notifies && trap_plan_verdict(plan, AUDIT_ARCH_X86_64, SYS_sched_yield, none) == MECHANISM_ALLOW;
+  int pid = start(tracer, tree, result);
   result->notifies = tree->listener >= 0;
-  if (pid >= 0 || result->step != LAUNCH_LISTENER || p->launch->insist_notify) return pid;
+  if (pid >= 0 || result->step != LAUNCH_LISTENER || launch->wanted.insist_notify) return pid;
   result->notify_error = -pid;
-  struct sock_filter *filter = malloc(sizeof *filter * p->filter.len);
-  if (!filter) return -ENOMEM;
-  memcpy(filter, p->filter.filter, sizeof *filter * p->filter.len);
-  trap_plan_stop_instead(filter, p->filter.len);
-  p->filter.filter = filter;
-  p->notifies = false;
-  pid = start(tracer, tree, p, result);
-  free(filter);
-  return pid;
+  trap_plan_stop_instead(launch->filter.filter, launch->filter.len);
+  launch->notifies = false;
+  return start(tracer, tree, result);
 }
 
-int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *given,
+int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *wanted,
                  struct launch_result *result) {
-  struct tracer_launch *launch = copy_launch(given);
-  if (!launch) return -ENOMEM;
-  struct preparation p = {.tracer = tracer, .launch = launch};
+  const struct sock_filter *instructions = NULL;
+  unsigned short length = 0;
   int error = 0;
-  if (launch->user) {
-    result->step = LAUNCH_USER;
-    error = find_user(&p, launch->user);
-  }
-  if (!error && launch->mode == TRAP_SECCOMP && launch->plan) {
-    const struct sock_filter *filter;
+  if (wanted->mode == TRAP_SECCOMP && wanted->plan) {
     result->step = LAUNCH_FILTER;
-    error = trap_plan_build_filter(launch->plan, &filter, &p.filter.len);
-    p.filter.filter = (struct sock_filter *)filter;
-    p.no_new_privs = tracer->features.unprivileged_needs_nnp;
+    error = trap_plan_build_filter(wanted->plan, &instructions, &length);
+  }
+  struct launch *launch = error ? NULL : launch_new(tracer, wanted, instructions, length);
+  if (!launch && !error) error = -ENOMEM;
+  if (!error && wanted->user) {
+    result->step = LAUNCH_USER;
+    error = find_user(launch, wanted->user);
   }
   if (!error) {
-    void *shared = mmap(NULL, sizeof *p.status, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) {
-      error = -errno;
-    } else {
-      p.status = tree->launch = shared;
-      error = start_either_way(tracer, tree, &p, result);
-      if (error < 0) {
-        launch_status_free(tree->launch);
-        tree->launch = NULL;
-      }
-    }
+    tree->launch = launch;
+    error = start_either_way(tracer, tree, result);
   }
-  free(p.groups);
-  free(launch);
+  if (error < 0) {
+    launch_free(launch);
+    tree->launch = NULL;
+  }
   result->error = error < 0 ? -error : 0;
-  result->no_new_privs = p.no_new_privs && p.filter.len;
+  result->no_new_privs = length && tracer->features.unprivileged_needs_nnp;
   if (error >= 0) result->step = LAUNCH_OK;
   return error;
-}
-
-void launch_status_free(struct launch_status *status) {
-  if (status) munmap(status, sizeof *status);
 }

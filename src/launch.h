@@ -1,5 +1,5 @@
 /*
- * launch.h - start a program under trace: fork, seize, set up, exec.
+ * launch.h - start a program under trace: make a child, seize it, set it up, let it exec.
  *
  * The child blocks on a pipe until it has been seized, then changes directory and user, installs the filter and
  * becomes the program. It reports failure through shared memory, since its system calls may already be trapped.
@@ -7,20 +7,22 @@
 #ifndef LUATRACE_LAUNCH_H
 #define LUATRACE_LAUNCH_H
 
-#include "backend_notify.h" /* struct notify_slot */
-#include "tracer.h"         /* struct tracer, struct tracer_launch */
+#include "tracer.h" /* struct tracer, struct tracer_launch */
 
-struct launch_status {
-  uint32_t step;           /* enum launch_step: the one being tried */
-  int32_t error;           /* errno, 0 while all is well */
-  struct notify_slot slot; /* by which the listener comes to the tracer */
-};
+struct launch;
 
-/* Forks and seizes; gives the tree its launch status and, where the plan has notifications, its listener. Returns the
- * pid or -errno with result->step set. Where there is no listener to be had, the program is started once more (it had
- * not become one yet) under a filter with stops in their place. */
-int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *launch,
+/* Makes the child and seizes it; gives the tree its launch and, where the plan has notifications, its listener. Returns
+ * the pid or -errno with result->step set. Where there is no listener to be had, the program is started once more (it
+ * had not become one yet) under a filter with stops in their place. */
+int launch_start(struct tracer *tracer, struct tree *tree, const struct tracer_launch *wanted,
                  struct launch_result *result);
-void launch_status_free(struct launch_status *status);
+/* The errno with which the child has given up, and at which step; 0 while it has not. NULL: 0. */
+int launch_error(const struct launch *launch, uint32_t *step);
+/* The child has been detached: launch_free leaves it the memory that it runs on. NULL is allowed. */
+void launch_let_go(struct launch *launch);
+/* The child has exec'ed, or is dead or about to die. NULL is allowed. */
+void launch_free(struct launch *launch);
+/* Kills and reaps. */
+void launch_discard(pid_t pid);
 
 #endif

@@ -121,14 +121,6 @@ void *lua_memory_alloc(void *memory, void *object, size_t old_size, size_t new_s
   return moved;
 }
 
-void *lua_memory_area(const struct lua_memory *memory, size_t *size) {
-  const struct chunk *first = memory->chunks;
-  while (first->next)
-    first = first->next;
-  *size = first->size;
-  return (void *)first;
-}
-
 void lua_memory_close(struct lua_memory *memory) {
   if (!memory) return;
   for (struct chunk *chunk = memory->chunks, *next; chunk; chunk = next) {

@@ -16,8 +16,6 @@ struct lua_memory;
 struct lua_memory *lua_memory_open(void);
 /* A lua_Alloc. */
 void *lua_memory_alloc(void *memory, void *object, size_t old_size, size_t new_size);
-/* Where most objects are. */
-void *lua_memory_area(const struct lua_memory *memory, size_t *size);
 /* After lua_close. */
 void lua_memory_close(struct lua_memory *memory);
 

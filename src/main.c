@@ -31,21 +31,6 @@ static void compile_less(lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* The engine keeps it out of its forks. */
-static void publish_memory(lua_State *L, const struct lua_memory *memory) {
-  size_t size;
-  void *area = lua_memory_area(memory, &size);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "loaded");
-  lua_createtable(L, 0, 2);
-  lua_pushlightuserdata(L, area);
-  lua_setfield(L, -2, "area");
-  lua_pushnumber(L, (lua_Number)size);
-  lua_setfield(L, -2, "size");
-  lua_setfield(L, -2, "luatrace.memory");
-  lua_pop(L, 2);
-}
-
 int main(int argc, char **argv) {
   struct lua_memory *memory = lua_memory_open();
   /* A LuaJIT with 32-bit references takes no memory but its own. */
@@ -60,7 +45,6 @@ int main(int argc, char **argv) {
   luaL_openlibs(L);
   compile_less(L);
   embedded_preload(L);
-  if (memory) publish_memory(L, memory);
   lua_pushcfunction(L, traceback);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "luatrace.cli");

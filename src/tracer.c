@@ -73,7 +73,7 @@ static void tree_free(struct tracer *tracer, struct tree *tree) {
     link = &(*link)->next;
   if (*link) *link = tree->next;
   waiting_remove(tracer, tree);
-  launch_status_free(tree->launch);
+  launch_free(tree->launch);
   free(tree);
 }
 
@@ -87,6 +87,7 @@ int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, stru
   int pid = launch_start(tracer, tree, launch, result);
   struct tracee *root = pid < 0 ? NULL : tracees_add(tracer, tree, pid, NULL);
   if (!root) {
+    if (pid >= 0) launch_discard(pid);
     tree_free(tracer, tree);
     return pid < 0 ? pid : -ENOMEM;
   }
@@ -100,9 +101,7 @@ int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, stru
 
 int tracer_launch_error(struct tracer *tracer, uint32_t number, uint32_t *step) {
   const struct tree *tree = find_tree(tracer, number);
-  if (!tree || !tree->launch) return 0;
-  if (step) *step = tree->launch->step;
-  return tree->launch->error;
+  return tree ? launch_error(tree->launch, step) : 0;
 }
 
 /* The process that a thread belongs to. */

@@ -17,6 +17,7 @@
 #include "api.h"
 
 struct tracee;
+struct launch;
 struct waiting;
 struct printer;
 struct sieve_workers;
@@ -30,13 +31,13 @@ struct tree {
   uint32_t mode; /* enum trap_mode */
   bool attached;
   bool no_follow;
-  pid_t root;                   /* pid of the root process */
-  uint32_t alive;               /* tracees alive */
-  struct trap_plan *plan;       /* borrowed */
-  int listener;                 /* -1: none */
-  uint64_t received;            /* notifications */
-  bool wakes_elsewhere;         /* who is answered runs where he ran before: waiting.c */
-  struct launch_status *launch; /* shared with the launched child until it has exec'ed; or NULL */
+  pid_t root;             /* pid of the root process */
+  uint32_t alive;         /* tracees alive */
+  struct trap_plan *plan; /* borrowed */
+  int listener;           /* -1: none */
+  uint64_t received;      /* notifications */
+  bool wakes_elsewhere;   /* who is answered runs where he ran before: waiting.c */
+  struct launch *launch;  /* until the root has exec'ed, and of one that could not; or NULL */
 };
 
 /* How a processor was used up to a moment, in nanoseconds. */

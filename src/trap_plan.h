@@ -24,7 +24,7 @@ enum { TRAP_PLAN_GATE_BODY = 1024 };
 uint32_t trap_plan_gate(const struct trap_plan *plan);
 /* Does some entry ask for notifications? */
 bool trap_plan_notifies(const struct trap_plan *plan);
-/* The filter with stops in the place of notifications: for malloc'ed `filter` of `length` instructions. */
+/* Puts stops in the place of notifications, in a copy of the filter. */
 void trap_plan_stop_instead(struct sock_filter *filter, unsigned short length);
 
 #endif

@@ -161,8 +161,9 @@ void waiting_remove(struct tracer *tracer, struct tree *tree) {
   if (waiting->count == 0) close_waiting(tracer);
 }
 
-void waiting_restore_mask(const struct tracer *tracer) {
-  if (tracer->waiting) sigprocmask(SIG_SETMASK, &tracer->waiting->mask_before, NULL);
+void waiting_mask_before(const struct tracer *tracer, sigset_t *mask) {
+  sigprocmask(SIG_SETMASK, NULL, mask);
+  if (tracer->waiting) *mask = tracer->waiting->mask_before;
 }
 
 void waiting_note_silent_end(struct tracer *tracer) { tracer->silent_ends = true; }

@@ -16,8 +16,8 @@ int waiting_prepare(struct tracer *tracer);
 int waiting_add(struct tracer *tracer, struct tree *tree);
 /* Closes the tree's listener, if it has one; with the last one the wait is a plain one again. */
 void waiting_remove(struct tracer *tracer, struct tree *tree);
-/* In a launched child: the signal mask that luatrace was started with. */
-void waiting_restore_mask(const struct tracer *tracer);
+/* The signal mask without what is blocked here: a launched program's. */
+void waiting_mask_before(const struct tracer *tracer, sigset_t *mask);
 
 /* Waits at most `timeout` nanoseconds (negative: no limit). 1: something has come: statuses are in the queue, or
  * *notified is the tree whose listener can be received from. 0: nothing has; -ECHILD: nobody is left; other -errno. */

@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 10
+local ABI = 11
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -250,9 +250,6 @@ function Tracer:spawn(launch)
   box.daemonize = launch.daemonize or 0
   box.insist_notify = launch.insist_notify and 1 or 0
   box.plan = launch.plan.pointer
-  -- The binary's own memory (src/main.c); of a host's there is nothing to say.
-  local memory = package.loaded["luatrace.memory"]
-  if memory then box.left_out, box.left_out_size = memory.area, memory.size end
   local error_number = C.tracer_spawn(self.pointer, box, result)
   if error_number < 0 then
     local _, message, name = failure(error_number)

@@ -1,8 +1,8 @@
 --- Scratch memory in tracees: room for a longer path, a struct, a buffer of ours.
 --
 -- A few pages, mapped into the process by an injected mmap the first time they are needed and kept; what a call takes
--- is given back when it returns. In a process with a seccomp filter of its own mmap might be fatal: there, and in
--- vfork children, the stack below the red zone serves.
+-- is given back when it returns. In a process with a seccomp filter of its own mmap might be fatal: there the stack
+-- below the red zone serves, and in a root before its first exec, which runs in luatrace's own memory (src/launch.c).
 
 local engine = require "luatrace.engine"
 local sys = require "luatrace.sys"
@@ -44,6 +44,10 @@ local function from_stack(call, length)
   return sp - RED_ZONE - used
 end
 
+local function is_launched(call)
+  return call.process.images == 0 and not call.process.parent and not call.session.attached
+end
+
 local function map(call, length)
   local name = call.arch.bits == 32 and "mmap2" or "mmap"
   local anonymous = call.arch.bits == 32 and 0xffffffff or -1
@@ -65,11 +69,13 @@ end
 ---@return number|nil address, string? message, string? errno
 function Scratch.alloc(_, call, length)
   length = math.ceil(math.max(length, 1) / 16) * 16
+  local address = is_launched(call) and from_stack(call, length)
+  if address then return address end
   local process = call.process
   local areas = process.scratch or {}
   process.scratch = areas
   for i = 1, #areas do
-    local address = take(areas[i], call, length)
+    address = take(areas[i], call, length)
     if address then return address end
   end
   if M.may_inject(call) then
@@ -80,7 +86,7 @@ function Scratch.alloc(_, call, length)
       return take(areas[#areas], call, length)
     end
   end
-  local address = from_stack(call, length)
+  address = from_stack(call, length)
   if address then return address end
   return nil, ("no room for %d bytes of scratch memory in process %d"):format(length, process.pid), "ENOMEM"
 end
