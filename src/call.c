@@ -24,6 +24,8 @@ bool call_is_restart(int64_t result) {
   return result <= -ERESTARTSYS && result >= -ERESTART_LAST && result != -ENOIOCTLCMD;
 }
 
+void call_make_again(const struct tracee *tracee) { syscall_info_set_result(tracee->tid, -ERESTARTSYS); }
+
 void call_note_interruption(struct tracee *tracee) {
   const struct tracer_stop *stop = &tracee->stop;
   tracee->interrupted = true;

@@ -31,6 +31,9 @@ bool call_enter(struct tracee *tracee, const struct syscall_info *info);
 bool call_is_ruled_out(const struct tracer *tracer, struct tracee *tracee);
 /* Is it one of the results by which the kernel says that the call shall run again? */
 bool call_is_restart(int64_t result);
+/* The tracee comes out of a call that an interruption of ours has made fail with EINTR: the kernel makes it again, unless
+ * a signal handler comes in between that would have made it fail, too. */
+void call_make_again(const struct tracee *tracee);
 /* The call that was noted has ended with such a result. */
 void call_note_interruption(struct tracee *tracee);
 /* The tracee was stopped by us: what that broke off is remembered as after a signal. */

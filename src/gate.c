@@ -12,7 +12,7 @@
 #include <sys/user.h>
 
 #include "arch_x86_64.h"
-#include "call.h" /* call_is_restart */
+#include "call.h" /* call_is_restart, call_make_again */
 #include "gate_code.h"
 #include "gate_site.h"
 #include "signal_mask.h"
@@ -275,7 +275,9 @@ static enum gate_step change(struct tracer *tracer, struct tracee *tracee, struc
   struct user_regs_struct *regs = &visit->regs;
   tracee_addr ip = tracee->stop.ip;
   if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, regs)) return GATE_IS_FINISHED;
-  if (call_is_restart((int64_t)regs->rax)) { /* it waits, and goes on to wait */
+  bool fails = (int64_t)regs->rax == -EINTR; /* since it was interrupted, as on a FUSE file system */
+  if (fails) call_make_again(tracee);
+  if (fails || call_is_restart((int64_t)regs->rax)) { /* it waits, and goes on to wait */
     delay(gate);
     return GATE_IS_FINISHED;
   }

@@ -11,6 +11,45 @@ local function traced(gate, trap, program, words, lua)
     cmd = { "setarch", "-R", support.tracee("gate", program), unpack(words) } }
 end
 
+--- Mounts a file system with one file, "file", and runs a command. To open the file takes a moment, and fails with
+-- EINTR when the kernel says that the caller has been interrupted, as some servers have it.
+local fuse = [=[
+import ctypes, errno, os, struct, subprocess, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS, MS_REC_PRIVATE, MS_NOSUID_NODEV = 0x20000, 0x44000, 6
+try: device = os.open("/dev/fuse", os.O_RDWR)
+except OSError: sys.exit(77)
+options = b"fd=%d,rootmode=40000,user_id=0,group_id=0" % device
+if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC_PRIVATE, None) \
+   or libc.mount(b"fuse", sys.argv[1].encode(), b"fuse", MS_NOSUID_NODEV, options):
+    sys.exit(77)
+interrupted = {}
+def answer(unique, error, data=b""): os.write(device, struct.pack("<IiQ", 16 + len(data), -error, unique) + data)
+def attributes(node): return struct.pack("<6Q10I", node, *[0] * 8, 0o40755 if node == 1 else 0o100644, 1, *[0] * 5)
+def open_file(unique):
+    if interrupted[unique].wait(0.05): answer(unique, errno.EINTR)
+    else: answer(unique, 0, struct.pack("<QII", 1, 0, 0))
+def serve():
+    while True:
+        try: request = os.read(device, 1 << 20)
+        except OSError: return
+        _, what, unique, node = struct.unpack_from("<IIQQ", request)
+        body = request[40:]
+        if what == 26: answer(unique, 0, struct.pack("<4I2H2I36x", 7, 31, 65536, 0, 16, 12, 131072, 1))
+        elif what == 1 and body == b"file\0": answer(unique, 0, struct.pack("<5Q", 2, 0, 0, 0, 0) + attributes(2))
+        elif what == 3: answer(unique, 0, struct.pack("<QII", 1, 0, 0) + attributes(node))
+        elif what == 14:
+            interrupted[unique] = threading.Event()
+            threading.Thread(target=open_file, args=(unique,)).start()
+        elif what == 36: interrupted[struct.unpack_from("<Q", body)[0]].set()
+        elif what in (18, 25): answer(unique, 0)
+        elif what != 2: answer(unique, errno.ENOSYS)
+threading.Thread(target=serve, daemon=True).start()
+status = subprocess.run(sys.argv[2:]).returncode
+libc.umount2(sys.argv[1].encode(), 2)
+os._exit(status)
+]=]
+
 --- A mode of spec/tracees/gate.c says the same with and without a gate.
 ---@param gates string|nil how many gates its processes have at the end; nil: that depends
 local function same(words, gates, program)
@@ -92,6 +131,23 @@ describe("a gate", function()
     assert.equal("a filter\n0 wrong\n", traced("always", "auto", nil, { "filter" }).stdout)
     assert.equal("NULL: Bad address\n1: Bad address\nstill ignored\n", same({ "ignored" }))
     assert.equal("1: Bad address\n-1: Bad address\nstill blocked, still handled\n", same({ "masked" }))
+  end)
+
+  it("is asked for without a call that fails since it was interrupted", function()
+    local mode = { support.tracee("gate", { static = true }), "file" }
+    local function opened(...)
+      local directory = support.tempdir()
+      local words = { support.python, "-c", fuse, directory, ... }
+      for _, word in ipairs { mode[1], mode[2], directory .. "/file" } do words[#words + 1] = word end
+      return support.execute({ words = words })
+    end
+    local native = opened()
+    if native.status == 77 then return pending "no FUSE file system can be mounted here" end
+    assert.equal(("file: opened\n"):rep(8), native.stdout)
+    for _, trap in ipairs { "auto", "stop" } do
+      local traced_too = opened(support.binary, "--gate=always", "--trap=" .. trap, "--lua", rule, "--")
+      assert.equal(native.stdout, traced_too.stdout)
+    end
   end)
 
   it("is where addresses are randomised, too", function()

@@ -400,6 +400,8 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "any")) any_call();
   if (!strcmp(mode, "filter")) own_filter();
   if (!strcmp(mode, "ignored")) ignored();
+  for (int i = 0; i < 8 && !strcmp(mode, "file"); i++)
+    say("file", opened(argv[2]));
   if (!strcmp(mode, "coroutine")) coroutine(argv[2]);
   if (!strcmp(mode, "cancelled")) cancelled(argv[2]);
   if (!strcmp(mode, "lent")) lent();
