@@ -4,7 +4,6 @@
 #include <linux/audit.h> /* AUDIT_ARCH_I386 */
 #include <sched.h>       /* CLONE_* */
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/user.h> /* struct user_regs_struct */
@@ -12,19 +11,17 @@
 #include "affinity.h"     /* affinity_note_birth */
 #include "arch_x86_64.h"  /* ARCH_NR_*, ARCH_CS_32 */
 #include "gate.h"         /* gate_inherit */
+#include "proc_status.h"  /* proc_status_* */
 #include "stop.h"         /* stop_is_alive */
 #include "syscall_info.h" /* syscall_info_get */
 #include "tracees.h"
 #include "waiting.h" /* waiting_note_silent_end */
 
 static void read_family(pid_t tid, pid_t *pid, pid_t *parent) {
-  char path[64], line[128];
-  snprintf(path, sizeof path, "/proc/%d/status", tid);
-  FILE *file = fopen(path, "re");
-  if (!file) return;
-  while (fgets(line, sizeof line, file))
-    if (sscanf(line, "Tgid: %d", pid) != 1 && sscanf(line, "PPid: %d", parent) == 1) break;
-  fclose(file);
+  char status[PROC_STATUS_SIZE];
+  if (!proc_status_read(tid, status)) return;
+  proc_status_field(status, "Tgid:", "%d", pid);
+  proc_status_field(status, "PPid:", "%d", parent);
 }
 
 static const struct tracer_stop *birth_note(struct tracer *tracer, struct tracee *child, const struct tracee *parent,

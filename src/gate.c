@@ -62,13 +62,12 @@ bool gate_has_passed(const struct tracee *tracee, tracee_addr ip) {
 /* The door that belongs to an address in the gate; 0: there is none, the address only looks like one. */
 static tracee_addr find_door(const struct tracer *tracer, struct tracee *tracee, tracee_addr ip,
                              uint8_t code[GATE_DOOR_SIZE]) {
-  static const uint8_t call[] = {0x0f, 0x05};
   uint32_t offset = offset_in_gate(tracee, ip);
   if (offset >= GATE_SIZE) return 0;
   tracee_addr door = ip - offset + door_at(offset) * GATE_DOOR_SIZE;
   if (tracee_memory_read(tracer, tracee, door, code, GATE_DOOR_SIZE) != GATE_DOOR_SIZE) return 0;
-  bool is_door = memcmp(code + GATE_PASSED - ARCH_CALL_SIZE, call, sizeof call) == 0 &&
-                 memcmp(code + GATE_TRAPPED - ARCH_CALL_SIZE, call, sizeof call) == 0;
+  bool is_door =
+      gate_code_is_call(code + GATE_PASSED - ARCH_CALL_SIZE) && gate_code_is_call(code + GATE_TRAPPED - ARCH_CALL_SIZE);
   return is_door ? door : 0;
 }
 
@@ -99,9 +98,11 @@ static bool is_settled(const struct gate *gate, tracee_addr ip) {
   return false;
 }
 
+/* NULL when memory runs out. */
 static struct gate *gate_of(struct process *process) {
-  if (!process->gate) process->gate = calloc(1, sizeof *process->gate);
-  if (process->gate && !process->gate->users) process->gate->users = 1;
+  if (process->gate) return process->gate;
+  process->gate = calloc(1, sizeof *process->gate);
+  if (process->gate) process->gate->users = 1;
   return process->gate;
 }
 
@@ -161,14 +162,13 @@ void gate_drop(struct process *process) {
 }
 
 void gate_note_return(const struct tracer *tracer, struct tracee *tracee) {
-  static const uint8_t call[ARCH_CALL_SIZE] = {0x0f, 0x05};
-  uint8_t before[sizeof call];
+  uint8_t before[ARCH_CALL_SIZE];
   struct user_regs_struct regs;
   if (!has_plan(tracee) || ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs)) return;
   if (offset_in_gate(tracee, regs.rip) < GATE_SIZE) return; /* that stays as it is */
-  if (tracee_memory_read(tracer, tracee, regs.rip - sizeof call, before, sizeof before) != sizeof before) return;
+  if (tracee_memory_read(tracer, tracee, regs.rip - sizeof before, before, sizeof before) != sizeof before) return;
   struct gate *gate = gate_of(tracee->process);
-  if (gate && memcmp(before, call, sizeof call) == 0 && !is_settled(gate, regs.rip)) settle(gate, regs.rip);
+  if (gate && gate_code_is_call(before) && !is_settled(gate, regs.rip)) settle(gate, regs.rip);
 }
 
 /* --- the change -------------------------------------------------------------------------------------------------- */
@@ -210,18 +210,16 @@ static tracee_addr put_doors(const struct tracer *tracer, struct tracee *tracee,
 
 /* The program's own instructions, where the jump to the door still stands. */
 static void restore(const struct tracer *tracer, struct tracee *tracee, uint32_t index) {
-  static const uint8_t call[ARCH_CALL_SIZE] = {0x0f, 0x05};
   uint8_t code[GATE_DOOR_SIZE], jump[ARCH_CALL_SIZE + GATE_MAX_NEXT], now[sizeof jump], before[sizeof jump];
   tracee_addr base = tracee->process->gate->base;
   struct gate_site site;
   if (!find_door(tracer, tracee, base + index * GATE_DOOR_SIZE, code)) return;
   gate_code_site(code, &site);
   gate_code_jump(&site, base + GATE_DOORS_SIZE + index * TRAP_PLAN_GATE_BODY, jump);
-  size_t size = sizeof call + site.next_size;
-  tracee_addr at = site.ip - sizeof call;
+  size_t size = ARCH_CALL_SIZE + site.next_size;
+  tracee_addr at = site.ip - ARCH_CALL_SIZE;
   if (tracee_memory_read(tracer, tracee, at, now, size) != (int64_t)size || memcmp(now, jump, size) != 0) return;
-  memcpy(before, call, sizeof call);
-  memcpy(before + sizeof call, site.next, site.next_size);
+  gate_code_original(&site, before);
   overwrite(tracer, tracee, at, before, size);
 }
 

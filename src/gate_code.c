@@ -8,6 +8,10 @@
 
 enum { CALL_SIZE = 2, SHORT_JUMP = 2 };
 
+static const uint8_t call_instruction[CALL_SIZE] = {0x0f, 0x05};
+
+bool gate_code_is_call(const uint8_t *code) { return memcmp(code, call_instruction, CALL_SIZE) == 0; }
+
 /* cmp $imm32,%rax or %eax */
 static uint8_t compare_size(const uint8_t *code, size_t size) {
   if (size >= 6 && code[0] == 0x48 && code[1] == 0x3d) return 6;
@@ -285,13 +289,13 @@ enum { INT3 = 0xcc };
 void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code[GATE_DOOR_SIZE]) {
   memset(code, INT3, GATE_DOOR_SIZE);
   struct writer writer = {.code = code, .room = GATE_MENDED, .at = door};
-  PUT(&writer, 0x0f, 0x05); /* syscall: let pass */
+  put(&writer, call_instruction, CALL_SIZE); /* let pass */
   put(&writer, site->next, site->next_size);
   jump(&writer, site->ip + site->next_size);
   writer = (struct writer){.code = code + GATE_MENDED, .room = GATE_NEXT - GATE_MENDED, .at = door + GATE_MENDED};
   PUT(&writer, 0xb8); /* mov $nr,%eax */
   put32(&writer, site->nr);
-  PUT(&writer, 0x0f, 0x05); /* syscall: trapped */
+  put(&writer, call_instruction, CALL_SIZE); /* trapped */
   jump(&writer, door + GATE_PASSED);
   code[GATE_NEXT] = site->next_size;
   memcpy(code + GATE_SITE, &site->ip, sizeof site->ip);
@@ -308,4 +312,9 @@ void gate_code_jump(const struct gate_site *site, tracee_addr body, uint8_t *cod
   memset(code, INT3, size);
   struct writer writer = {.code = code, .room = size, .at = site->ip - CALL_SIZE};
   jump(&writer, body);
+}
+
+void gate_code_original(const struct gate_site *site, uint8_t *code) {
+  memcpy(code, call_instruction, CALL_SIZE);
+  memcpy(code + CALL_SIZE, site->next, site->next_size);
 }

@@ -42,6 +42,8 @@ struct gate_site {
   uint8_t next_size;           /* ...is replaced, too */
 };
 
+/* Is this a call instruction (`syscall`, two bytes)? */
+bool gate_code_is_call(const uint8_t *code);
 /* The size of the instruction at `code`, if it may follow a call, be moved elsewhere, and makes room for a jump; else 0. */
 uint8_t gate_code_next_size(const uint8_t *code, size_t size);
 /* May some instruction in `code` jump to one of the bytes from `first` up to before `end`? Bytes that only look like a
@@ -58,5 +60,7 @@ void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code
 void gate_code_site(const uint8_t door[GATE_DOOR_SIZE], struct gate_site *site);
 /* What stands in the program in the place of the call instruction and the next one: 2 + next_size bytes. */
 void gate_code_jump(const struct gate_site *site, tracee_addr body, uint8_t *code);
+/* What stood there: as many bytes. */
+void gate_code_original(const struct gate_site *site, uint8_t *code);
 
 #endif

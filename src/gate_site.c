@@ -1,15 +1,14 @@
 #include "gate_site.h"
 
-#include <fcntl.h>
 #include <linux/audit.h> /* AUDIT_ARCH_X86_64 */
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "arch_x86_64.h" /* ARCH_CALL_SIZE */
 #include "mapping.h"
+#include "proc_status.h"
 #include "tracee_memory.h"
 #include "trap_plan.h"
 
@@ -48,23 +47,12 @@ struct state {
   unsigned threads, filters;
 };
 
-/* "Name:<tab>value" in /proc/PID/status. */
-static bool field(const char *status, const char *name, const char *format, void *value) {
-  const char *line = strstr(status, name);
-  return line && sscanf(line + strlen(name), format, value) == 1;
-}
-
 static bool read_state(pid_t pid, struct state *state) {
-  char path[64], text[4096];
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  ssize_t got = read(fd, text, sizeof text - 1);
-  close(fd);
-  if (got <= 0) return false;
-  text[got] = 0;
-  return field(text, "\nThreads:", "%u", &state->threads) && field(text, "\nSigBlk:", "%llx", &state->blocked) &&
-         field(text, "\nSigIgn:", "%llx", &state->ignored) && field(text, "\nSeccomp_filters:", "%u", &state->filters);
+  char text[PROC_STATUS_SIZE];
+  return proc_status_read(pid, text) && proc_status_field(text, "Threads:", "%u", &state->threads) &&
+         proc_status_field(text, "SigBlk:", "%llx", &state->blocked) &&
+         proc_status_field(text, "SigIgn:", "%llx", &state->ignored) &&
+         proc_status_field(text, "Seccomp_filters:", "%u", &state->filters);
 }
 
 static struct gate_lore *lore_of(struct tracer *tracer) {
@@ -97,11 +85,10 @@ static uint64_t hash(const uint8_t *bytes, size_t count) {
 /* A call instruction with room for a jump, at `ip` and around it. */
 static bool read_site(const struct tracer *tracer, struct tracee *tracee, const struct mapping_at *code,
                       struct gate_site *site, uint64_t *around) {
-  static const uint8_t call[ARCH_CALL_SIZE] = {0x0f, 0x05};
   uint8_t bytes[2 * AROUND];
   if (site->ip < code->start + AROUND || site->ip + AROUND > code->end) return false;
   if (tracee_memory_read(tracer, tracee, site->ip - AROUND, bytes, sizeof bytes) != sizeof bytes) return false;
-  if (memcmp(bytes + AROUND - sizeof call, call, sizeof call) != 0) return false;
+  if (!gate_code_is_call(bytes + AROUND - ARCH_CALL_SIZE)) return false;
   site->next_size = gate_code_next_size(bytes + AROUND, AROUND);
   memcpy(site->next, bytes + AROUND, site->next_size);
   *around = hash(bytes, sizeof bytes);
@@ -178,15 +165,10 @@ static uint32_t add_known(struct tracer *tracer, struct tracee *tracee, const st
 
 uint32_t gate_site_find(struct tracer *tracer, struct tracee *tracee, tracee_addr ip, uint64_t nr,
                         struct gate_site *sites, uint32_t most) {
-  char path[64];
   struct mapping_at code;
-  snprintf(path, sizeof path, "/proc/%d/maps", tracee->process->pid);
-  int maps = open(path, O_RDONLY | O_CLOEXEC);
-  if (maps < 0) return 0;
-  bool found = mapping_find(maps, ip, &code) == 0;
-  close(maps);
   /* Of a file: what a program has generated, it may generate anew. */
-  if (!found || !code.executable || code.writable || code.shared || !code.inode) return 0;
+  if (mapping_find(tracee->process->pid, ip, &code) || !code.executable || code.writable || code.shared || !code.inode)
+    return 0;
   uint64_t around;
   sites[0] = (struct gate_site){.ip = ip, .nr = nr};
   if (!read_site(tracer, tracee, &code, &sites[0], &around)) return 0;

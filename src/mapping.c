@@ -2,6 +2,7 @@
 
 #include <assert.h> /* static_assert */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -35,11 +36,12 @@ int mapping_query(int maps, tracee_addr address, struct mapping_at *found) {
   return 0;
 }
 
-static bool parse(const char *line, struct mapping_at *mapping) {
+bool mapping_parse(const char *line, struct mapping_at *mapping, int *name) {
   unsigned long long start, end, offset, inode;
   unsigned major, minor;
   char may[5];
-  if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu", &start, &end, may, &offset, &major, &minor, &inode) != 7)
+  *name = 0;
+  if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end, may, &offset, &major, &minor, &inode, name) < 7)
     return false;
   *mapping = (struct mapping_at){
       .start = start,
@@ -54,34 +56,30 @@ static bool parse(const char *line, struct mapping_at *mapping) {
   return true;
 }
 
-/* Lines are read by pieces of a buffer; what of a long path does not fit is left out. */
 static int find_in_text(int maps, tracee_addr address, struct mapping_at *found) {
-  char text[4096];
-  size_t kept = 0;
-  ssize_t got;
-  bool inside = false; /* of a line whose beginning was seen */
-  if (lseek(maps, 0, SEEK_SET) < 0) return -errno;
-  while ((got = read(maps, text + kept, sizeof text - 1 - kept)) > 0) {
-    size_t size = kept + (size_t)got;
-    text[size] = 0;
-    char *line = text, *end;
-    for (; (end = memchr(line, '\n', size - (size_t)(line - text))); line = end + 1) {
-      *end = 0;
-      if (!inside && parse(line, found) && address >= found->start && address < found->end) return 0;
-      inside = false;
-    }
-    kept = size - (size_t)(line - text);
-    if (kept == sizeof text - 1) {
-      if (!inside && parse(line, found) && address >= found->start && address < found->end) return 0;
-      inside = true;
-      kept = 0;
-    }
-    memmove(text, line, kept);
+  FILE *file = fdopen(maps, "r");
+  char text[512];
+  int error = -ENOENT, name;
+  bool begins = true; /* a longer path comes in pieces */
+  if (!file) {
+    close(maps);
+    return -ENOMEM;
   }
-  return got < 0 ? -errno : -ENOENT;
+  while (error && fgets(text, sizeof text, file)) {
+    if (begins && mapping_parse(text, found, &name) && address >= found->start && address < found->end) error = 0;
+    begins = strchr(text, '\n');
+  }
+  fclose(file);
+  return error;
 }
 
-int mapping_find(int maps, tracee_addr address, struct mapping_at *found) {
+int mapping_find(pid_t pid, tracee_addr address, struct mapping_at *found) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  int maps = open(path, O_RDONLY | O_CLOEXEC);
+  if (maps < 0) return -errno;
   int error = mapping_query(maps, address, found);
-  return error == -ENOTTY ? find_in_text(maps, address, found) : error;
+  if (error == -ENOTTY) return find_in_text(maps, address, found);
+  close(maps);
+  return error;
 }

@@ -16,7 +16,9 @@ struct mapping_at {
 /* Asks the kernel (PROCMAP_QUERY, Linux 6.11); `maps` is /proc/PID/maps, open. 0, -ENOENT: nothing is mapped there,
  * -ESRCH, or -ENOTTY: the kernel is older. */
 int mapping_query(int maps, tracee_addr address, struct mapping_at *found);
-/* The same, by reading /proc/PID/maps where that cannot be asked. 0 or -errno. */
-int mapping_find(int maps, tracee_addr address, struct mapping_at *found);
+/* The same of a process, by reading /proc/PID/maps where that cannot be asked. 0 or -errno. */
+int mapping_find(pid_t pid, tracee_addr address, struct mapping_at *found);
+/* One line of /proc/PID/maps; in `name`, where the path begins in it, or 0. */
+bool mapping_parse(const char *line, struct mapping_at *mapping, int *name);
 
 #endif

@@ -8,15 +8,11 @@
 #define PTRACE_SETSIGMASK 0x420b
 #endif
 
-int signal_mask_get(pid_t tid, uint64_t *mask) {
-  return ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof *mask, mask) ? -errno : 0;
-}
-
 int signal_mask_set(pid_t tid, uint64_t mask) {
   return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof mask, &mask) ? -errno : 0;
 }
 
 int signal_mask_fill(pid_t tid, uint64_t *before) {
-  int error = signal_mask_get(tid, before);
-  return error ? error : signal_mask_set(tid, ~0ull);
+  if (ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof *before, before)) return -errno;
+  return signal_mask_set(tid, ~0ull);
 }

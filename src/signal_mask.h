@@ -8,7 +8,6 @@
 #include <sys/types.h> /* pid_t */
 
 /* 0 or -errno. */
-int signal_mask_get(pid_t tid, uint64_t *mask);
 int signal_mask_set(pid_t tid, uint64_t mask);
 /* Blocks all that can be blocked; `before` is for signal_mask_set, afterwards. */
 int signal_mask_fill(pid_t tid, uint64_t *before);

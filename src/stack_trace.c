@@ -11,7 +11,7 @@
 
 #include "elf_symbols.h"    /* names */
 #include "gate.h"           /* gate_program_ip */
-#include "mapping.h"        /* mapping_query */
+#include "mapping.h"        /* mapping_* */
 #include "tracee.h"         /* struct tracee, struct process */
 #include "tracee_memory.h"  /* tracee_memory_read */
 #include "unwind_library.h" /* struct unwind_library, unw_* types */
@@ -88,13 +88,11 @@ static bool same_mapping(const struct mapping *a, const struct mapping *b) {
 
 /* One line of maps, NUL-terminated. The path is left where it is. */
 static bool parse_line(char *line, struct mapping *mapping, bool *executable) {
-  unsigned long long start, end, offset, inode;
-  char permissions[5];
-  int name = 0;
-  if (sscanf(line, "%llx-%llx %4s %llx %*s %llu %n", &start, &end, permissions, &offset, &inode, &name) < 5)
-    return false;
-  *executable = permissions[2] == 'x';
-  *mapping = (struct mapping){.start = start, .end = end, .offset = offset, .inode = inode};
+  struct mapping_at parsed;
+  int name;
+  if (!mapping_parse(line, &parsed, &name)) return false;
+  *executable = parsed.executable;
+  *mapping = (struct mapping){.start = parsed.start, .end = parsed.end, .offset = parsed.offset, .inode = parsed.inode};
   if (name && (line[name] == '/' || line[name] == '[')) mapping->path = line + name;
   return true;
 }

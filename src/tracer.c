@@ -19,6 +19,7 @@
 #include "launch.h"
 #include "printer.h"
 #include "notified.h"
+#include "proc_status.h"
 #include "syscall_info.h"
 #include "tracee.h"
 #include "tracees.h"
@@ -106,15 +107,9 @@ int tracer_launch_error(struct tracer *tracer, uint32_t number, uint32_t *step) 
 
 /* The process that a thread belongs to. */
 static pid_t process_of(pid_t tid) {
-  char path[64], line[128];
-  snprintf(path, sizeof path, "/proc/%d/status", tid);
-  FILE *status = fopen(path, "re");
-  if (!status) return tid;
+  char status[PROC_STATUS_SIZE];
   pid_t pid = tid;
-  while (fgets(line, sizeof line, status)) {
-    if (!strncmp(line, "Tgid:", 5)) pid = (pid_t)atoi(line + 5);
-  }
-  fclose(status);
+  if (proc_status_read(tid, status)) proc_status_field(status, "Tgid:", "%d", &pid);
   return pid;
 }
 

@@ -202,7 +202,6 @@ end
 local Tracer = {}
 Tracer.__index = Tracer
 
-local gates = { auto = C.GATE_WHEN_IT_PAYS, never = C.GATE_WHEN_IT_PAYS, always = C.GATE_ALWAYS }
 local workers = { auto = C.WORKERS_WHEN_IT_PAYS, never = C.WORKERS_NEVER, always = C.WORKERS_ALWAYS }
 
 --- Opens a tracer. One per Lua state is enough: it can hold many programs ("trees").
@@ -217,7 +216,7 @@ function M.open(options)
   box.no_shared_cpu = options.no_shared_cpu and 1 or 0
   box.memory_path = options.memory_path or 0
   box.workers = workers[options.workers or "auto"]
-  box.gate = gates[options.gate or "auto"]
+  box.gate = options.gate == "always" and C.GATE_ALWAYS or C.GATE_WHEN_IT_PAYS -- "never" is the plan's to keep
   local pointer = C.tracer_open(box)
   if pointer == nil then error("luatrace: cannot open a tracer: out of memory") end
   return setmetatable({ pointer = ffi.gc(pointer, C.tracer_close), buffer_size = 0 }, Tracer)
