@@ -32,9 +32,6 @@ local M = {}
 
 local jobs = {}
 
---- The time of day in seconds.
-local function clock() return tonumber(sys.realtime()) / 1e9 end
-
 --- In what two clean runs differ.
 function M.variation(one, other)
   local result = { unjudged = setmetatable({}, json.array) }
@@ -60,7 +57,7 @@ function jobs.start(self, job)
   local clean, message = record.clean(self.room, setting.program, setting.image, { timeout = job.timeout })
   if not clean then return { error = message } end
   clean.initial, clean.unjudged, clean.ignore = setting.image.state, {}, setting.ignore
-  self.clean, self.clean_second = clean, math.floor(clock())
+  self.clean, self.clean_second = clean, math.floor(sys.realtime() / 1e9)
   local answer = { status = clean.status, signal = clean.signal, timed_out = clean.timed_out, seconds = clean.seconds,
     crashed = clean.crashed, stderr = clean.stderr, private = self.room.private, sealed = self.room.sealed,
     uses_rings = clean.uses_rings, unjudged = setmetatable({}, json.array) }
@@ -95,7 +92,7 @@ end
 --- One more clean run: what differs from the first by now.
 function jobs.again(self)
   -- The sweep has waited until the clock had gone on for the others; a successor may just have had its first.
-  local rest = self.clean_second + 1.01 - clock()
+  local rest = self.clean_second + 1.01 - sys.realtime() / 1e9
   if rest > 0 then processes.poll({}, math.ceil(rest * 1000)) end
   local clean = record.clean(self.room, self.setting.program, self.setting.image, { timeout = self.timeout })
   return clean and M.variation(self.clean.state, clean.state) or { unjudged = setmetatable({}, json.array) }
@@ -272,13 +269,8 @@ end
 --- Gives a job to a worker.
 function Pool.send(_, worker, job)
   worker.job = job
-  local text, at = json.encode(job) .. "\n", 1
-  while at <= #text do
-    local put, _, errno = sys.write(worker.input, text, at)
-    -- Is it dead? Then `next` finds the end of its answers.
-    if not put and errno ~= "EINTR" then return end
-    at = at + (put or 0)
-  end
+  -- Is it dead? Then `next` finds the end of its answers.
+  processes.write(worker.input, json.encode(job) .. "\n")
 end
 
 --- So many workers that die one after the other, without any answer in between, are no accident.

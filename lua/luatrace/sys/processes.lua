@@ -108,16 +108,14 @@ function M.read(fd)
   return bytes, message, name
 end
 
---- Writes all bytes to a descriptor.
+--- Writes all bytes to a descriptor; no SIGPIPE where nobody reads them.
+---@return true|nil, string? message, string? errno
 function M.write(fd, bytes)
-  local at, left = ffi.cast("const char *", bytes), #bytes
-  while left > 0 do
-    local put = tonumber(C.write(fd, at, left))
-    if put >= 0 then
-      at, left = at + put, left - put
-    elseif ffi.errno() ~= 4 then
-      return failed()
-    end
+  local at = 1
+  while at <= #bytes do
+    local put, message, name = sys.write(fd, bytes, at)
+    if not put and name ~= "EINTR" then return nil, message, name end
+    at = at + (put or 0)
   end
   return true
 end
