@@ -133,8 +133,9 @@ int trap_plan_verdict(const struct trap_plan *plan, uint32_t arch, uint64_t nr, 
  * Where a stop or a notification shows other paths, the core lets the call pass by itself, and reports nothing. */
 int trap_plan_add_path(struct trap_plan *plan, uint32_t arch, uint32_t nr, uint32_t arguments, const char *begin,
                        const char *end);
-/* Programs may be made to compare those paths themselves, and to make calls that nobody is to see past the filter. When
- * all has been added, and before a program is launched. 0; -ENOTSUP: no call of the plan can be treated so; -E2BIG. */
+/* Programs may be made to compare those paths themselves, to make calls that nobody is to see past the filter, and to ask
+ * about others by a mailbox instead of a notification. When all has been added, and before a program is launched. 0;
+ * -ENOTSUP: no call of the plan can be treated so; -E2BIG. */
 int trap_plan_open_gate(struct trap_plan *plan);
 /* Is this such a call? */
 int trap_plan_gates(const struct trap_plan *plan, uint32_t arch, uint64_t nr);
@@ -144,7 +145,8 @@ int trap_plan_lets_through(const struct trap_plan *plan, uint32_t arch, uint64_t
 /* Threads that let go what rules on paths rule out (sieve_workers.h). */
 enum tracer_workers { WORKERS_WHEN_IT_PAYS = 0, WORKERS_NEVER, WORKERS_ALWAYS };
 
-/* Programs that compare the paths of calls themselves (gate.h), where the plan has been opened for it. */
+/* Programs that look at calls themselves (gate.h) and ask by mailbox (mailbox.h), where the plan has been opened for
+ * it. */
 enum tracer_gate { GATE_WHEN_IT_PAYS = 0, GATE_ALWAYS };
 
 struct tracer_options {

@@ -94,7 +94,7 @@ static int apply_entry(struct tracer *tracer, struct tracee *tracee, bool want_e
 
 int backend_resume(struct tracer *tracer, struct tracee *tracee, bool want_exit, int signal) {
   if (tracee->state != TRACEE_STOPPED) return -ESRCH;
-  if (tracee->notified) return notified_answer(tracee, want_exit);
+  if (tracee->notified) return notified_answer(tracer, tracee, want_exit);
   if (tracee->detaching) {
     let_go(tracer, tracee, signal);
     return 0;
@@ -266,6 +266,7 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
 /* --- stops: signals -------------------------------------------------------------------------------------------- */
 
 static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
+  gate_settle_question(tracer, tracee);
   if (gate_mends(tracer, tracee, signal)) return go_on(tracee, 0);
   if (call_look_at_signal(tracer, tracee, signal)) return go_on(tracee, 0);
   gate_note_return(tracer, tracee);
@@ -387,6 +388,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
     return family_birth(tracer, tracee);
   }
   if (!alive) return died(tracer, tracee, status.status);
+  if (notified_sets_aside(tracee, status.status)) return NULL;
   bool first = tracee->state == TRACEE_NEW;
   tracee->notified = false; /* a stop breaks a notification off */
   /* A tracee that stops again while held was killed meanwhile, or woken by somebody's SIGKILL: the last stop counts. */
@@ -397,6 +399,7 @@ const struct tracer_stop *backend_dispatch(struct tracer *tracer, struct wait_st
     return NULL;
   }
   if (first) {
+    gate_begin(tracer, tracee);
     const struct tracer_stop *start = first_stop(tracer, tracee);
     if (start) return start;
     if (meaning.kind == WAIT_EVENT_STOP) return go_on(tracee, 0);

@@ -15,6 +15,8 @@
  *
  * The change is made when the tracee comes out of the call: it is interrupted (PTRACE_INTERRUPT), maps the gate if the
  * process has none, and goes on behind the door's call instruction instead of its own.
+ *
+ * Calls that a handler is to see, and that come quickly, are asked about by mailbox (mailbox.h), from the same code.
  */
 #ifndef LUATRACE_GATE_H
 #define LUATRACE_GATE_H
@@ -22,8 +24,13 @@
 #include "stop.h"
 #include "tracee.h"
 
+/* What is known of a process's gate, or of why it has none; NULL when memory runs out. */
+struct gate *gate_of(struct process *process);
 /* The call that the tracee is in has been ruled out: shall it not be asked about there any more? Counts. */
 bool gate_is_wanted(const struct tracer *tracer, struct tracee *tracee);
+/* The tracee is held by a notification, and such come quickly: shall it ask by mailbox? Then gate_ask comes when the call
+ * is let go. */
+bool gate_wants_mailbox(const struct tracer *tracer, struct tracee *tracee, bool by_gate);
 /* Asks for the stop at which the code is changed; the call is then let go. Of the tracer's thread alone. */
 void gate_ask(struct tracee *tracee);
 
@@ -42,13 +49,22 @@ void gate_abandon(struct tracee *tracee);
 void gate_inherit(struct process *child, struct process *parent, uint64_t clone_flags);
 /* The tracee makes a thread: its process has no gate any more. */
 void gate_take_back(const struct tracer *tracer, struct tracee *tracee);
+/* A child's first stop: what its parent's gate had of the parent's own is put right in its copy. */
+void gate_begin(const struct tracer *tracer, struct tracee *tracee);
+/* The tracee is gone, its memory perhaps not. */
+void gate_leave(struct tracee *tracee);
 /* It has other memory from now on, or is gone. */
 void gate_drop(struct process *process);
 /* A signal is delivered: where the tracee is now, a handler will return to. */
 void gate_note_return(const struct tracer *tracer, struct tracee *tracee);
 
+/* The tracee is at a stop: a question by mailbox that it is in the midst of is answered, or to be asked again. */
+void gate_settle_question(const struct tracer *tracer, struct tracee *tracee);
+
 /* Was the call behind `ip` let pass by the filter, since no rule is for it? */
 bool gate_has_passed(const struct tracee *tracee, tracee_addr ip);
+/* Is this behind the second call of a door? */
+bool gate_has_trapped(const struct tracee *tracee, tracee_addr ip);
 /* An address within the gate is, as seen by the program, that behind its own call instruction. Others stay. */
 tracee_addr gate_program_ip(const struct tracer *tracer, struct tracee *tracee, tracee_addr ip);
 

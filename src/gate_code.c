@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <limits.h> /* PATH_MAX */
+#include <stddef.h>
 #include <string.h>
+
+#include "mailbox.h" /* struct mailbox_page */
 
 /* --- the program's own code -------------------------------------------------------------------------------------- */
 
-enum { CALL_SIZE = 2, SHORT_JUMP = 2 };
+enum { CALL_SIZE = 2, SHORT_JUMP = 2, INT3 = 0xcc };
 
 static const uint8_t call_instruction[CALL_SIZE] = {0x0f, 0x05};
 
@@ -116,7 +119,7 @@ static void jump(struct writer *writer, tracee_addr target) {
   put_target(writer, target);
 }
 
-enum condition { BELOW = 2, EQUAL = 4, NOT_EQUAL = 5 };
+enum condition { BELOW = 2, NOT_BELOW = 3, EQUAL = 4, NOT_EQUAL = 5 };
 
 static void jump_if(struct writer *writer, enum condition condition, tracee_addr target) {
   PUT(writer, 0x0f, (uint8_t)(0x80 | condition));
@@ -134,7 +137,7 @@ static void land(struct writer *writer, size_t jumped) {
   if (writer->size <= writer->room) memcpy(writer->code + jumped - sizeof distance, &distance, sizeof distance);
 }
 
-/* --- the body ---------------------------------------------------------------------------------------------------- */
+/* --- paths ------------------------------------------------------------------------------------------------------- */
 
 /* What a piece of text is compared with: a register that points to it, and how far from there. */
 struct place {
@@ -167,8 +170,8 @@ static void compare_text(struct writer *writer, struct place place, const char *
 /* Each end of a pattern is at most so long; what is longer does not fit into a body anyway. */
 enum { LONGEST = 512, JUMPS = 2 * (LONGEST / 4 + 2) + 1 };
 
-/* With the path's length in rax: to the trapped call if the pattern may match. */
-static int match(struct writer *writer, const struct path_sieve_ends *ends, bool absolute, tracee_addr door) {
+/* With the path's length in rax: to `other`, where calls go that are not let pass, if the pattern may match. */
+static int match(struct writer *writer, const struct path_sieve_ends *ends, bool absolute, tracee_addr other) {
   size_t begin = absolute ? strlen(ends->begin) : 0, end = strlen(ends->end), jumps[JUMPS], count = 0;
   if (begin > LONGEST || end > LONGEST) return -E2BIG;
   size_t least = begin > end ? begin : end;
@@ -179,16 +182,16 @@ static int match(struct writer *writer, const struct path_sieve_ends *ends, bool
   }
   compare_text(writer, (struct place){true, 0}, ends->begin, begin, jumps, &count);
   compare_text(writer, (struct place){false, -(int32_t)end}, ends->end, end, jumps, &count);
-  jump(writer, door + GATE_MENDED);
+  jump(writer, other);
   for (size_t i = 0; i < count; i++)
     land(writer, jumps[i]);
   return 0;
 }
 
-static int match_any(struct writer *writer, const struct path_sieve *sieve, bool absolute, tracee_addr door) {
+static int match_any(struct writer *writer, const struct path_sieve *sieve, bool absolute, tracee_addr other) {
   int error = 0;
   for (uint32_t i = 0; !error && i < path_sieve_count(sieve); i++)
-    error = match(writer, path_sieve_ends(sieve, i), absolute, door);
+    error = match(writer, path_sieve_ends(sieve, i), absolute, other);
   return error;
 }
 
@@ -198,35 +201,35 @@ static bool has_begin(const struct path_sieve *sieve) {
   return false;
 }
 
-static void trap_if_byte(struct writer *writer, int8_t offset, char byte, tracee_addr door) {
+static void trap_if_byte(struct writer *writer, int8_t offset, char byte, tracee_addr other) {
   PUT(writer, 0x80, 0x79, (uint8_t)offset, (uint8_t)byte); /* cmpb $byte,offset(%rcx) */
-  jump_if(writer, EQUAL, door + GATE_MENDED);
+  jump_if(writer, EQUAL, other);
 }
 
 /* "//", "/./" and "/../" make a path that begins in another way than it seems; so do those at its end. */
-static void trap_unclean(struct writer *writer, tracee_addr door) {
+static void trap_unclean(struct writer *writer, tracee_addr other) {
   PUT(writer, 0x66, 0x81, 0x39, '/', '/'); /* cmpw $"//",(%rcx) */
-  jump_if(writer, EQUAL, door + GATE_MENDED);
+  jump_if(writer, EQUAL, other);
   PUT(writer, 0x66, 0x81, 0x39, '/', '.');
-  size_t other = jump_ahead_if(writer, NOT_EQUAL);
-  trap_if_byte(writer, 2, '/', door);
-  trap_if_byte(writer, 2, '.', door);
-  land(writer, other);
+  size_t no_dot = jump_ahead_if(writer, NOT_EQUAL);
+  trap_if_byte(writer, 2, '/', other);
+  trap_if_byte(writer, 2, '.', other);
+  land(writer, no_dot);
 }
 
 /* From r11, the path's start, to its NUL, which rcx then points to. */
-static void find_end(struct writer *writer, const struct path_sieve *sieve, tracee_addr door) {
+static void find_end(struct writer *writer, const struct path_sieve *sieve, tracee_addr other) {
   PUT(writer, 0x4c, 0x89, 0xd9); /* mov %r11,%rcx */
   PUT(writer, 0xb8);             /* mov $PATH_MAX,%eax: with its NUL, the kernel takes no longer one */
   put32(writer, PATH_MAX);
   tracee_addr again = writer->at + writer->size;
   PUT(writer, 0x80, 0x39, 0); /* cmpb $0,(%rcx) */
   size_t found = jump_ahead_if(writer, EQUAL);
-  if (has_begin(sieve)) trap_unclean(writer, door);
+  if (has_begin(sieve)) trap_unclean(writer, other);
   PUT(writer, 0x48, 0xff, 0xc1); /* inc %rcx */
   PUT(writer, 0xff, 0xc8);       /* dec %eax */
   jump_if(writer, NOT_EQUAL, again);
-  jump(writer, door + GATE_MENDED);
+  jump(writer, other);
   land(writer, found);
 }
 
@@ -234,57 +237,143 @@ static void find_end(struct writer *writer, const struct path_sieve *sieve, trac
 enum { LOWEST_PATH = 1 << 16, ADDRESS_BITS = 47 };
 
 /* What is no pointer at all does not fault here: a fault whose signal is blocked costs the program its handler. */
-static void trap_no_pointer(struct writer *writer, tracee_addr door) {
+static void trap_no_pointer(struct writer *writer, tracee_addr other) {
   PUT(writer, 0x49, 0x81, 0xfb); /* cmp $LOWEST_PATH,%r11 */
   put32(writer, LOWEST_PATH);
-  jump_if(writer, BELOW, door + GATE_MENDED);
+  jump_if(writer, BELOW, other);
   PUT(writer, 0x4c, 0x89, 0xd8, 0x48, 0xc1, 0xe8, ADDRESS_BITS); /* mov %r11,%rax; shr $ADDRESS_BITS,%rax */
-  jump_if(writer, NOT_EQUAL, door + GATE_MENDED);
+  jump_if(writer, NOT_EQUAL, other);
 }
 
-static int look_at_path(struct writer *writer, const struct path_sieve *sieve, unsigned argument, tracee_addr door) {
+static int look_at_path(struct writer *writer, const struct path_sieve *sieve, unsigned argument, tracee_addr other) {
   /* mov REG,%r11, of the registers in which the kernel takes arguments */
   static const uint8_t moves[6][3] = {{0x49, 0x89, 0xfb}, {0x49, 0x89, 0xf3}, {0x49, 0x89, 0xd3},
                                       {0x4d, 0x89, 0xd3}, {0x4d, 0x89, 0xc3}, {0x4d, 0x89, 0xcb}};
   put(writer, moves[argument], sizeof moves[argument]);
-  trap_no_pointer(writer, door);
-  find_end(writer, sieve, door);
+  trap_no_pointer(writer, other);
+  find_end(writer, sieve, other);
   PUT(writer, 0x48, 0x89, 0xc8, 0x4c, 0x29, 0xd8); /* mov %rcx,%rax; sub %r11,%rax: the length */
-  jump_if(writer, EQUAL, door + GATE_MENDED);
-  trap_if_byte(writer, -1, '/', door);
-  trap_if_byte(writer, -1, '.', door);
+  jump_if(writer, EQUAL, other);
+  trap_if_byte(writer, -1, '/', other);
+  trap_if_byte(writer, -1, '.', other);
   PUT(writer, 0x41, 0x80, 0x3b, '/'); /* cmpb $'/',(%r11) */
   size_t relative = jump_ahead_if(writer, NOT_EQUAL);
-  int error = match_any(writer, sieve, true, door);
+  int error = match_any(writer, sieve, true, other);
   if (error) return error;
   jump(writer, 0);
   size_t done = writer->size;
   land(writer, relative);
-  error = match_any(writer, sieve, false, door);
+  error = match_any(writer, sieve, false, other);
   land(writer, done);
   return error;
 }
 
-int gate_code_body(const struct path_sieve *sieve, uint64_t nr, tracee_addr at, tracee_addr door, uint8_t *code,
-                   size_t size) {
+/* --- the question ------------------------------------------------------------------------------------------------ */
+
+/* MEMBER of the mailbox's page, as a distance from r11. */
+#define AT(member) ((uint8_t)offsetof(struct mailbox_page, member))
+
+/* So long the program looks for an answer itself, before it waits in the kernel: some 100 us. */
+enum { LOOKS = 5000 };
+
+static void put_call(struct writer *writer, const struct gate_site *site) {
+  PUT(writer, 0x49, 0x89, 0x7b, AT(args[0])); /* mov %rdi,args[0](%r11) */
+  PUT(writer, 0x49, 0x89, 0x73, AT(args[1])); /* %rsi */
+  PUT(writer, 0x49, 0x89, 0x53, AT(args[2])); /* %rdx */
+  PUT(writer, 0x4d, 0x89, 0x53, AT(args[3])); /* %r10 */
+  PUT(writer, 0x4d, 0x89, 0x43, AT(args[4])); /* %r8 */
+  PUT(writer, 0x4d, 0x89, 0x4b, AT(args[5])); /* %r9 */
+  PUT(writer, 0x49, 0x89, 0x63, AT(sp));      /* %rsp */
+  PUT(writer, 0x41, 0xc7, 0x43, AT(nr));      /* movl $nr,nr(%r11) */
+  put32(writer, site->nr);
+  PUT(writer, 0x48, 0xb8); /* movabs $ip,%rax */
+  put(writer, &site->ip, sizeof site->ip);
+  PUT(writer, 0x49, 0x89, 0x43, AT(ip)); /* mov %rax,ip(%r11) */
+}
+
+static void compare_listens(struct writer *writer) { PUT(writer, 0x41, 0x83, 0x7b, AT(listens), 1); /* cmpl $1 */ }
+
+/* Asks, and looks for the answer. Not answered in time, the question is taken back, and the call is trapped; taken
+ * meanwhile, it is trapped as well, and whoever took it knows it again. */
+static void ask(struct writer *writer, const struct gate_site *site, tracee_addr base, tracee_addr trapped) {
+  const tracee_addr answered = writer->at + GATE_ANSWERED;
+  PUT(writer, 0x83, 0x3d); /* cmpl $0,SWITCH(%rip) */
+  put32(writer, base + GATE_SWITCH - (writer->at + writer->size + 5));
+  PUT(writer, 0);
+  jump_if(writer, EQUAL, trapped);
+  PUT(writer, 0x4c, 0x8d, 0x1d); /* lea MAILBOX(%rip),%r11 */
+  put_target(writer, base + GATE_SIZE);
+  compare_listens(writer);
+  jump_if(writer, NOT_EQUAL, trapped);
+  put_call(writer, site);
+  PUT(writer, 0xb8); /* mov $MAILBOX_ASKED,%eax */
+  put32(writer, MAILBOX_ASKED);
+  PUT(writer, 0x41, 0x87, 0x43, AT(state)); /* xchg %eax,state(%r11): before we look whether somebody listens */
+  compare_listens(writer);
+  size_t nobody = jump_ahead_if(writer, NOT_EQUAL);
+  PUT(writer, 0xb9); /* mov $LOOKS,%ecx */
+  put32(writer, LOOKS);
+  tracee_addr again = writer->at + writer->size;
+  PUT(writer, 0x41, 0x8b, 0x43, AT(state)); /* mov state(%r11),%eax */
+  PUT(writer, 0x83, 0xf8, MAILBOX_GO_ON);   /* cmp $MAILBOX_GO_ON,%eax */
+  jump_if(writer, NOT_BELOW, answered);
+  PUT(writer, 0xf3, 0x90); /* pause */
+  PUT(writer, 0xff, 0xc9); /* dec %ecx */
+  jump_if(writer, NOT_EQUAL, again);
+  land(writer, nobody);
+  PUT(writer, 0xb8); /* mov $MAILBOX_ASKED,%eax */
+  put32(writer, MAILBOX_ASKED);
+  PUT(writer, 0x31, 0xc9);                              /* xor %ecx,%ecx */
+  PUT(writer, 0xf0, 0x41, 0x0f, 0xb1, 0x4b, AT(state)); /* lock cmpxchg %ecx,state(%r11) */
+  jump_if(writer, EQUAL, trapped);
+  PUT(writer, 0x83, 0xf8, MAILBOX_TAKEN); /* cmp $MAILBOX_TAKEN,%eax */
+  jump_if(writer, EQUAL, trapped);
+  jump(writer, answered);
+}
+
+/* With the mailbox's state in eax. */
+static void take_answer(struct writer *writer, const struct gate_site *site, tracee_addr door) {
+  PUT(writer, 0x83, 0xf8, MAILBOX_RESULT);              /* cmp $MAILBOX_RESULT,%eax */
+  PUT(writer, 0x49, 0x8b, 0x43, AT(result));            /* mov result(%r11),%rax */
+  PUT(writer, 0x41, 0xc7, 0x43, AT(state), 0, 0, 0, 0); /* movl $MAILBOX_EMPTY,state(%r11) */
+  jump_if(writer, EQUAL, door + GATE_PASSED);           /* GATE_CONSUMED */
+  PUT(writer, 0xb8);                                    /* mov $nr,%eax */
+  put32(writer, site->nr);
+  jump(writer, door + GATE_PASSED - CALL_SIZE);
+}
+
+/* --- the body ---------------------------------------------------------------------------------------------------- */
+
+static void pad(struct writer *writer, size_t size) {
+  while (writer->size < size)
+    PUT(writer, INT3);
+}
+
+int gate_code_body(const struct gate_body *body, const struct gate_site *site, tracee_addr base, uint32_t index,
+                   uint8_t *code, size_t size) {
+  const tracee_addr door = gate_code_door_at(base, index), at = gate_code_body_at(base, index);
   struct writer writer = {.code = code, .room = size, .at = at};
+  ask(&writer, site, base, door + GATE_MENDED);
+  if (writer.size > GATE_ANSWERED) return -E2BIG;
+  pad(&writer, GATE_ANSWERED);
+  take_answer(&writer, site, door);
+  pad(&writer, GATE_ENTRY);
   PUT(&writer, 0x48, 0x3d); /* cmp $nr,%rax: another call may be made there */
-  put32(&writer, nr);
+  put32(&writer, site->nr);
   jump_if(&writer, NOT_EQUAL, door + GATE_TRAPPED - CALL_SIZE);
-  for (unsigned argument = 0; argument < 6; argument++) {
-    if (!(path_sieve_arguments(sieve) & 1u << argument)) continue;
-    int error = look_at_path(&writer, sieve, argument, door);
+  const tracee_addr other = body->asks ? at : door + GATE_MENDED;
+  for (unsigned argument = 0; body->sieve && argument < 6; argument++) {
+    if (!(path_sieve_arguments(body->sieve) & 1u << argument)) continue;
+    int error = look_at_path(&writer, body->sieve, argument, other);
     if (error) return error;
   }
   PUT(&writer, 0xb8); /* mov $nr,%eax */
-  put32(&writer, nr);
-  jump(&writer, door + GATE_PASSED - CALL_SIZE);
+  put32(&writer, site->nr);
+  jump(&writer, body->sieve ? door + GATE_PASSED - CALL_SIZE : other);
   return writer.size <= size ? (int)writer.size : -E2BIG;
 }
 
 /* --- doors ------------------------------------------------------------------------------------------------------- */
-
-enum { INT3 = 0xcc };
 
 void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code[GATE_DOOR_SIZE]) {
   memset(code, INT3, GATE_DOOR_SIZE);
@@ -302,7 +391,9 @@ void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code
 }
 
 void gate_code_site(const uint8_t door[GATE_DOOR_SIZE], struct gate_site *site) {
-  *site = (struct gate_site){.next_size = door[GATE_NEXT] <= GATE_MAX_NEXT ? door[GATE_NEXT] : 0};
+  uint32_t nr; /* movl $nr,%eax */
+  memcpy(&nr, door + GATE_MENDED + 1, sizeof nr);
+  *site = (struct gate_site){.nr = nr, .next_size = door[GATE_NEXT] <= GATE_MAX_NEXT ? door[GATE_NEXT] : 0};
   memcpy(site->next, door + GATE_PASSED, site->next_size);
   memcpy(&site->ip, door + GATE_SITE, sizeof site->ip);
 }

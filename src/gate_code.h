@@ -11,6 +11,9 @@
  * at any place. In doubt it takes the second door: of a path that has parts for Lua to clean, of one without an end. What
  * cannot be read faults; the fault is the tracer's to mend (GATE_MENDED).
  *
+ * Before the second door there may be a question by mailbox (mailbox.h), which costs less than to be trapped: whether
+ * there is one says a word of the gate, the switch, which is of the process alone when the mailbox is shared by a fork.
+ *
  * Pure: knows nothing of tracees.
  */
 #ifndef LUATRACE_GATE_CODE_H
@@ -23,15 +26,20 @@ enum {
   GATE_DOOR_SIZE = 64,
   GATE_DOORS = 64,
   GATE_DOORS_SIZE = GATE_DOORS * GATE_DOOR_SIZE,
-  GATE_BODIES_SIZE = 1 << 16,
-  GATE_SIZE = GATE_DOORS_SIZE + GATE_BODIES_SIZE,
-  GATE_MAX_NEXT = 8, /* the longest instruction that may follow a call and be moved */
+  GATE_BODY_SIZE = 1280,
+  GATE_SWITCH = GATE_DOORS_SIZE + GATE_DOORS * GATE_BODY_SIZE,
+  GATE_SIZE = GATE_SWITCH + 4096, /* the mailbox comes behind it */
+  GATE_MAX_NEXT = 8,              /* the longest instruction that may follow a call and be moved */
   /* Within a door: */
   GATE_PASSED = 2,   /* behind the call that the filter lets pass */
   GATE_MENDED = 24,  /* sets the call's number, and makes the call that is trapped */
   GATE_TRAPPED = 31, /* behind that one */
   GATE_NEXT = 55,    /* the size of what stood behind the program's own call instruction... */
-  GATE_SITE = 56     /* ...and the address of that */
+  GATE_SITE = 56,    /* ...and the address of that */
+  /* Within a body: */
+  GATE_ANSWERED = 176,                /* what is done with an answer... */
+  GATE_CONSUMED = GATE_ANSWERED + 15, /* ...from when on the mailbox is empty, and this is no question any more */
+  GATE_ENTRY = 224                    /* where the program comes in */
 };
 
 /* A call instruction of the program: `syscall` and what follows it. */
@@ -50,10 +58,19 @@ uint8_t gate_code_next_size(const uint8_t *code, size_t size);
  * jump count as one. Offsets may lie outside of the code. */
 bool gate_code_is_jumped_to(const uint8_t *code, int64_t size, int64_t first, int64_t end);
 
-/* The code that looks at the paths of call `nr`, to be placed at `at`, with its door at `door`. Its size; -E2BIG when
- * `size` is too small for it. */
-int gate_code_body(const struct path_sieve *sieve, uint64_t nr, tracee_addr at, tracee_addr door, uint8_t *code,
-                   size_t size);
+/* Where door number `index` of a gate at `base` is, and the body that leads to it. */
+static inline tracee_addr gate_code_door_at(tracee_addr base, uint32_t index) { return base + index * GATE_DOOR_SIZE; }
+static inline tracee_addr gate_code_body_at(tracee_addr base, uint32_t index) {
+  return base + GATE_DOORS_SIZE + index * GATE_BODY_SIZE;
+}
+/* What a body is for. */
+struct gate_body {
+  const struct path_sieve *sieve; /* the call's paths; NULL: it is not let pass, whatever they are */
+  bool asks;                      /* by mailbox, if there is one */
+};
+/* The code that looks at the call of a site. Its size; -E2BIG when `size` is too small for it. */
+int gate_code_body(const struct gate_body *body, const struct gate_site *site, tracee_addr base, uint32_t index,
+                   uint8_t *code, size_t size);
 /* The door of a site. */
 void gate_code_door(const struct gate_site *site, tracee_addr door, uint8_t code[GATE_DOOR_SIZE]);
 /* The site of such a door, as far as its code is concerned. */

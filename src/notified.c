@@ -2,19 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h> /* AUDIT_ARCH_X86_64 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "affinity.h"
+#include "attention.h"
 #include "backend_notify.h"
 #include "backend_ptrace.h"
 #include "call.h"
 #include "family.h"
 #include "gate.h"
+#include "mailbox.h"
 #include "sieve_workers.h"
+#include "stop.h"
 #include "tracees.h"
+#include "trap_plan.h"
 #include "waiting.h"
 
 /* A notification does not tell the stack pointer; /proc does, of a thread that waits in a call. 0: it does not. */
@@ -39,44 +44,99 @@ static bool passes(struct tracee *tracee, const struct notification *n) {
   return !backend_is_the_programs(tracee, n->nr);
 }
 
+/* It goes on with its call. */
+static void let_go(const struct notified_call *call) {
+  if (call->mailbox)
+    mailbox_go_on(call->mailbox);
+  else
+    notify_continue(call->listener, call->id);
+}
+
+/* A question has been taken, and its tracee was trapped meanwhile: the notification is of the same call. */
+static bool is_of_question(struct tracee *tracee, struct notified_call *call) {
+  struct mailbox *mailbox = tracee->asked;
+  if (!call->by_gate) return false;
+  if (mailbox) { /* to be answered now as this notification is */
+    mailbox_clear(mailbox);
+    tracee->asked = NULL;
+    return true;
+  }
+  mailbox = tracee->process->gate ? tracee->process->gate->mailbox : NULL;
+  if (!mailbox || mailbox->tracee != tracee || !mailbox_is_answered(mailbox)) return false;
+  if (mailbox->answer == MAILBOX_GO_ON)
+    notify_continue(call->listener, call->id);
+  else
+    notify_return(call->listener, call->id, mailbox->page->result);
+  mailbox_clear(mailbox);
+  return true;
+}
+
+static enum notified_verdict look_at(struct tracer *tracer, struct tracee *tracee, const struct notification *n,
+                                     tracee_addr sp, struct notified_call *call) {
+  if (passes(tracee, n)) return NOTIFIED_PASSES;
+  struct syscall_info info = {.op = SYSCALL_OP_SECCOMP, .arch = n->arch, .nr = n->nr, .ip = n->ip, .sp = sp};
+  memcpy(info.args, n->args, sizeof info.args);
+  call->restarted = call_enter(tracee, &info);
+  tracee->stop.sp = 0;
+  if (affinity_is_asked(n->arch, n->nr)) affinity_release(tracer);
+  if (!call_is_ruled_out(tracer, tracee)) return NOTIFIED_HELD;
+  call->wants_gate = !call->mailbox && gate_is_wanted(tracer, tracee);
+  return call->wants_gate ? NOTIFIED_HELD : NOTIFIED_PASSES;
+}
+
 enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, struct notified_call *call) {
   struct notification n;
   int got = notify_receive(tree->listener, &n);
   if (got <= 0) return got == -ESRCH ? NOTIFIED_CLOSED : NOTIFIED_NOTHING;
   *call = (struct notified_call){.listener = tree->listener, .tid = n.tid, .id = n.id};
   struct tracee *tracee = tracer_find_tid(tracer, n.tid);
-  if (tracee)
-    n.ip = gate_program_ip(tracer, tracee, n.ip);
-  else
+  if (!tracee) {
     tree->received++;
-  if (!tracee || call_comes_again(tracee, &n) || passes(tracee, &n)) return NOTIFIED_PASSES;
-  struct syscall_info info = {.op = SYSCALL_OP_SECCOMP, .arch = n.arch, .nr = n.nr, .ip = n.ip};
-  memcpy(info.args, n.args, sizeof info.args);
-  if (tracee->interrupted && !tracer->features.foreign_proc) info.sp = stack_pointer(n.tid);
-  call->restarted = call_enter(tracee, &info);
-  tracee->stop.sp = 0;
-  if (affinity_is_asked(n.arch, n.nr)) affinity_release(tracer);
-  if (!call_is_ruled_out(tracer, tracee)) return NOTIFIED_HELD;
-  call->wants_gate = gate_is_wanted(tracer, tracee);
-  return call->wants_gate ? NOTIFIED_HELD : NOTIFIED_PASSES;
+    return NOTIFIED_PASSES;
+  }
+  call->by_gate = gate_has_trapped(tracee, n.ip);
+  n.ip = gate_program_ip(tracer, tracee, n.ip);
+  bool comes_again = call_comes_again(tracee, &n);
+  if (is_of_question(tracee, call)) return NOTIFIED_NOTHING;
+  if (comes_again) return NOTIFIED_PASSES;
+  tracee_addr sp = tracee->interrupted && !tracer->features.foreign_proc ? stack_pointer(n.tid) : 0;
+  return look_at(tracer, tracee, &n, sp, call);
+}
+
+static const struct tracer_stop *hold(struct tracer *tracer, struct tracee *tracee, const struct notified_call *call) {
+  tracee_set_state(tracee, TRACEE_STOPPED);
+  tracee->notified = true;
+  tracee->asked = call->mailbox;
+  tracees_begin_stop(tracer, tracee);
+  tracee->held = tracee->stop.kind = STOP_SYSCALL_ENTRY;
+  tracee->stop.flags |= STOP_FLAG_NOTIFY | (call->restarted ? STOP_FLAG_RESTARTED : 0);
+  if (!call->mailbox) attention_note(tracer, tracee, call->by_gate);
+  if (tracee->born) return &tracee->stop;
+  tracer->after_birth = tracee->stop.id;
+  return family_birth(tracer, tracee);
 }
 
 const struct tracer_stop *notified_hold(struct tracer *tracer, const struct notified_call *call) {
   struct tracee *tracee = tracer_find_tid(tracer, call->tid);
   if (!tracee || tracee->notification != call->id || tracee->state != TRACEE_RUNNING) return NULL;
   if (call->wants_gate) gate_ask(tracee);
-  if (tracee->muted || call->wants_gate) {
-    notify_continue(call->listener, call->id);
-    return NULL;
-  }
-  tracee_set_state(tracee, TRACEE_STOPPED);
-  tracee->notified = true;
-  tracees_begin_stop(tracer, tracee);
-  tracee->held = tracee->stop.kind = STOP_SYSCALL_ENTRY;
-  tracee->stop.flags |= STOP_FLAG_NOTIFY | (call->restarted ? STOP_FLAG_RESTARTED : 0);
-  if (tracee->born) return &tracee->stop;
-  tracer->after_birth = tracee->stop.id;
-  return family_birth(tracer, tracee);
+  if (!tracee->muted && !call->wants_gate) return hold(tracer, tracee, call);
+  let_go(call);
+  return NULL;
+}
+
+const struct tracer_stop *notified_take(struct tracer *tracer, struct mailbox *mailbox) {
+  struct tracee *tracee = mailbox->tracee;
+  const struct mailbox_page *page = mailbox->page;
+  struct notification n = {.tid = tracee->tid, .arch = AUDIT_ARCH_X86_64, .nr = page->nr, .ip = page->ip};
+  memcpy(n.args, page->args, sizeof n.args);
+  struct notified_call call = {.mailbox = mailbox, .tid = tracee->tid};
+  int verdict = trap_plan_verdict(tracee->tree->plan, n.arch, n.nr, n.args) & 0xff;
+  if (verdict == MECHANISM_NOTIFY && look_at(tracer, tracee, &n, page->sp, &call) == NOTIFIED_HELD)
+    return hold(tracer, tracee, &call);
+  tracee->phase = PHASE_OUTSIDE; /* it will not be seen again: signals break off what the filter lets pass */
+  mailbox_go_on(mailbox);
+  return NULL;
 }
 
 void notified_leave(struct tracer *tracer, const struct notified_call *call) {
@@ -84,7 +144,7 @@ void notified_leave(struct tracer *tracer, const struct notified_call *call) {
     uint32_t size = tracer->left_size ? tracer->left_size * 2 : 16;
     struct notified_call *left = realloc(tracer->left, size * sizeof *left);
     if (!left) {
-      notify_continue(call->listener, call->id); /* unseen, but not held for ever */
+      let_go(call); /* unseen, but not held for ever */
       return;
     }
     tracer->left = left;
@@ -122,13 +182,45 @@ const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *t
   return NULL;
 }
 
-int notified_answer(struct tracee *tracee, bool want_exit) {
+static int answer_question(struct tracer *tracer, struct tracee *tracee) {
+  struct mailbox *mailbox = tracee->asked;
+  tracee->asked = NULL;
+  tracee->phase = PHASE_OUTSIDE;
+  if (tracee->skipped)
+    mailbox_return(mailbox, tracee->forced_result);
+  else
+    mailbox_go_on(mailbox);
+  if (!tracee->has_stopped) return 0;
+  tracee->has_stopped = false;
+  gate_settle_question(tracer, tracee);
+  return tracees_push_front(tracer, (struct wait_status){.tid = tracee->tid, .status = tracee->stopped_status});
+}
+
+int notified_answer(struct tracer *tracer, struct tracee *tracee, bool want_exit) {
   if (want_exit) return -EINVAL;
   int listener = tracee->tree->listener;
   tracee_set_state(tracee, TRACEE_RUNNING);
   tracee->notified = false;
   tracee->held = STOP_NONE;
+  if (tracee->asked) return answer_question(tracer, tracee);
+  if (tracee->asks_gate) gate_ask(tracee);
+  tracee->asks_gate = false;
   if (!tracee->skipped) return notify_continue(listener, tracee->notification);
   tracee->phase = PHASE_OUTSIDE;
   return notify_return(listener, tracee->notification, tracee->forced_result);
+}
+
+bool notified_sets_aside(struct tracee *tracee, int status) {
+  if (!tracee->asked || tracee->state != TRACEE_STOPPED) return false;
+  switch (stop_classify(status).kind) {
+  case WAIT_SIGNAL:
+  case WAIT_GROUP_STOP:
+  case WAIT_EVENT_STOP:
+    tracee->has_stopped = true;
+    tracee->stopped_status = status;
+    return true;
+  default:
+    tracee->asked = NULL; /* it dies */
+    return false;
+  }
 }

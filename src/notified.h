@@ -5,18 +5,23 @@
  * The tracee is ours by ptrace as well, which is why its memory can be trusted without asking the kernel again whether
  * the notification is alive: a tid is not used anew before its tracer has seen its end. Only SIGKILL ends such a stop
  * early; then the answer finds nobody (-ESRCH), and the exit is reported.
+ *
+ * A question by mailbox (mailbox.h) is such a stop as well. A ptrace-stop that comes meanwhile is put aside until it has
+ * been answered: no more than a notification is such a question broken off.
  */
 #ifndef LUATRACE_NOTIFIED_H
 #define LUATRACE_NOTIFIED_H
 
 #include "tracee.h"
 
-/* A call that waits for the answer to its notification. */
+/* A call that waits for the answer to its notification, or by a mailbox. */
 struct notified_call {
+  struct mailbox *mailbox; /* NULL: there is a notification */
   int listener;
   pid_t tid;
   uint64_t id;
   bool restarted;  /* one that a signal broke off, coming again */
+  bool by_gate;    /* it was trapped in a gate */
   bool wants_gate; /* nobody is to see it, but a gate is to be asked for, in the tracer's thread */
 };
 enum notified_verdict {
@@ -35,8 +40,12 @@ void notified_leave(struct tracer *tracer, const struct notified_call *call);
 const struct tracer_stop *notified_next(struct tracer *tracer);
 /* All at once: a stop, or NULL for calls that nobody is to see. */
 const struct tracer_stop *notified_receive(struct tracer *tracer, struct tree *tree);
+/* The same of a question that has been taken out of a mailbox (attention.h). */
+const struct tracer_stop *notified_take(struct tracer *tracer, struct mailbox *mailbox);
 /* Lets a tracee that is held by a notification go on: with the call, or with the result of tracer_skip_call. 0, -ESRCH,
  * or -EINVAL (and it stays held) when its exit is wanted: a notification has none. */
-int notified_answer(struct tracee *tracee, bool want_exit);
+int notified_answer(struct tracer *tracer, struct tracee *tracee, bool want_exit);
+/* A ptrace-stop of a tracee whose question is being looked at: true when it comes when that has been answered. */
+bool notified_sets_aside(struct tracee *tracee, int status);
 
 #endif

@@ -44,13 +44,19 @@ enum { GATE_PLACES = 32 };
 
 /* The gate of an address space: gate.c. */
 struct gate {
-  uint32_t users;   /* processes: more than one after vfork, say */
-  tracee_addr base; /* 0: it has none */
-  uint32_t doors;   /* used */
-  bool closed;      /* no door is added any more */
-  uint32_t calls;   /* that have been ruled out, from places that are not settled... */
-  uint32_t due;     /* ...and how many must be before something is changed; 0: as ever */
-  uint8_t delays;   /* of what could not be changed just then */
+  uint32_t users;          /* processes: more than one after vfork, say */
+  tracee_addr base;        /* 0: it has none */
+  uint32_t doors;          /* used */
+  bool closed;             /* no door is added any more */
+  uint32_t calls;          /* that have been ruled out, from places that are not settled... */
+  uint32_t due;            /* ...and how many must be before something is changed; 0: as ever */
+  uint8_t delays;          /* of what could not be changed just then */
+  struct mailbox *mailbox; /* NULL: it has none... */
+  bool no_mailbox;         /* ...nor will it */
+  bool switched_on;        /* the memory was copied together with the switch of the parent's: for its first stop */
+  bool foreign_page;       /* ...and so was the parent's mailbox: in the place for its own */
+  uint32_t quick;          /* notifications that came soon after the one before... */
+  uint64_t last;           /* ...which came then */
   uint8_t settled_count;
   tracee_addr settled[GATE_PLACES]; /* places that need no look any more: changed, or not to be */
 };
@@ -59,7 +65,7 @@ struct gate {
 enum gate_phase {
   GATE_NOT_ASKED,
   GATE_ASKED,  /* the tracee has been interrupted for it */
-  GATE_MAPPING /* it runs the mmap */
+  GATE_CALLING /* it runs a call of ours: mmap, shmat */
 };
 
 /* What the threads of a process share, counted. */
@@ -119,7 +125,13 @@ struct tracee {
   int deferred_stop;               /* SIGSTOP that arrived during a remote call */
 
   enum gate_phase gating;
-  struct gate_visit *gate_visit; /* while GATE_MAPPING */
+  bool wants_mailbox;            /* the gate shall have one... */
+  bool asks_gate;                /* ...and is to be asked for when the call is let go */
+  struct gate_visit *gate_visit; /* while GATE_CALLING */
+
+  struct mailbox *asked; /* by which the call came that it is held at; NULL: by a notification or a stop */
+  bool has_stopped;      /* while it is held so: the stop comes when the call is let go... */
+  int stopped_status;    /* ...with this status */
 
   enum stop_kind held;     /* the stop it is held at; stays when stop.kind is STOP_INJECTED */
   struct tracer_stop stop; /* the current or the last stop; nr and args are those of the last trapped call */

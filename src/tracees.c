@@ -90,6 +90,7 @@ void tracees_bury(struct tracer *tracer, struct tracee *tracee) {
   tracee_set_state(tracee, TRACEE_DEAD);
   remote_syscall_abandon(tracee);
   gate_abandon(tracee);
+  gate_leave(tracee);
   free(tracee->put_off);
   tracee->put_off = NULL;
   unlink_tid(tracer, tracee);

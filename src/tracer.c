@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "affinity.h"
+#include "attention.h"
 #include "backend_ptrace.h"
 #include "family.h"
 #include "gate_site.h"
@@ -80,6 +81,7 @@ static void tree_free(struct tracer *tracer, struct tree *tree) {
 
 int tracer_spawn(struct tracer *tracer, const struct tracer_launch *launch, struct launch_result *result) {
   *result = (struct launch_result){0};
+  attention_end(tracer); /* the program has our processors */
   struct tree *tree = tree_new(tracer);
   if (!tree) return -ENOMEM;
   tree->mode = launch->mode;
@@ -222,15 +224,22 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
     /* Our host program may have children of its own, for whom wait4 would wait as well. */
     if (tracer->alive == 0 && waiting_wait(tracer, 0, &notified) <= 0) return note(tracer, STOP_DONE, 0);
     if (tracer->pending_count) continue;
+    struct mailbox *asked = left ? attention_wait(tracer) : NULL;
+    if (asked) {
+      const struct tracer_stop *stop = notified_take(tracer, asked);
+      if (stop) return stop;
+      continue;
+    }
+    bool glances = attention_glances(tracer);
     int64_t limit = affinity_wait_limit(tracer);
     bool slice = limit >= 0 && (left < 0 || left > limit);
-    int got = waiting_wait(tracer, slice ? limit : left, &notified);
+    int got = waiting_wait(tracer, glances ? 0 : slice ? limit : left, &notified);
     if (notified) {
       const struct tracer_stop *stop = notified_receive(tracer, notified);
       if (stop) return stop;
       continue;
     }
-    if (got == 0 && tracer->watched.ready) continue;
+    if (got == 0 && (glances || tracer->watched.ready)) continue;
     if (got == 0 && slice) {
       affinity_note_idle(tracer);
       continue;
@@ -362,6 +371,7 @@ int tracer_detach(struct tracer *tracer, uint32_t number) {
 void tracer_close(struct tracer *tracer) {
   if (!tracer) return;
   tracer_end_at(tracer, 0, 0);
+  attention_end(tracer);
   affinity_release(tracer);
   family_adopt(tracer);
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++) {

@@ -23,6 +23,7 @@ struct printer;
 struct sieve_workers;
 struct notified_call;
 struct gate_lore;
+struct mailbox;
 
 /* One spawned or attached program and all its descendants. */
 struct tree {
@@ -68,6 +69,17 @@ struct watched {
   bool ready;
 };
 
+/* The tracer, awake for mailboxes: attention.c. */
+struct attention {
+  bool never; /* there is only one processor */
+  bool awake;
+  int32_t luck;                  /* 0: it sleeps again */
+  uint32_t turns;                /* since it looked at something else */
+  uint32_t delays;               /* how often it has been in vain */
+  cpu_set_t mask;                /* ours, otherwise */
+  uint64_t look_time, displaced; /* how often another ran on our processor, until then */
+};
+
 struct tracer {
   struct tracer_options options;
   struct tracer_features features;
@@ -97,7 +109,9 @@ struct tracer {
   uint64_t passed_since;         /* ...since then */
   struct notified_call *left;    /* by workers, for this thread: notified.c */
   uint32_t left_count, left_size;
-  struct gate_lore *lore;  /* gate_site.c */
+  struct gate_lore *lore; /* gate_site.c */
+  struct mailbox *mailboxes;
+  struct attention attention;
   struct printer *printer; /* printer.c: NULL unless calls are printed here */
   bool will_end;           /* `end` is armed: tracer_end_at */
   timer_t end;

@@ -166,25 +166,50 @@ static uint32_t choose_gate(void) {
   return lowest + random % pages * 4096;
 }
 
-static bool fails_by_filter(const struct trap_plan *plan, uint32_t first) {
-  for (uint32_t i = first; i; i = plan->entries[i].next)
-    if (plan->entries[i].entry.mechanism == MECHANISM_ERRNO) return true;
-  return false;
+/* Is every mechanism by which the call may be served one of these (bits by number)? */
+static bool is_served_by(const struct trap_plan *plan, uint32_t nr, uint32_t mechanisms) {
+  for (uint32_t i = plan->first[SECTION_X86_64][nr]; i; i = plan->entries[i].next)
+    if (!(1u << plan->entries[i].entry.mechanism & mechanisms)) return false;
+  return true;
+}
+
+/* Calls that do not come back as others do, or not to where they were made alone. */
+static bool returns(uint32_t nr) {
+  static const uint16_t others[] = {SYS_exit,  SYS_exit_group, SYS_execve, SYS_execveat,     SYS_fork,
+                                    SYS_vfork, SYS_clone,      SYS_clone3, SYS_rt_sigreturn, SYS_restart_syscall};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (others[i] == nr) return false;
+  return true;
+}
+
+static bool asks(const struct trap_plan *plan, uint32_t nr) {
+  return plan->first[SECTION_X86_64][nr] && returns(nr) &&
+         is_served_by(plan, nr, 1u << MECHANISM_ALLOW | 1u << MECHANISM_NOTIFY);
+}
+
+static bool always_asks(const struct trap_plan *plan, uint32_t nr) {
+  const struct trap_entry *first = &plan->entries[plan->first[SECTION_X86_64][nr]].entry;
+  return asks(plan, nr) && first->mechanism == MECHANISM_NOTIFY && first->test_count == 0;
+}
+
+struct gate_body trap_plan_gate_body(const struct trap_plan *plan, uint64_t nr) {
+  return (struct gate_body){.sieve = trap_plan_sieve(plan, AUDIT_ARCH_X86_64, nr), .asks = asks(plan, (uint32_t)nr)};
 }
 
 static bool can_gate(const struct trap_plan *plan, uint32_t nr) {
-  uint8_t code[TRAP_PLAN_GATE_BODY];
-  const struct path_sieve *sieve = trap_plan_sieve(plan, AUDIT_ARCH_X86_64, nr);
-  return sieve && !fails_by_filter(plan, plan->first[SECTION_X86_64][nr]) &&
-         gate_code_body(sieve, nr, 0, 0, code, sizeof code) >= 0;
+  uint8_t code[GATE_BODY_SIZE];
+  const struct gate_body body = trap_plan_gate_body(plan, nr);
+  const struct gate_site site = {.nr = nr};
+  const uint32_t all = 1u << MECHANISM_ALLOW | 1u << MECHANISM_NOTIFY | 1u << MECHANISM_STOP;
+  bool gains = body.sieve ? is_served_by(plan, nr, all) : always_asks(plan, nr);
+  return gains && gate_code_body(&body, &site, 0, 0, code, sizeof code) >= 0;
 }
 
 int trap_plan_open_gate(struct trap_plan *plan) {
   /* The gate is mapped by the program: nobody must see it do that. */
-  const uint32_t map = plan->first[SECTION_X86_64][SYS_mmap];
-  if (map && plan->entries[map].entry.mechanism != MECHANISM_ALLOW) return -ENOTSUP;
+  if (!is_served_by(plan, SYS_mmap, 1u << MECHANISM_ALLOW)) return -ENOTSUP;
   bool any = false;
-  for (uint32_t nr = 0; plan->sieves && nr < TRAP_PLAN_NUMBERS; nr++) {
+  for (uint32_t nr = 0; nr < TRAP_PLAN_NUMBERS; nr++) {
     if (!can_gate(plan, nr)) continue;
     plan->gated[nr] = any = true;
   }
@@ -198,6 +223,10 @@ int trap_plan_open_gate(struct trap_plan *plan) {
 }
 
 uint32_t trap_plan_gate(const struct trap_plan *plan) { return plan->gate; }
+
+bool trap_plan_has_mailboxes(const struct trap_plan *plan) {
+  return plan->gate && is_served_by(plan, SYS_shmat, 1u << MECHANISM_ALLOW);
+}
 
 int trap_plan_gates(const struct trap_plan *plan, uint32_t arch, uint64_t nr) {
   return plan->gate && arch == AUDIT_ARCH_X86_64 && nr < TRAP_PLAN_NUMBERS && plan->gated[nr];

@@ -9,7 +9,8 @@
 
 #include <linux/filter.h> /* struct sock_filter */
 
-#include "tracer.h" /* struct trap_entry, struct trap_test */
+#include "gate_code.h" /* struct gate_body */
+#include "tracer.h"    /* struct trap_entry, struct trap_test */
 
 enum { TRAP_PLAN_NUMBERS = 1024, TRAP_PLAN_MAX_TESTS = 16 };
 
@@ -18,10 +19,12 @@ enum { TRAP_PLAN_NUMBERS = 1024, TRAP_PLAN_MAX_TESTS = 16 };
 int trap_plan_build_filter(struct trap_plan *plan, const struct sock_filter **filter, unsigned short *length);
 /* The paths by which this call may be let pass without waking Lua; NULL: no call is. */
 const struct path_sieve *trap_plan_sieve(const struct trap_plan *plan, uint32_t arch, uint64_t nr);
-/* What a gate's code for one call may take: gate.c. */
-enum { TRAP_PLAN_GATE_BODY = 1024 };
+/* What a gate's code does with a call (of x86-64) that has gates. */
+struct gate_body trap_plan_gate_body(const struct trap_plan *plan, uint64_t nr);
 /* The lower half of the address of this plan's gates; 0: there are none. */
 uint32_t trap_plan_gate(const struct trap_plan *plan);
+/* May mailboxes be attached where there is a gate? */
+bool trap_plan_has_mailboxes(const struct trap_plan *plan);
 /* Does some entry ask for notifications? */
 bool trap_plan_notifies(const struct trap_plan *plan);
 /* Puts stops in the place of notifications, in a copy of the filter. */

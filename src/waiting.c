@@ -192,10 +192,12 @@ static struct tree *ready_tree(struct tracer *tracer) {
 }
 
 /* Has a notification been waiting while we served another? Then its program is better woken where it ran before. */
-static void choose_processors(struct waiting *waiting, int ready) {
+static void choose_processors(const struct tracer *tracer, int ready) {
+  struct waiting *waiting = tracer->waiting;
   for (uint32_t i = 0; i < waiting->count; i++) {
     struct tree *tree = waiting->trees[i];
-    bool elsewhere = ready > 0 && waiting->fds[FIRST_LISTENER + i].revents & POLLIN;
+    bool waits = ready > 0 && waiting->fds[FIRST_LISTENER + i].revents & POLLIN;
+    bool elsewhere = waits || tracer->attention.awake; /* then our processor is for us alone */
     if (elsewhere == tree->wakes_elsewhere) continue;
     tree->wakes_elsewhere = elsewhere;
     notify_wake_here(tree->listener, !elsewhere);
@@ -212,10 +214,10 @@ static int poll_all(struct tracer *tracer, const struct timespec *limit) {
   if (listens && tracer->alive > 1) {
     static const struct timespec none;
     int ready = ppoll(waiting->fds, count, &none, NULL);
-    choose_processors(waiting, ready);
+    choose_processors(tracer, ready);
     if (ready) return ready;
   } else if (listens) {
-    choose_processors(waiting, 0);
+    choose_processors(tracer, 0);
   }
   waiting->fds[AT_BELL] = (struct pollfd){.fd = sieve_workers_let_in(tracer), .events = POLLIN};
   int ready = ppoll(waiting->fds, count, limit, NULL);

@@ -171,11 +171,12 @@ function Plan:add_path(arch, nr, arguments, begin, finish)
   return true
 end
 
---- Programs may compare those paths themselves (src/gate.h): when all has been added, before a program is launched.
+--- Programs may compare those paths themselves (src/gate.h), and ask about calls by mailbox (src/mailbox.h): when all
+-- has been added, before a program is launched.
 ---@return boolean false: no call of this plan can be treated so
 function Plan:open_gate() return C.trap_plan_open_gate(self.pointer) == 0 end
 
---- Is this a call that programs may let go themselves?
+--- Is this a call that programs may let go themselves, or ask about by mailbox?
 ---@return boolean
 function Plan:gates(arch, nr) return C.trap_plan_gates(self.pointer, arch, nr) ~= 0 end
 

@@ -448,12 +448,12 @@ local function reasons_text(entry)
   return #others == 0 and forced_by or ("%s (forces it); %s"):format(forced_by, table.concat(others, "; "))
 end
 
---- Where calls end that are wanted for other paths only.
+--- What may serve the call beside its mechanism, or keep it from being served at all.
 ---@param arch luatrace.Arch
-function Plan:pass_text(arch, nr, entry)
-  if not entry.by_path then return "" end
-  return self.engine_plan:gates(arch, nr) and " (other paths pass in the core, or in the program by a gate)"
-    or " (other paths pass in the core)"
+function Plan:beside_text(arch, nr, entry)
+  local gates = self.engine_plan:gates(arch, nr)
+  if not entry.by_path then return gates and " (asked about by mailbox where such calls come quickly)" or "" end
+  return gates and " (other paths pass in the core, or in the program by a gate)" or " (other paths pass in the core)"
 end
 
 --- The plan in lines for people: the mode, what could not be had and why, each call with its mechanism and reasons.
@@ -479,7 +479,7 @@ function Plan:explain()
   for _, item in ipairs(rows) do
     local name = decode.row("x86_64", item.nr).name
     lines[#lines + 1] = ("%-20s %-10s %s%s"):format(name, mechanism.text(item.entry, self.mode),
-      reasons_text(item.entry), self:pass_text(arches[1].audit, item.nr, item.entry))
+      reasons_text(item.entry), self:beside_text(arches[1].audit, item.nr, item.entry))
   end
   if #rows == 0 then lines[#lines + 1] = "no call is trapped" end
   return lines

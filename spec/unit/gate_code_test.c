@@ -1,20 +1,27 @@
 /* The code of a gate is run here, in this very process: which of its two calls was made shows in rcx, where the kernel
  * leaves the address behind it. The verdict must be the sieve's, or, of paths that only Lua can judge, "trapped". */
 #include <linux/limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "gate_code.h"
+#include "mailbox.h"
 
-enum { SITE = 0x1000, AT_DOOR = 0x2000, AT_BODY = 0x3000, BODY_ROOM = 0x4000, MEMORY = 0x10000 };
+/* The gate comes behind the site, the mailbox behind the gate. */
+enum { SITE = 0, BASE = 0x1000, PAGE = BASE + GATE_SIZE, MEMORY = PAGE + 0x1000, INDEX = 3 };
 
 struct gate {
   uint8_t *memory;
   const struct path_sieve *sieve;
   uint64_t nr;
+  bool asks;
 };
 
 static tracee_addr address(const struct gate *gate, size_t offset) { return (tracee_addr)(gate->memory + offset); }
@@ -26,15 +33,18 @@ static int build(struct gate *gate, const struct path_sieve *sieve, uint64_t nr)
   memcpy(site.next, next, sizeof next);
   gate->sieve = sieve;
   gate->nr = nr;
-  gate_code_jump(&site, address(gate, AT_BODY), gate->memory + SITE);
+  const tracee_addr base = address(gate, BASE);
+  const tracee_addr door = gate_code_door_at(base, INDEX), body = gate_code_body_at(base, INDEX);
+  const struct gate_body wanted = {.sieve = sieve, .asks = gate->asks};
+  gate_code_jump(&site, body + GATE_ENTRY, gate->memory + SITE);
   gate->memory[SITE + 8] = 0xc3; /* ret */
-  gate_code_door(&site, address(gate, AT_DOOR), gate->memory + AT_DOOR);
-  return gate_code_body(sieve, nr, address(gate, AT_BODY), address(gate, AT_DOOR), gate->memory + AT_BODY, BODY_ROOM);
+  gate_code_door(&site, door, gate->memory + BASE + (door - base));
+  return gate_code_body(&wanted, &site, base, INDEX, gate->memory + BASE + (body - base), GATE_BODY_SIZE);
 }
 
-/* Where the call came out. */
-static size_t call(const struct gate *gate, uint64_t nr, const void *a, const void *b, const void *c, const void *d,
-                   uint64_t e) {
+/* Where the call came out: behind which call instruction of its door. */
+static size_t call_with_result(const struct gate *gate, uint64_t nr, const void *a, const void *b, const void *c,
+                               const void *d, uint64_t e, uint64_t *got) {
   uint64_t result = nr;
   tracee_addr behind;
   register const void *fourth __asm__("r10") = d;
@@ -43,7 +53,14 @@ static size_t call(const struct gate *gate, uint64_t nr, const void *a, const vo
                    : "+a"(result), "=c"(behind)
                    : [site] "r"(gate->memory + SITE), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
                    : "r11", "memory", "cc");
-  return behind - address(gate, AT_DOOR);
+  *got = result;
+  return behind - gate_code_door_at(address(gate, BASE), INDEX);
+}
+
+static size_t call(const struct gate *gate, uint64_t nr, const void *a, const void *b, const void *c, const void *d,
+                   uint64_t e) {
+  uint64_t unused;
+  return call_with_result(gate, nr, a, b, c, d, e, &unused);
 }
 
 static bool passes(const struct gate *gate, const char *path) {
@@ -143,8 +160,81 @@ static void check_room(struct gate *gate) {
   CHECK(build(gate, sieve, SYS_faccessat) < 0);
   path_sieve_free(sieve);
   sieve = sieve_of(2, (const char *const[]){"", "x", NULL});
-  CHECK(gate_code_body(sieve, 1, 0, 0, code, sizeof code) < 0);
+  const struct gate_body body = {.sieve = sieve};
+  const struct gate_site site = {.nr = 1};
+  CHECK(gate_code_body(&body, &site, 0, 0, code, sizeof code) < 0);
   path_sieve_free(sieve);
+}
+
+/* --- questions by mailbox: a thread answers --- */
+
+struct answering {
+  struct mailbox *mailbox;
+  struct mailbox_page seen; /* of the last question */
+  atomic_int questions;     /* to be answered yet: with the call's first argument, or, if that is 0, to go on */
+};
+
+static void *answer(void *argument) {
+  struct answering *answering = argument;
+  struct mailbox *mailbox = answering->mailbox;
+  while (answering->questions > 0) {
+    if (!mailbox_is_asked(mailbox) || !mailbox_take(mailbox)) continue;
+    memcpy(&answering->seen, mailbox->page, sizeof answering->seen);
+    if (mailbox->page->args[0])
+      mailbox_return(mailbox, (int64_t)mailbox->page->args[0]);
+    else
+      mailbox_go_on(mailbox);
+    answering->questions--;
+  }
+  return NULL;
+}
+
+static void set_switch(const struct gate *gate, uint32_t on) {
+  memcpy(gate->memory + BASE + GATE_SWITCH, &on, sizeof on);
+}
+
+static void check_questions(struct gate *gate) {
+  struct mailbox_page *page = (struct mailbox_page *)(void *)(gate->memory + PAGE);
+  struct mailbox mailbox = {.page = page};
+  struct answering answering = {.mailbox = &mailbox};
+  pthread_t thread;
+  uint64_t got;
+  gate->asks = true;
+  CHECK(build(gate, NULL, SYS_getppid) > 0);
+
+  /* Nobody could answer; then nobody listens; then nobody takes the question, or takes it and does not answer. */
+  CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
+  mailbox_listen(&mailbox, true);
+  CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
+  set_switch(gate, 1);
+  mailbox_listen(&mailbox, false);
+  CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
+  mailbox_listen(&mailbox, true);
+  CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
+  CHECK(page->state == MAILBOX_EMPTY && page->nr == SYS_getppid);
+
+  answering.questions = 2000;
+  if (pthread_create(&thread, NULL, answer, &answering)) abort();
+  int wrong = 0, answered = 0;
+  for (uint64_t i = 0; answering.questions > 0; i++) {
+    uint64_t wish = i % 2 ? i : 0;
+    size_t out = call_with_result(gate, SYS_getppid, (void *)wish, (void *)2, (void *)3, (void *)4, 5, &got);
+    bool asked_in_vain = out == GATE_TRAPPED; /* the other thread did not run */
+    /* What was answered with a result was no call: then rcx is anything. */
+    bool returned = out != GATE_PASSED && !asked_in_vain;
+    answered += !asked_in_vain;
+    while (page->state == MAILBOX_TAKEN)
+      sched_yield();
+    if (asked_in_vain) mailbox_clear(&mailbox);
+    wrong += returned != (wish != 0 && !asked_in_vain) || got != (returned ? wish : (uint64_t)getppid());
+  }
+  pthread_join(thread, NULL);
+  CHECK(wrong == 0);
+  CHECK(answered > 1000);
+  const uint64_t *args = answering.seen.args;
+  CHECK(args[1] == 2 && args[2] == 3 && args[3] == 4 && args[4] == 5);
+  CHECK(answering.seen.ip == address(gate, SITE + 2) && answering.seen.nr == SYS_getppid);
+  gate->asks = false;
 }
 
 static void check_next(void) {
@@ -163,12 +253,14 @@ static void check_next(void) {
 
 /* A door tells what it stands for. */
 static void check_site(void) {
-  const struct gate_site site = {.ip = 0x12345678, .next = {0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff}, .next_size = 6};
+  const struct gate_site site = {
+      .ip = 0x12345678, .nr = 257, .next = {0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff}, .next_size = 6};
   struct gate_site told;
   uint8_t door[GATE_DOOR_SIZE];
   gate_code_door(&site, 0x1000, door);
   gate_code_site(door, &told);
-  CHECK(told.ip == site.ip && told.next_size == site.next_size && memcmp(told.next, site.next, 6) == 0);
+  CHECK(told.ip == site.ip && told.nr == site.nr && told.next_size == site.next_size &&
+        memcmp(told.next, site.next, 6) == 0);
 }
 
 static void check_jumps(void) {
@@ -234,6 +326,7 @@ int main(void) {
   check_edges(&gate);
   check_two_paths(&gate);
   check_room(&gate);
+  check_questions(&gate);
   check_next();
   check_site();
   check_jumps();

@@ -247,8 +247,8 @@ row { section = "Trapping" }
 row { long = "trap", value = "HOW", field = "trap", kind = "value", check = one_of("auto", "notify", "stop", "ptrace"),
   help = "auto (default), notify (entries only), stop (filter and stops) or ptrace (stops at every call)" }
 row { long = "gate", value = "WHEN", field = "gate", kind = "value", check = one_of("auto", "never", "always"),
-  help = "code in the program that lets go what no path of a rule matches: auto (from places that make many such "
-    .. "calls), never or always" }
+  help = "code in the program that lets go what no path of a rule matches, and asks about watched calls by shared "
+    .. "memory: auto (in places that make many such calls), never or always" }
 row { long = "workers", value = "WHEN", field = "workers", kind = "value", check = one_of("auto", "never", "always"),
   help = "threads that let go what no path of a rule matches: auto (while all processors are busy), never or always" }
 row { long = "explain", field = "explain", kind = "flag", help = "print the trap plan and do not run anything" }
