@@ -216,6 +216,27 @@ describe("expectations", function()
     holds("save s", function(t) t.never("write", { stack = "no_such_function" }) end)
   end)
 
+  it("say so where no frame of the program has a name: never would hold without a word", function()
+    local stripped = support.tracee("ops", { flags = "-s" })
+    local function run(lua, program)
+      return support.run { lua = lua, cmd = { program or stripped, "unlink:/nowhere" }, cwd = directory,
+        options = { "--report=json:report.json" } }
+    end
+    local why = ("on the stacks of its call no frame of %s has a name (a program without symbols?)"):format(stripped)
+    local never = 'never("unlink", { stack = "main" })'
+    local vain = run(never)
+    assert.equal(0, vain.status)
+    assert.equal(("luatrace: (--lua):1: %s has met no call: %s\n"):format(never, why), vain.stderr)
+    assert.matches('"why_never":"on the stacks', support.read(directory .. "/report.json"))
+    local expected = run 'expect("unlink", { stack = "main" })'
+    assert.equal(123, expected.status)
+    assert.matches("has met no call", expected.stderr)
+    -- Modules have names; so has a program that is not stripped; one that was not asked knows nothing.
+    assert.equal("", run('never("unlink", { stack = "libother.so*" })').stderr)
+    assert.equal("", run('never("unlink", { stack = "other" })', support.tracee "ops").stderr)
+    assert.equal("", run('never("unlink", { stack = "main", path = "/elsewhere" })').stderr)
+  end)
+
   it("are not kept by a program that had to be killed", function()
     local run = luatrace.run { cmd = { "sleep", "1000" }, timeout = 0.1, check = false,
       script = function(t) t.never "connect" end }

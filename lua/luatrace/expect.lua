@@ -92,6 +92,17 @@ end
 
 -- --- at the end -----------------------------------------------------------------------------------------------------
 
+--- An expectation's verdict. Where it could know none of the calls that it is about, standard error is told why:
+-- never(...) would hold without a word.
+---@return luatrace.ExpectationFailure|nil failure, string|nil why_never
+local function decide(expectation, run)
+  local failure, why_never = expectation:verdict(run), expectation:why_never()
+  if why_never then
+    io.stderr:write(("luatrace: %s: %s has met no call: %s\n"):format(expectation.where, expectation.title, why_never))
+  end
+  return failure, why_never
+end
+
 --- The expectations that do not hold.
 ---@param expectations luatrace.Expectation[]
 ---@param run table status, signal, processes, ...
@@ -99,9 +110,10 @@ end
 function M.verdicts(expectations, run)
   local failures = {}
   for _, expectation in ipairs(expectations) do
-    local failure = expectation:verdict(run)
+    local failure, why_never = decide(expectation, run)
     if M.outcomes then
-      table.insert(M.outcomes, { title = expectation.title, where = expectation.where, failure = failure })
+      table.insert(M.outcomes, { title = expectation.title, where = expectation.where, failure = failure,
+        why_never = why_never })
     end
     if failure then failures[#failures + 1] = failure end
   end
@@ -220,7 +232,7 @@ function Recorded:outcome()
       :format(expectation.title, run.calls.dropped))
   end
   replay(expectation, run)
-  self.decided, self.result = true, expectation:verdict(run)
+  self.decided, self.result = true, decide(expectation, run)
   return self.result
 end
 

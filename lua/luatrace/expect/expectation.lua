@@ -25,6 +25,7 @@ local SHOWN = 5
 ---@field title string how the test wrote it: 'expect("fsync"):before("rename")'
 ---@field where string file:line of the test
 ---@field patterns string[] sets of calls that it hears of
+---@field matchers luatrace.Matcher[] its where-tables
 local Expectation = {}
 Expectation.__index = Expectation
 M.Expectation = Expectation
@@ -96,13 +97,23 @@ end
 ---@param at "entry"|nil
 ---@return fun(call: luatrace.RecordedCall): boolean
 function Expectation:matcher(calls, where, at)
-  local matches, message, needs_exit = recorded_calls.matcher(calls, where)
+  local matches, message, made = recorded_calls.matcher(calls, where)
   if not matches then self:misuse(("%s: %s"):format(self.verb, message)) end
   if where and where.stack then self.stacks = "all" end
-  if at == "entry" and needs_exit then
+  if at == "entry" and made.needs_exit then
     self:misuse(("%s: the call must be told at its entry: not by what it returns"):format(self.verb))
   end
+  table.insert(self.matchers, made)
   return matches
+end
+
+--- Why one of its where-tables could hold for no call, so that the verdict says little of the program; nil: they could.
+---@return string|nil
+function Expectation:why_never()
+  for _, made in ipairs(self.matchers) do
+    local why = made:why_never()
+    if why then return why end
+  end
 end
 
 --- A pattern for paths as a function.
@@ -224,7 +235,7 @@ function M.new(property, verb, ...)
     property.__index, property.__tostring = property, Expectation.__tostring
     setmetatable(property, Expectation)
   end
-  local self = setmetatable({ verb = verb, where = M.caller(), patterns = {}, names = {} }, property)
+  local self = setmetatable({ verb = verb, where = M.caller(), patterns = {}, names = {}, matchers = {} }, property)
   self.title = M.show_call(verb, ...)
   self:start(...)
   return self

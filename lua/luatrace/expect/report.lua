@@ -24,6 +24,7 @@ function formats.tap(outcomes, about)
   for i, outcome in ipairs(outcomes) do
     local title = (outcome.title .. " (" .. outcome.where .. ")"):gsub("#", "\\#"):gsub("\n", " ")
     lines[#lines + 1] = ("%s %d - %s"):format(outcome.failure and "not ok" or "ok", i, title)
+    if outcome.why_never then lines[#lines + 1] = "# it has met no call: " .. outcome.why_never:gsub("\n", " ") end
     if outcome.failure then
       lines[#lines + 1] = "  ---"
       lines[#lines + 1] = "  message: |"
@@ -66,15 +67,16 @@ function formats.junit(outcomes, about)
   return table.concat(lines, "\n") .. "\n"
 end
 
---- One object: { v, command, time, skipped, expectations: [{ title, where, ok, message, calls: [{ text, pid, comm,
--- stack, note }] }] }.
+--- One object: { v, command, time, skipped, expectations: [{ title, where, ok, why_never, message, calls: [{ text, pid,
+-- comm, stack, note }] }] }.
 function formats.json(outcomes, about)
   local json = require "luatrace.output.json"
   local recorded_calls = require "luatrace.run.recorded_calls"
   local types = require "luatrace.types"
   local list = {}
   for i, outcome in ipairs(outcomes) do
-    local item = { title = outcome.title, where = outcome.where, ok = outcome.failure == nil }
+    local item = { title = outcome.title, where = outcome.where, ok = outcome.failure == nil,
+      why_never = outcome.why_never }
     if outcome.failure then
       item.message = outcome.failure.message
       local calls = {}

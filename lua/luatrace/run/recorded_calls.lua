@@ -112,7 +112,7 @@ end
 --- A where-table as a function of recorded calls.
 ---@param calls string a set of calls
 ---@param where table|nil
----@return (fun(call: luatrace.RecordedCall): boolean)|nil matches, string? message, boolean? needs_exit
+---@return (fun(call: luatrace.RecordedCall): boolean)|nil matches, string? message, luatrace.Matcher? made
 function M.matcher(calls, where)
   local made, message = matcher.compile(calls, where)
   if not made then return nil, message end
@@ -120,7 +120,7 @@ function M.matcher(calls, where)
     local set = made.sets[call.arch]
     if not set or not set[call.name] or not made:entry(call) then return false end
     return not made.needs_exit or made:exit(call)
-  end, nil, made.needs_exit
+  end, nil, made
 end
 
 -- --- lists ----------------------------------------------------------------------------------------------------------
