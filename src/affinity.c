@@ -148,7 +148,7 @@ void affinity_note_birth(struct tracer *tracer) {
 
 void affinity_note_stop(struct tracer *tracer, struct tracee *tracee) {
   struct affinity *affinity = &tracer->affinity;
-  if (affinity->over) return;
+  if (affinity->over || tracer->attention.awake) return;
   affinity->stops++;
   if (!affinity->shared) {
     if (affinity->stops < STOPS_BEFORE_SHARING) return;

@@ -98,7 +98,8 @@ static void end_in_vain(struct tracer *tracer) {
 
 void attention_note(struct tracer *tracer, struct tracee *tracee, bool by_gate) {
   struct attention *attention = &tracer->attention;
-  if (attention->never || tracer->options.no_shared_cpu || sieve_workers_are_awake(tracer)) return;
+  if (attention->never || tracer->options.no_shared_cpu) return;
+  if (tracer->affinity.shared || sieve_workers_are_awake(tracer)) return;
   struct gate *gate = trap_plan_gate(tracee->tree->plan) ? gate_of(tracee->process) : NULL;
   if (!gate) return;
   uint64_t now = tracee->stop.time;

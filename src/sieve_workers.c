@@ -234,6 +234,7 @@ static bool start(struct sieve_workers *all) {
 void sieve_workers_note_passed(struct tracer *tracer) {
   bool always = tracer->options.workers == WORKERS_ALWAYS;
   if (tracer->options.workers == WORKERS_NEVER || tracer->alive < 2 || tracer->affinity.shared) return;
+  if (tracer->attention.awake) return; /* it has taken a processor for itself */
   if (++tracer->passed < MANY && !always) return;
   uint64_t now = tracer_now();
   bool rare = now - tracer->passed_since > MANY_NANOSECONDS;
