@@ -151,6 +151,8 @@ int64_t tracee_memory_read(const struct tracer *tracer, struct tracee *tracee, t
   int64_t got = by_mem(tracer, tracee, from, to, NULL, size);
   if (mem_served(got)) return got;
   if (path == PATH_PROC_MEM) return mem_answer(tracee->tid, from, got);
+  /* In a notification it is not stopped, which ptrace calls ESRCH. */
+  if (tracee->notified && not_allowed(got)) return -EPERM;
   return last_answer(by_peek(tracee->tid, from, to, size), got);
 }
 

@@ -318,13 +318,20 @@ local function address_of(value, what)
   return value
 end
 
+--- What a read gave. That the kernel refused it is said: rules on what is there look as if the program made no such call.
+local function told(call, bytes, message, name)
+  if name == "EPERM" then call.session:tell_refusal(call.process) end
+  return bytes, message, name
+end
+
 ---@param address number|any
 ---@param length integer
 ---@return string|nil bytes short at a hole; nil, message, "EFAULT" when even the first byte cannot be read
 function Memory:read(address, length)
   local known = self.fetched and self.fetched[address]
   if known and #known >= length then return known:sub(1, length) end
-  return self.call.session.tracer:read(self.call.tracee, address_of(address, "memory:read"), length)
+  local call = self.call
+  return told(call, call.session.tracer:read(call.tracee, address_of(address, "memory:read"), length))
 end
 
 ---@return integer|nil written
@@ -339,7 +346,8 @@ function Memory:cstring(address, max)
   local known = self.fetched and self.fetched[address]
   local zero = known and known:find("\0", 1, true)
   if zero and zero <= (max or 4096) then return known:sub(1, zero - 1), false end
-  return self.call.session.tracer:read_cstring(self.call.tracee, address_of(address, "memory:cstring"), max or 4096)
+  local call = self.call
+  return told(call, call.session.tracer:read_cstring(call.tracee, address_of(address, "memory:cstring"), max or 4096))
 end
 
 --- A struct of lua/luatrace/structs, read at an address.

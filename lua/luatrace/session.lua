@@ -20,6 +20,7 @@ local filter = require "luatrace.filter"
 local life = require "luatrace.session.life"
 local plan = require "luatrace.plan"
 local process_tree = require "luatrace.tracee.process_tree"
+local quote = require "luatrace.text.quote"
 local rules = require "luatrace.rules"
 local scratch = require "luatrace.tracee.scratch"
 local sys = require "luatrace.sys"
@@ -106,7 +107,8 @@ function M.new(options)
   for _, rule in ipairs(registry.rules or {}) do rule.decisions = options.decisions end
   options.features = options.features or self.tracer:features()
   self.plan = plan.build(registry, self.observers, options)
-  self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls }
+  self.tree = process_tree.new { keep = options.keep_tree, sees_all_fd_calls = self.plan.sees_all_fd_calls,
+    on_refusal = function(process) self:tell_refusal(process) end }
   self.wanted = self.plan.wanted
   local only = #self.observers == 1 and not options.tracer and nothing_registered(registry) and self.observers[1]
   if only and only.let_core_print then
@@ -163,6 +165,15 @@ function Session:tell_attached(pid)
   for _, observer in ipairs(self.observers) do
     if observer.attached then observer:attached(pid, threads) end
   end
+end
+
+--- The kernel does not let us read a process's memory and descriptors. Said once for a program.
+---@param process luatrace.Process
+function Session:tell_refusal(process)
+  local name = process.comm or "?"
+  self:notice("refusal " .. name, ("the memory and descriptors of %s (pid %d) cannot be read (it is not dumpable, and " ..
+    "luatrace has not CAP_SYS_PTRACE): paths and buffers of its calls cannot be told, and rules on them do not match")
+    :format(quote.path(name), process.pid))
 end
 
 --- Something that the user should know, said once each.

@@ -157,6 +157,27 @@ describe("registers, ABIs, memory", function()
     assert.is_true(both > 0)
   end)
 
+  it("25: what an ordinary user may not read is said, since rules on it do not match", function()
+    local directory = support.tempdir()
+    os.execute(("cp %s %s/unreadable && chmod 711 %s/unreadable"):format(support.tracee "ops", directory,
+      directory))
+    local function told(options, lua)
+      local result = support.run { user = support.is_root and 65534 or nil, options = options, lua = lua,
+        cmd = { directory .. "/unreadable", "unlink:/nowhere", "unlink:/nowhere" } }
+      assert.equal(0, result.status)
+      return (result.stderr:gsub("pid %d+", "pid N"))
+    end
+    local notice = "luatrace: the memory and descriptors of unreadable (pid N) cannot be read (it is not dumpable, and " ..
+      "luatrace has not CAP_SYS_PTRACE): paths and buffers of its calls cannot be told, and rules on them do not match\n"
+    for _, trap in ipairs { "auto", "notify", "stop", "ptrace" } do
+      assert.equal(notice, told({ "--trap=" .. trap }, 'fail("unlink", "EIO", { path = "/nowhere" })'), trap)
+    end
+    assert.equal(notice, told({}, 'never("unlink", { path = "/nowhere" })'))
+    assert.equal(notice, told({}, 'fail("close", "EIO", { path = "/nowhere" })'))
+    -- Nobody has asked for what cannot be read.
+    assert.equal("", told({}, 'delay("unlink", 0.01, { nth = 3 })'))
+  end)
+
   it("25: memory is read anew after exec", function()
     local result = support.run { options = { "--kernel-without=process_vm" },
       lua = 'on.write(function(call) call.buf = call.buf:upper() end)', cmd = { "sh", "-c", "echo a; exec echo b" } }

@@ -75,16 +75,16 @@ Table.__index = Table
 
 ---@param pid integer
 ---@param complete boolean|nil all calls that change descriptors will be seen
+---@param on_refusal fun(pid: integer)|nil told when we may not look at them
 ---@return luatrace.FdTable
-function M.new(pid, complete)
-  return setmetatable({ pid = pid, entries = {}, complete = complete or false }, Table)
+function M.new(pid, complete, on_refusal)
+  return setmetatable({ pid = pid, entries = {}, complete = complete or false, on_refusal = on_refusal }, Table)
 end
 
 --- The table of a new child: a copy, or the same one with CLONE_FILES.
 ---@return luatrace.FdTable
 function Table:child(pid, shares_files, shares_fs)
-  local child = M.new(pid)
-  child.complete = self.complete
+  local child = M.new(pid, self.complete, self.on_refusal)
   if self.complete then
     if shares_files then
       child.entries = self.entries
@@ -105,8 +105,11 @@ end
 function Table:get(num)
   local fd = self.entries[num]
   if fd then return fd end
-  local link = sys.readlink(("/proc/%d/fd/%d"):format(self.pid, num))
-  if not link then return nil end
+  local link, _, name = sys.readlink(("/proc/%d/fd/%d"):format(self.pid, num))
+  if not link then
+    if name == "EACCES" and self.on_refusal then self.on_refusal(self.pid) end
+    return nil
+  end
   fd = describe(self.pid, num, link)
   self.entries[num] = fd
   return fd

@@ -92,11 +92,12 @@ function Process:__tostring() return ("process %d"):format(self.pid) end
 local Tree = {}
 Tree.__index = Tree
 
----@param options { keep: boolean?, sees_all_fd_calls: boolean? }
+---@param options { keep: boolean?, sees_all_fd_calls: boolean?, on_refusal: fun(process: luatrace.Process)? }
+-- on_refusal: told when we may not look at a process's descriptors
 ---@return luatrace.ProcessTree
 function M.new(options)
-  return setmetatable({ threads = {}, keep = options.keep, sees_all_fd_calls = options.sees_all_fd_calls, all = {},
-    roots = 0, alive = 0 }, Tree)
+  return setmetatable({ threads = {}, keep = options.keep, sees_all_fd_calls = options.sees_all_fd_calls,
+    on_refusal = options.on_refusal, all = {}, roots = 0, alive = 0 }, Tree)
 end
 
 local function new_process(tree, pid, parent, time)
@@ -134,7 +135,10 @@ function Tree:birth(birth)
       for key in pairs(image) do rawset(process, key, rawget(parent.process, key)) end
       if band(flags, CLONE_VM) ~= 0 then rawset(process, "scratch", rawget(parent.process, "scratch")) end
     else
-      rawset(process, "fds", fd_table.new(birth.pid, self.sees_all_fd_calls))
+      rawset(process, "fds", fd_table.new(birth.pid, self.sees_all_fd_calls, self.on_refusal and function(pid)
+        local refused = self:find(pid)
+        if refused then self.on_refusal(refused) end
+      end))
     end
   end
   process.thread_count = process.thread_count + 1
