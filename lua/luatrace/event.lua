@@ -318,7 +318,7 @@ local function address_of(value, what)
   return value
 end
 
---- What a read gave. That the kernel refused it is said: rules on what is there look as if the program made no such call.
+--- What a read gave. That the kernel refused it is said: rules on it look as if the program made no such call.
 local function told(call, bytes, message, name)
   if name == "EPERM" then call.session:tell_refusal(call.process) end
   return bytes, message, name

@@ -171,8 +171,8 @@ end
 ---@param process luatrace.Process
 function Session:tell_refusal(process)
   local name = process.comm or "?"
-  self:notice("refusal " .. name, ("the memory and descriptors of %s (pid %d) cannot be read (it is not dumpable, and " ..
-    "luatrace has not CAP_SYS_PTRACE): paths and buffers of its calls cannot be told, and rules on them do not match")
+  self:notice("refusal " .. name, ("the memory and descriptors of %s (pid %d) cannot be read (it is not dumpable, " ..
+    "and luatrace lacks CAP_SYS_PTRACE): paths and buffers of its calls cannot be told, and rules on them do not match")
     :format(quote.path(name), process.pid))
 end
 

@@ -167,8 +167,9 @@ describe("registers, ABIs, memory", function()
       assert.equal(0, result.status)
       return (result.stderr:gsub("pid %d+", "pid N"))
     end
-    local notice = "luatrace: the memory and descriptors of unreadable (pid N) cannot be read (it is not dumpable, and " ..
-      "luatrace has not CAP_SYS_PTRACE): paths and buffers of its calls cannot be told, and rules on them do not match\n"
+    local notice = "luatrace: the memory and descriptors of unreadable (pid N) cannot be read (it is not dumpable, " ..
+      "and luatrace lacks CAP_SYS_PTRACE): paths and buffers of its calls cannot be told, and rules on them do not " ..
+      "match\n"
     for _, trap in ipairs { "auto", "notify", "stop", "ptrace" } do
       assert.equal(notice, told({ "--trap=" .. trap }, 'fail("unlink", "EIO", { path = "/nowhere" })'), trap)
     end
