@@ -62,6 +62,22 @@ print(stat.st_size == 5 and stat.st_mode == 0o100640 and stat.st_mtime == 1e9,
     assert.is_nil(support.read(real .. "/three"))
   end)
 
+  it("has more of them open than the soft limit of descriptors allows, which the program keeps", function()
+    local many = "local many = {} for i = 1, 600 do many['/luatrace-mock/' .. i] = i .. ' ' end "
+    local read = "cat /luatrace-mock/* | wc -w; ulimit -Sn; ulimit -Hn; cat /luatrace-mock/600"
+    local expected = "600\n256\n700\n600 "
+    local function limited(lua, ...)
+      local words = { "sh", "-c", 'ulimit -Sn 256; ulimit -Hn 700; exec "$@"', "sh", support.binary, "--lua", lua }
+      for _, word in ipairs { ... } do words[#words + 1] = word end
+      return support.execute { words = words, timeout = 60 }.stdout
+    end
+    assert.are.equal(expected, limited(many .. "files(many)", "--", "sh", "-c", read))
+    -- A program that is launched when there are many already, with a listener that has to be opened.
+    assert.are.equal(expected:rep(2), limited(many .. ([[for _ = 1, 2 do
+      io.write(run { cmd = %q, script = function(t) t.files(many) t.watch.getpid(function() end) end }.stdout)
+    end]]):format(read)))
+  end)
+
   it("lists very many of them", function()
     local listed = run([[local many = {}
       for i = 1, 3000 do many[("/srv/luatrace-mock/file-with-a-long-name-%04d"):format(i)] = "" end

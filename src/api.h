@@ -9,7 +9,7 @@
  * the tracee is gone or the stop id is stale: a state, not a diagnostic.
  */
 
-enum { TRACER_ABI = 11 };
+enum { TRACER_ABI = 12 };
 
 /* An address in the tracee: never a pointer of ours. */
 typedef uint64_t tracee_addr;
@@ -201,6 +201,7 @@ struct tracer_launch {
   uint32_t insist_notify; /* no listener: fail (LAUNCH_LISTENER), instead of stopping where the plan says notify */
   struct trap_plan *plan; /* borrowed while the tree lives */
   uint32_t daemonize;     /* enum daemonize */
+  uint64_t fd_limit;      /* its soft RLIMIT_NOFILE; 0: ours */
 };
 
 /* Why a launch failed: which step, and its errno. */

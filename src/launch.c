@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h> /* RLIMIT_NOFILE */
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -161,20 +162,28 @@ static void restore_signals(const struct tracer *tracer) {
     if (tracer->signal_changed[signal]) sigaction(signal, &tracer->inherited[signal], NULL);
 }
 
-/* What luatrace or the script has opened is not the program's. */
-static void close_at_exec(const struct tracer_launch *wanted) {
+/* What luatrace or the script has opened is not the program's. Now, with flags 0, or at its exec. */
+static void close_ours(const struct tracer_launch *wanted, unsigned flags) {
   unsigned first = 3;
   for (uint32_t i = 0; i <= wanted->keep_count; i++) {
     unsigned next = i < wanted->keep_count ? (unsigned)wanted->keep_fds[i] : ~0u;
     if (next < first) continue;
-    if (next > first &&
-        arch_call(SYS_close_range, (long[6]){first, next == ~0u ? next : next - 1, CLOSE_RANGE_CLOEXEC})) {
+    if (next > first && arch_call(SYS_close_range, (long[6]){first, next == ~0u ? next : next - 1, flags})) {
       /* Before Linux 5.11: one by one, as far as such numbers go. */
       for (unsigned fd = first; fd < next && fd < 1024; fd++)
         arch_call(SYS_fcntl, (long[6]){fd, F_SETFD, FD_CLOEXEC});
     }
     first = next + 1;
   }
+}
+
+/* The program's own limit, where we have raised ours. What it still is to open, a listener, must have room below. */
+ON_ITS_OWN_STACK static void limit_descriptors(const struct tracer_launch *wanted) {
+  struct rlimit limit;
+  close_ours(wanted, 0);
+  if (arch_call(SYS_prlimit64, (long[6]){0, RLIMIT_NOFILE, 0, (long)&limit}) < 0) return;
+  limit.rlim_cur = wanted->fd_limit;
+  arch_call(SYS_prlimit64, (long[6]){0, RLIMIT_NOFILE, (long)&limit, 0});
 }
 
 /* Becomes another user but keeps the right to install a filter: exec drops what capabilities remain. */
@@ -206,7 +215,10 @@ ON_ITS_OWN_STACK _Noreturn static void child(struct launch *launch) {
   if (wanted->new_group) check(launch, arch_call(SYS_setpgid, (long[6]){0, 0}));
   for (int i = 0; i < 3; i++)
     if (wanted->fds[i] >= 0 && wanted->fds[i] != i) check(launch, arch_call(SYS_dup2, (long[6]){wanted->fds[i], i}));
-  close_at_exec(wanted);
+  if (wanted->fd_limit)
+    limit_descriptors(wanted);
+  else
+    close_ours(wanted, CLOSE_RANGE_CLOEXEC);
   restore_signals(launch->tracer);
   sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 

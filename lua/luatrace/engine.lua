@@ -19,7 +19,7 @@ ffi.cdef(require "luatrace.api")
 local library = package.loaded["luatrace.library"]
 local C = library and ffi.load(library) or ffi.C
 
-local ABI = 11
+local ABI = 12
 do
   local known, abi = pcall(function() return C.tracer_abi() end)
   if not known then
@@ -248,6 +248,7 @@ function Tracer:spawn(launch)
   box.mode = launch.mode or M.mode.seccomp
   box.no_follow = launch.no_follow and 1 or 0
   box.daemonize = launch.daemonize or 0
+  box.fd_limit = sys.inherited_fd_limit or 0
   box.insist_notify = launch.insist_notify and 1 or 0
   box.plan = launch.plan.pointer
   local error_number = C.tracer_spawn(self.pointer, box, result)

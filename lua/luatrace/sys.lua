@@ -50,6 +50,10 @@ extern char **environ;
 local C = ffi.C
 local M = {}
 
+--- The soft RLIMIT_NOFILE that we were given, when we have raised it since: launched programs get it back.
+---@type integer|nil
+M.inherited_fd_limit = nil
+
 --- What a function of ours gives when the system's has failed with this errno.
 ---@param number integer
 ---@return nil, string message, string errno

@@ -30,6 +30,9 @@ int inet_pton(int family, const char *text, void *address);
 int fchmod(int fd, unsigned mode);
 int fchown(int fd, unsigned uid, unsigned gid);
 int futimens(int fd, const struct luatrace_timespec *times);
+struct luatrace_rlimit { uint64_t soft, hard; };
+int luatrace_getrlimit(int resource, struct luatrace_rlimit *limit) __asm__("getrlimit");
+int luatrace_setrlimit(int resource, const struct luatrace_rlimit *limit) __asm__("setrlimit");
 char *realpath(const char *path, char *resolved);
 long syscall(long number, ...);
 ]]
@@ -52,6 +55,20 @@ local function done(result)
 end
 
 M.close = files.close
+
+local limit = ffi.new "struct luatrace_rlimit"
+local RLIMIT_NOFILE = 7
+
+--- Called with each descriptor that is kept, of which there may be many: when they come near the soft limit, that is
+-- raised to the hard one. Programs are launched with the limit that we were given.
+---@param fd integer
+function M.leave_room(fd)
+  if sys.inherited_fd_limit or C.luatrace_getrlimit(RLIMIT_NOFILE, limit) ~= 0 then return end
+  local soft = limit.soft
+  if soft == limit.hard or fd < soft / 2 then return end
+  limit.soft = limit.hard
+  if C.luatrace_setrlimit(RLIMIT_NOFILE, limit) == 0 then sys.inherited_fd_limit = tonumber(soft) end
+end
 
 --- An anonymous file.
 ---@return integer|nil fd, string? message, string? errno

@@ -255,6 +255,7 @@ local function set_owner(node, fd)
 end
 
 local function remember(self, node, fd, link)
+  descriptors.leave_room(fd)
   fd_table.aliases[link] = { path = node.path, kind = node.kind, node = node, fd = fd }
   self.made[#self.made + 1] = { fd = fd, link = link }
   return link
