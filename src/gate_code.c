@@ -326,9 +326,9 @@ static void ask(struct writer *writer, const struct gate_site *site, tracee_addr
   PUT(writer, 0x31, 0xc9);                              /* xor %ecx,%ecx */
   PUT(writer, 0xf0, 0x41, 0x0f, 0xb1, 0x4b, AT(state)); /* lock cmpxchg %ecx,state(%r11) */
   jump_if(writer, EQUAL, trapped);
-  PUT(writer, 0x83, 0xf8, MAILBOX_TAKEN); /* cmp $MAILBOX_TAKEN,%eax */
-  jump_if(writer, EQUAL, trapped);
-  jump(writer, answered);
+  PUT(writer, 0x83, 0xf8, MAILBOX_GO_ON); /* cmp $MAILBOX_GO_ON,%eax */
+  jump_if(writer, NOT_BELOW, answered);
+  jump(writer, trapped);
 }
 
 /* With the mailbox's state in eax. */

@@ -63,11 +63,13 @@ static bool is_of_question(struct tracee *tracee, struct notified_call *call) {
   }
   mailbox = tracee->process->gate ? tracee->process->gate->mailbox : NULL;
   if (!mailbox || mailbox->tracee != tracee || !mailbox_is_answered(mailbox)) return false;
-  if (mailbox->answer == MAILBOX_GO_ON)
+  const bool goes_on = mailbox->answer == MAILBOX_GO_ON;
+  const int64_t result = mailbox->page->result;
+  mailbox_clear(mailbox); /* before it goes on: it may ask at once */
+  if (goes_on)
     notify_continue(call->listener, call->id);
   else
-    notify_return(call->listener, call->id, mailbox->page->result);
-  mailbox_clear(mailbox);
+    notify_return(call->listener, call->id, result);
   return true;
 }
 

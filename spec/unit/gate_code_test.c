@@ -189,6 +189,13 @@ static void *answer(void *argument) {
   return NULL;
 }
 
+static void *lose_question(void *mailbox) {
+  while (!mailbox_is_asked(mailbox))
+    sched_yield();
+  mailbox_clear(mailbox);
+  return NULL;
+}
+
 static void set_switch(const struct gate *gate, uint32_t on) {
   memcpy(gate->memory + BASE + GATE_SWITCH, &on, sizeof on);
 }
@@ -212,6 +219,13 @@ static void check_questions(struct gate *gate) {
   mailbox_listen(&mailbox, true);
   CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
   CHECK(page->state == MAILBOX_EMPTY && page->nr == SYS_getppid);
+
+  /* One that is gone has not been answered. */
+  if (pthread_create(&thread, NULL, lose_question, &mailbox)) abort();
+  CHECK(call(gate, SYS_getppid, NULL, NULL, NULL, NULL, 0) == GATE_TRAPPED);
+  atomic_store(&page->state, MAILBOX_ASKED); /* if the thread has not seen it in time */
+  pthread_join(thread, NULL);
+  mailbox_clear(&mailbox);
 
   answering.questions = 2000;
   if (pthread_create(&thread, NULL, answer, &answering)) abort();
