@@ -192,4 +192,17 @@ describe("the tracer's life", function()
       end
     end
   end)
+
+  it("call:skip_exit() makes a call one whose result is unavailable, as strace has it: neither successful nor failed",
+    function()
+      for _, format in ipairs { "text", "json", "human" } do
+        for status, is_shown in pairs { successful = false, failed = false, unavailable = true, ["!failed"] = true } do
+          local result = support.run { cmd = { "sh", "-c", "echo $PPID" },
+            lua = "on.getppid(function(call) call:skip_exit() end)",
+            options = { "--format=" .. format, "-e", "trace=getppid", "-e", "status=" .. status } }
+          local shown = result.stderr:find(format == "human" and "parent" or "getppid", 1, true) ~= nil
+          assert.equal(is_shown, shown, format .. " " .. status .. ": " .. result.stderr)
+        end
+      end
+    end)
 end)

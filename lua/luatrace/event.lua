@@ -270,8 +270,9 @@ function Call:detach()
 end
 
 --- Says that nobody needs this call's return: saves its exit stop even where the output would have wanted it, which
--- then shows the call without a result (`-c` counts it, without time or error). A handler that waits for the result
--- gets it all the same, and so does the table of descriptors where the call changes it.
+-- then shows the call without a result (`-e status=` calls it unavailable; `-c` counts it, without time or error). A
+-- handler that waits for the result gets it all the same, and so does the table of descriptors where the call changes
+-- it.
 function Call:skip_exit()
   self.exit_unwanted = true
 end

@@ -106,9 +106,12 @@ Registers a handler for what happens in the life of a run.
 .It Ic call : Ns Ar run , returns , fail , kill , signal , sleep , hold , release , inject , detach , stack , footprint
 What can be done with a call.
 .It Ic call : Ns Ar skip_exit
-Saves the stop at its return: outputs show it without a result, and
+Saves the stop at its return: outputs show it without a result
+.Po unavailable for
+.Fl e Cm status= Pc ,
+and
 .Fl c
-does not count it.
+counts it without time or error.
 .It Ic call . Ns Ar argument
 Every argument by its name in the manual page, typed; assigned before
 .Ic call:run

@@ -21,6 +21,7 @@ local about = require "luatrace.output.about"
 local constants = require "luatrace.constants"
 local formats = require "luatrace.sentences.formats"
 local sentences = require "luatrace.sentences"
+local status = require "luatrace.output.status"
 local text = require "luatrace.output.text"
 
 local rawget, rawset = rawget, rawset
@@ -177,7 +178,7 @@ function Human:exit(call, unseen)
   if call.row.name == "prctl" then self.comms[call.process] = nil end
   if rawget(call, "untold") then return end
   if not unseen then formats.learn(call) end
-  if not self:wants_status(call) then return end
+  if not status.is_shown(self.style.status, call) then return end
   -- exit and exit_group: the end itself is told.
   if unseen and call.row.name:find("^exit") then return end
   local said = sentences.of(call, unseen and not rawget(call, "answered") and "unwatched" or nil)
@@ -200,8 +201,8 @@ end
 --- A call that its thread did not survive.
 function Human:cut_short(call, _, time)
   if not call or rawget(call, "untold") or not rawget(call, "said") or call.row.name:find("^exit") then return end
-  local status = self.style.status
-  if status and not status.unfinished then return end
+  local wanted = self.style.status
+  if wanted and not wanted.unfinished then return end
   local said = sentences.of(call, "unfinished")
   said.failed = true
   local danger = rawget(call, "danger")

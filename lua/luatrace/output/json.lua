@@ -14,6 +14,7 @@ local decode = require "luatrace.decode"
 local footprint = require "luatrace.decode.footprint"
 local json = require "luatrace.text.json"
 local sink = require "luatrace.output.sink"
+local status = require "luatrace.output.status"
 local types = require "luatrace.types"
 
 local rawget, escape = rawget, json.escape
@@ -157,8 +158,7 @@ end
 
 function Json:exit(call)
   if rawget(call, "untold") then return end
-  local status = self.style.status
-  if status and not status[call.failed and "failed" or "successful"] then return end
+  if not status.is_shown(self.style.status, call) then return end
   local out = self.out
   begin(self, "call", call.entered, call.thread)
   put_comm(out, call.thread.process)
@@ -214,8 +214,8 @@ end
 
 --- A call that its thread did not survive has no result.
 function Json:cut_short(call)
-  local status = self.style.status
-  if status and not status.unfinished then return end
+  local wanted = self.style.status
+  if wanted and not wanted.unfinished then return end
   if call and not rawget(call, "untold") and rawget(call, "plain_args") then
     local out = self.out
     begin(self, "call", call.entered, call.thread)

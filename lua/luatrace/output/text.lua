@@ -17,6 +17,7 @@ local quote = require "luatrace.text.quote"
 local sink = require "luatrace.output.sink"
 local siginfo = require "luatrace.structs.siginfo"
 local writing = require("luatrace.text.style").now
+local status = require "luatrace.output.status"
 local sys = require "luatrace.sys"
 local times = require "luatrace.output.times"
 local types = require "luatrace.types"
@@ -285,17 +286,10 @@ function Text:finish_line(call)
   self.sink:ended(out)
 end
 
---- Is a call with this result shown?
-local function wanted_status(self, call)
-  local status = self.style.status
-  if not status then return true end
-  return status[call.failed and "failed" or "successful"] or false
-end
-
 function Text:exit(call)
   if rawget(call, "untold") then return end
   if rawget(call, "entry_text") then
-    if not wanted_status(self, call) then return end
+    if not status.is_shown(self.style.status, call) then return end
     if self.style.number then self.numbers[call.thread.tid] = call.row.nr end
     self:leader(call.thread.tid, call.entered)
     self.out:put(rawget(call, "entry_text"))
@@ -390,8 +384,8 @@ function Text:cut_short(call, tid, time)
   if rawget(call, "undecided") and not rawget(call, "selected") then return end
   local same_line = true
   if rawget(call, "entry_text") then
-    local status = self.style.status
-    if status and not status.unfinished then return end
+    local wanted = self.style.status
+    if wanted and not wanted.unfinished then return end
     if self.style.number then self.numbers[tid] = call.row.nr end
     self:leader(tid, time)
     self.out:put(rawget(call, "entry_text") or "")
@@ -412,17 +406,17 @@ function Text:exit_process(stop, thread, call)
   local time = tonumber(stop.time)
   if self.new_modes then self:put_new_mode(thread.process, thread.tid, time) end
   self:cut_short(call, thread.tid, time)
-  local status = stop.status
-  local low = bit.band(status, 0x7f)
+  local ended = stop.status
+  local low = bit.band(ended, 0x7f)
   local killer = low ~= 0 and (constants.signals.by_value[low] or tostring(low)) or nil
   local shown = self.style.signals
   if not (self.style.quiet and self.style.quiet.exit) and not (killer and shown and not shown[killer]) then
     self:leader(thread.tid, time)
     self:put_pointer(thread.tid)
     if killer then
-      self.out:put("+++ killed by ", killer, bit.band(status, 0x80) ~= 0 and " (core dumped)" or "", " +++\n")
+      self.out:put("+++ killed by ", killer, bit.band(ended, 0x80) ~= 0 and " (core dumped)" or "", " +++\n")
     else
-      self.out:put(("+++ exited with %d +++\n"):format(bit.band(bit.rshift(status, 8), 0xff)))
+      self.out:put(("+++ exited with %d +++\n"):format(bit.band(bit.rshift(ended, 8), 0xff)))
     end
     self.sink:ended(self.out)
   end
@@ -439,7 +433,7 @@ function Text:superseded(stop, thread, call)
 end
 
 --- What other formats for people stand on: human.lua.
-Text.is_hidden, Text.wants_status = is_hidden, wanted_status
+Text.is_hidden = is_hidden
 M.class = Text
 
 --- A thread goes on without us: the line that it has begun, if that is the open one, says so.
@@ -447,8 +441,8 @@ function Text:detached(thread, call)
   self:take_printed()
   local out = self.out
   local draft = call and rawget(call, "entry_text")
-  local status = self.style.status
-  if draft and (not status or status.detached) then
+  local wanted = self.style.status
+  if draft and (not wanted or wanted.detached) then
     self:leader(thread.tid, call.entered)
     out:put(draft)
     self.printed.open = call.tracee
