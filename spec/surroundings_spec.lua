@@ -67,4 +67,48 @@ describe("a set-user-ID program", function()
     result = support.run { cmd = cmd, options = { "-e", "trace=none" } }
     assert.is_nil(result.stderr:find("luatrace:", 1, true))
   end)
+
+  it("is not spoken of where it would have none without luatrace, either", function()
+    local user = support.is_root and "--reuid=65534 --clear-groups " or ""
+    local result = support.execute { words = { "sh", "-c", "exec setpriv " .. user .. '--no-new-privs "$@"', "sh",
+      support.binary, "-e", "trace=none", "su", "--version" } }
+    assert.equal("+++ exited with 0 +++\n", result.stderr)
+  end)
+end)
+
+describe("a program with file capabilities", function()
+  local program
+  local function run(options, user)
+    return support.run { cmd = { program, "CapPrm", "/proc/self/status" }, options = options, user = user }
+  end
+
+  --- grep with cap_net_raw and cap_syslog, of which the second has a number above 31.
+  local function make()
+    local directory = support.tempdir()
+    program = directory .. "/grep"
+    os.execute("cp \"$(command -v grep)\" " .. program)
+    local code = [[import os, struct, sys
+os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 1 << 2, 0))]]
+    return support.execute { words = { "python3", "-c", code, program } }.status == 0
+  end
+
+  after_each(support.clean)
+
+  it("that loses them is told once", function()
+    if not support.is_root or not make() then return pending("needs root, and a file system with capabilities") end
+    for _, options in ipairs { { "-e", "trace=none" }, { "--trap=ptrace", "-e", "trace=none" } } do
+      local result = run(options, 65534)
+      assert.equal("CapPrm:\t0000000000000000\n", result.stdout)
+      assert.equal(("luatrace: %s has cap_net_raw,cap_syslog (getcap), which Linux does not heed under a tracer " ..
+        "without privileges: it runs without (as root, luatrace -u USER traces it as it is)\n"):format(program),
+        (result.stderr:gsub("%+%+%+.*", "")))
+    end
+  end)
+
+  it("is not spoken of where it keeps them", function()
+    if not support.is_root or not make() then return pending("needs root, and a file system with capabilities") end
+    local result = run { "-u", "nobody", "-e", "trace=none" }
+    assert.equal("CapPrm:\t0000000400002000\n", result.stdout)
+    assert.is_nil(result.stderr:find("luatrace:", 1, true))
+  end)
 end)

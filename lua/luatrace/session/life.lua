@@ -61,8 +61,8 @@ stops[kind.EXEC] = function(self, stop)
   process.scratch = nil
   -- Who has CAP_SYS_ADMIN has CAP_SYS_PTRACE; a look at every program for the others only.
   if self.options.features.unprivileged_needs_nnp ~= 0 then
-    local lost = require("luatrace.tracee.set_id").lost(process)
-    if lost then self:notice("set-id " .. (process.exe or ""), lost) end
+    local lost = require("luatrace.tracee.privileges").lost(process)
+    if lost then self:notice("privileges " .. (process.exe or ""), lost) end
   end
   if self.options.hide_vdso or self.registry.hide_vdso then vdso.hide(self.tracer, stop) end
   for _, fn in ipairs(self.registry.on_image or {}) do fn(self, stop, self.tree:thread(stop.tracee)) end

@@ -40,6 +40,7 @@ long copy_file_range(int fd_in, int64_t *off_in, int fd_out, int64_t *off_out, s
 long lseek64(int fd, long offset, int whence);
 struct luatrace_statfs { int64_t type, bsize, blocks, bfree, bavail, rest[10]; };
 int statfs(const char *path, struct luatrace_statfs *buffer);
+long getxattr(const char *path, const char *name, void *value, size_t size);
 ]]
 
 local C = ffi.C
@@ -93,6 +94,18 @@ local function look(dirfd, path, flags)
     nlink = box.nlink, uid = box.uid, gid = box.gid, blocks = tonumber(box.blocks),
     mtime = tonumber(box.mtime.sec) + box.mtime.nsec / 1e9, mtime_sec = tonumber(box.mtime.sec),
     mtime_nsec = box.mtime.nsec, ctime = tonumber(box.ctime.sec) + box.ctime.nsec / 1e9 }
+end
+
+local attribute = ffi.new("char[256]")
+
+--- A short extended attribute; follows symbolic links.
+---@param path string
+---@param name string such as "security.capability"
+---@return string|nil bytes, string? message, string? errno
+function M.xattr(path, name)
+  local got = tonumber(C.getxattr(path, name, attribute, 256))
+  if got < 0 then return failed() end
+  return ffi.string(attribute, got)
 end
 
 --- Follows symbolic links.

@@ -5,13 +5,13 @@
 --   sock_diag.protocol_name("/proc/4711/fd/3")             -- "TCPv6", "UNIX-STREAM"
 
 local ffi = require "ffi"
+local files = require "luatrace.sys.files"
 local sys = require "luatrace.sys"
 
 ffi.cdef [[
 int socket(int domain, int type, int protocol);
 long send(int fd, const void *buffer, size_t size, int flags);
 long recv(int fd, void *buffer, size_t size, int flags);
-long getxattr(const char *path, const char *name, void *value, size_t size);
 ]]
 
 local C = ffi.C
@@ -104,22 +104,18 @@ function M.generic_families()
   return generic
 end
 
-local name_box = ffi.new("char[64]")
-
 --- The name of a socket's protocol, from a path that leads to it.
 ---@param path string
 ---@return string|nil
 function M.protocol_name(path)
-  local got = tonumber(C.getxattr(path, "system.sockprotoname", name_box, 64))
-  if got <= 0 then return nil end
-  return (ffi.string(name_box, got):match("^[^%z]*"))
+  local bytes = files.xattr(path, "system.sockprotoname")
+  return bytes and bytes:match("^[^%z]+")
 end
 
 --- A device's numbers.
 ---@param path string
 ---@return string|nil kind, integer? major, integer? minor
 function M.device(path)
-  local files = require "luatrace.sys.files"
   local stat = files.stat(path)
   if not stat or not stat.rdev_major then return nil end
   return stat.kind, stat.rdev_major, stat.rdev_minor
