@@ -49,6 +49,13 @@ describe("options", function()
     assert.matches("execve%(.*exited with 0", support.read(directory .. "/p"))
   end)
 
+  it("--explain tries one thing only, whether there may be a listener: in one process", function()
+    local result = support.run { lua = 'at.fork(function() io.stderr:write "fork\\n" end)',
+      cmd = { support.binary, "--explain", "--lua", 'watch.close(function() end)', "true" } }
+    assert.equal("fork\n", result.stderr)
+    assert.matches("close +notify", result.stdout)
+  end)
+
   it("--tree tells who executed what and how it ended, and traps no call for it", function()
     local text = trace({ "--tree" }, { "sh", "-c", "ls / >/dev/null; sh -c 'exit 3'; exec true" })
     assert.matches("^ +%d+%.%d%d%d s  sh %-c .* exec\n +%d+%.%d%d%d s  true +=? ?= 0\n", text)

@@ -254,7 +254,7 @@ local function open_session(parsed, run)
   local ok, session = pcall(session_module.new, { registry = run.registry, observers = run.observers,
     seed = parsed.seed, trap = parsed.trap, no_follow = parsed.no_follow, daemons = parsed.daemons,
     timeout = parsed.timeout, on_error = parsed.on_error,
-    features = parsed.explain and engine.features(true) or nil, attach = parsed.attach ~= nil,
+    features = parsed.explain and engine.features { notify = true } or nil, attach = parsed.attach ~= nil,
     engine_options = run.core_options, text_options = outputs.text_options(parsed, run.qualifiers),
     decisions = run.decisions, io_uring = parsed.io_uring, hide_vdso = parsed.hide_vdso, quiet = parsed.quiet,
     detach_on_exec = parsed.detach_on, syscall_limit = parsed.syscall_limit, daemonize = daemonize,

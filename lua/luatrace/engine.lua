@@ -101,15 +101,13 @@ end
 M.exact = exact
 
 --- What the running kernel offers (struct tracer_features).
----@param by_trying boolean|nil user notification and 32-bit calls are tried, in short-lived processes: only then do
+---@param tries { notify: boolean?, i386: boolean? }|nil what is tried, each in a short-lived process: only then do
 --- features.notify_error and features.arch_i386 tell
-function M.features(by_trying)
+function M.features(tries)
   local features = ffi.new("struct tracer_features")
   C.tracer_probe(features)
-  if by_trying then
-    C.tracer_probe_notify(features)
-    C.tracer_probe_i386(features)
-  end
+  if tries and tries.notify then C.tracer_probe_notify(features) end
+  if tries and tries.i386 then C.tracer_probe_i386(features) end
   return features
 end
 

@@ -9,7 +9,7 @@ M.number = "0.1.0"
 
 ---@return string
 function M.text()
-  local f = engine.features(true)
+  local f = engine.features { notify = true, i386 = true }
   local function yes(value) return value ~= 0 and "yes" or "no" end
   local yama = f.yama_scope < 0 and "none" or tostring(f.yama_scope)
   return table.concat({
