@@ -5,7 +5,7 @@
 -- Devices, /proc and what has no name (pipes, sockets) are no files. In a sealed room (all else is mounted read-only)
 -- the kernel refuses such writes by itself, and the guard is there in the clean run only, to tell of them.
 
-local about = require "luatrace.sweep.about"
+local arguments = require "luatrace.sweep.call_arguments"
 local bit = require "bit"
 local changing = require "luatrace.filter.changing"
 local files = require "luatrace.sys.files"
@@ -49,19 +49,18 @@ function M.watch(script, room, outside)
     if call.name:find("^rename") then
       local row = call.row
       local old = row.index.oldpath
-      local dirfd = row[old - 1] and about.int(call.raw[old - 1]) or -100
+      local dirfd = row[old - 1] and arguments.int(call.raw[old - 1]) or -100
       if type(call.oldpath) == "string" then refuse(call, call.process.fds:path_of(dirfd, call.oldpath)) end
     end
-    refuse(call, about.path(call))
+    refuse(call, arguments.path(call))
   end)
   script.on[opens](function(call)
-    local flags = about.open_flags(call)
-    if bit.band(flags, about.O_ACCMODE) == 0 and bit.band(flags, about.O_CREAT + about.O_TRUNC) == 0 then return end
-    local path = about.path(call)
+    local flags = arguments.open_flags(call)
+    local reads, truncates = bit.band(flags, arguments.O_ACCMODE) == 0, bit.band(flags, arguments.O_TRUNC) ~= 0
+    if reads and not truncates and bit.band(flags, arguments.O_CREAT) == 0 then return end
+    local path = arguments.path(call)
     -- O_CREAT of what is there already, to be read.
-    if path and bit.band(flags, about.O_ACCMODE) == 0 and bit.band(flags, about.O_TRUNC) == 0 and files.stat(path) then
-      return
-    end
+    if path and reads and not truncates and files.stat(path) then return end
     refuse(call, path)
   end)
 end

@@ -8,7 +8,7 @@
 -- the process (its place in the tree), the thread (its ordinal), and how many calls of that name it has made; when the
 -- run has taken another way by then, nothing is done: never is the fault put elsewhere.
 
-local about = require "luatrace.sweep.about"
+local arguments = require "luatrace.sweep.call_arguments"
 local bit = require "bit"
 local files = require "luatrace.sys.files"
 local faults = require "luatrace.sweep.faults"
@@ -50,12 +50,12 @@ local makes_descriptors = set("open openat openat2 creat socket socketpair pipe 
 
 --- The file that a call is about (the directory of one that is not there), and itself when it is there.
 local function stat_of(call)
-  local path = about.path(call)
+  local path = arguments.path(call)
   if path then
     local itself = files.stat(path)
     return itself or files.stat(path:match("^(.*)/[^/]*$") .. "/"), itself
   end
-  local link = about.link(call)
+  local link = arguments.link(call)
   local stat = link and files.stat(link)
   return stat, stat
 end
@@ -63,14 +63,14 @@ end
 --- Where a read or a write begins, and how much it asks for.
 local function range_of(call)
   local name = call.name
-  local fd = call.process.fds:get(about.int(call.raw[1]))
+  local fd = call.process.fds:get(arguments.int(call.raw[1]))
   local count = tonumber(call.raw[3]) or 0
   if name:find("v") and name ~= "pread64" and name ~= "pwrite64" then
     count = 1 -- at least; the sum of an iovec is of no interest here
   end
   if name:find("^p") then return tonumber(call.raw[4]) or 0, count end
   if not fd then return 0, count end
-  return fd.pos or 0, count, bit.band(fd.flags or 0, about.O_APPEND) ~= 0
+  return fd.pos or 0, count, bit.band(fd.flags or 0, arguments.O_APPEND) ~= 0
 end
 
 -- --- faults that stay -----------------------------------------------------------------------------------------------
@@ -111,11 +111,11 @@ local function full_disk(state)
       if is_point or makes_names[name] then return true end
       if faults.writes[name] or name == "fallocate" then return stat.kind == "file" and grows(call, stat) end
       if faults.opens[name] then
-        local flags = about.open_flags(call)
-        if bit.band(flags, about.O_CREAT) ~= 0 and not itself then return true end
-        if bit.band(flags, about.O_TRUNC) ~= 0 then frees(call, itself) end
+        local flags = arguments.open_flags(call)
+        if bit.band(flags, arguments.O_CREAT) ~= 0 and not itself then return true end
+        if bit.band(flags, arguments.O_TRUNC) ~= 0 then frees(call, itself) end
       elseif faults.removes[name] then
-        local path = about.path(call)
+        local path = arguments.path(call)
         local gone = path and files.lstat(path)
         if gone and gone.nlink == 1 then frees(call, gone) end
       else
@@ -128,7 +128,7 @@ end
 local function bad_range()
   local id, from, to
   return faults.reads, function(call, is_point)
-    local stat = files.stat(about.link(call))
+    local stat = files.stat(arguments.link(call))
     if not stat then return is_point end
     local start, count = range_of(call)
     if is_point then
@@ -165,7 +165,7 @@ local function no_memory()
   return set "mmap mmap2 brk mremap", function(call, is_point)
     if is_point then process = call.process.number end
     if call.process.number ~= process then return false end
-    if call.name:find("^mmap") then return bit.band(tonumber(call.raw[4]), about.MAP_ANONYMOUS) ~= 0 end
+    if call.name:find("^mmap") then return bit.band(tonumber(call.raw[4]), arguments.MAP_ANONYMOUS) ~= 0 end
     return call.name ~= "brk" or call.raw[1] ~= 0
   end
 end

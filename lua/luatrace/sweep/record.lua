@@ -7,7 +7,7 @@
 -- hit (the how-manieth call of this name there), site, frames, kind and path (of the descriptor or the name), inside
 -- (the path is in the room), size, ret, failed, and what faults.lua asks for }.
 
-local about = require "luatrace.sweep.about"
+local arguments = require "luatrace.sweep.call_arguments"
 local bit = require "bit"
 local faults = require "luatrace.sweep.faults"
 local files = require "luatrace.sys.files"
@@ -25,14 +25,14 @@ local size_index = { read = 3, write = 3, pread64 = 3, pwrite64 = 3, sendto = 3,
   sendfile = 4, fallocate = 4, readv = 3, writev = 3 }
 
 local function note_open(event, call, path)
-  local flags = about.open_flags(call)
-  local there = (band(flags, about.O_EXCL) == 0 and files.stat or files.lstat)(path)
-  if band(flags, about.O_CREAT) ~= 0 and not there then
+  local flags = arguments.open_flags(call)
+  local there = (band(flags, arguments.O_EXCL) == 0 and files.stat or files.lstat)(path)
+  if band(flags, arguments.O_CREAT) ~= 0 and not there then
     event.opens = "create"
-  elseif band(flags, about.O_TRUNC) ~= 0 then
+  elseif band(flags, arguments.O_TRUNC) ~= 0 then
     event.opens = "truncate"
   else
-    event.opens = band(flags, about.O_ACCMODE) ~= 0 and "write" or "read"
+    event.opens = band(flags, arguments.O_ACCMODE) ~= 0 and "write" or "read"
   end
   event.kind = there and there.kind or "file"
 end
@@ -46,20 +46,20 @@ local function describe(call, recording)
   event.hit = (recording.hits[key] or 0) + 1
   recording.hits[key] = event.hit
   event.ip, event.sp = tonumber(call.stop.ip), tonumber(call.stop.sp)
-  local path = about.path(call)
+  local path = arguments.path(call)
   if path then
     event.kind = "path"
   else
-    local number = about.descriptor(call)
+    local number = arguments.descriptor(call)
     local fd = number and process.fds:get(number)
     if fd then path, event.kind = fd.path, fd.kind end
   end
   if name == "mmap" or name == "mmap2" then
-    local prot, flags = about.int(call.raw[3]), about.int(call.raw[4])
-    event.anonymous = band(flags, about.MAP_ANONYMOUS) ~= 0
+    local prot, flags = arguments.int(call.raw[3]), arguments.int(call.raw[4])
+    event.anonymous = band(flags, arguments.MAP_ANONYMOUS) ~= 0
     event.kind = "memory"
     if not event.anonymous then
-      local fd = process.fds:get(about.int(call.raw[5]))
+      local fd = process.fds:get(arguments.int(call.raw[5]))
       path = fd and fd.path
       if path and band(flags, MAP_SHARED) ~= 0 and band(prot, PROT_WRITE) ~= 0 then event.shared = true end
     end

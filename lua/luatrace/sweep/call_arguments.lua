@@ -1,7 +1,8 @@
---- What a call is about: its path, its descriptor, its flags. Shared by those who record calls and those who fail them.
+--- What the arguments of a call say: its path, its descriptor, its flags. Shared by those who record calls and those
+-- who fail them.
 --
---   about.path(call)            -- "/tmp/x/f" of openat(AT_FDCWD, "f"), nil for read
---   about.descriptor(call)      -- 1 of write(1, ...), 3 of copy_file_range(a, off, b, ...): where it writes
+--   arguments.path(call)            -- "/tmp/x/f" of openat(AT_FDCWD, "f"), nil for read
+--   arguments.descriptor(call)      -- 1 of write(1, ...), 3 of copy_file_range(a, off, b, ...): where it writes
 
 local bit = require "bit"
 
