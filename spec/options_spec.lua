@@ -49,6 +49,22 @@ describe("options", function()
     assert.matches("execve%(.*exited with 0", support.read(directory .. "/p"))
   end)
 
+  it("-ff writes more files than luatrace may have open, each from its begin to its end", function()
+    local directory = support.tempdir()
+    local result = support.execute { words = { "sh", "-c", 'ulimit -n 100; exec "$@"', "sh", support.binary, "-ff",
+      "-o", directory .. "/t", "-e", "trace=execve,wait4", "sh", "-c", "for i in $(seq 150); do /bin/true; done" } }
+    assert.same({ 0, "" }, { result.status, result.stderr })
+    local ends, longest = 0, ""
+    for file in io.popen("ls " .. directory):lines() do
+      local text = support.read(directory .. "/" .. file)
+      if text:find("+++ exited with 0 +++\n$") then ends = ends + 1 end
+      if #text > #longest then longest = text end
+    end
+    assert.equal(152, ends) -- sh, seq, the others
+    assert.matches("^execve", longest)
+    assert.equal(151, select(2, longest:gsub("%(?WIFEXITED", "")))
+  end)
+
   it("--explain tries one thing only, whether there may be a listener: in one process", function()
     local result = support.run { lua = 'at.fork(function() io.stderr:write "fork\\n" end)',
       cmd = { support.binary, "--explain", "--lua", 'watch.close(function() end)', "true" } }

@@ -8,6 +8,8 @@ local sys = require "luatrace.sys"
 local M = {}
 
 local BLOCK = 65536
+--- So many files of -ff are kept open; there are as many as the program has threads in all its life.
+local MOST_OPEN = 64
 
 ---@class luatrace.Sink
 local Sink = {}
@@ -30,7 +32,7 @@ function M.open(options)
   elseif options.separate then
     local ok, message = sys.writable(path:match("^.*/") or ".")
     if not ok then return nil, ("cannot write to %s.PID: %s"):format(path, message) end
-    self.prefix, self.append, self.files = path, options.append, {}
+    self.prefix, self.append, self.files, self.open, self.begun = path, options.append, {}, 0, {}
   elseif path:find("^[|!]") then
     local pipe, message = io.popen(path:sub(2), "w")
     if not pipe then return nil, ("cannot run %s: %s"):format(path:sub(2), message) end
@@ -49,20 +51,36 @@ function Sink:write(file, text)
   if not ok and not self.failed then self.failed = message end
 end
 
+local function close_all(self, files)
+  for _, file in pairs(files) do
+    if file ~= io.stderr then
+      local ok, message = file:close()
+      if not ok and not self.is_pipe and not self.failed then self.failed = message end
+    end
+  end
+end
+
+--- Opens the file of a thread's lines; one that was closed meanwhile goes on where it was.
+local function open_thread_file(self, tid)
+  if self.open >= MOST_OPEN then
+    close_all(self, self.files)
+    self.files, self.open = {}, 0
+  end
+  local file, message = open_file(("%s.%d"):format(self.prefix, tid), self.append or self.begun[tid])
+  if not file then
+    self.failed = self.failed or message
+    file = io.stderr
+  end
+  self.open, self.begun[tid], self.files[tid] = self.open + 1, true, file
+  return file
+end
+
 --- With -ff: lines of this thread go into its own file.
 function Sink:select(tid, out)
   if not self.files or self.tid == tid then return end
   self:flush(out)
   self.tid = tid
-  if not self.files[tid] then
-    local file, message = open_file(("%s.%d"):format(self.prefix, tid), self.append)
-    if not file then
-      self.failed = self.failed or message
-      file = io.stderr
-    end
-    self.files[tid] = file
-  end
-  self.file = self.files[tid]
+  self.file = self.files[tid] or open_thread_file(self, tid)
 end
 
 function Sink:flush(out)
@@ -111,13 +129,7 @@ function Sink.message(_, text) io.stderr:write(text) end
 
 function Sink:close(out)
   self:flush(out)
-  local files = self.files or { self.file }
-  for _, file in pairs(files) do
-    if file ~= io.stderr then
-      local ok, message = file:close()
-      if not ok and not self.is_pipe and not self.failed then self.failed = message end
-    end
-  end
+  close_all(self, self.files or { self.file })
 end
 
 return M
