@@ -92,7 +92,6 @@ luatrace: (--lua):5: call.fdd is nil: close has nothing of that name (did you me
     it("a process that cannot be attached to", function()
       fails({ options = { "-p", "4194304" } }, 125, "cannot attach to 4194304: there is no such process")
       fails({ options = { "-p", "me" } }, 125, "%-p takes process ids")
-      fails({ options = { "-p", "1" }, cmd = yes }, 125, "either attach with %-p or run a command")
     end)
 
     it("a run that takes too long is killed, exit 124", function()

@@ -169,6 +169,36 @@ describe("the tracer's life", function()
     assert.equal(their_status, status)
   end)
 
+  it("-p beside a command traces both, ends as the command does, and leaves the other alive", function()
+    local code = "cat <fifo & other=$!; exec 3>fifo; "
+      .. "while ! [ $(readlink /proc/$other/exe) = $(which cat) ]; do :; done; "
+      .. "%s -f -o trace -p $other sh -c %s 3>&- & tracer=$!; %s; wait $tracer; echo $?; "
+      .. "kill -0 $other && echo alive; exec 3>&-; wait $other; echo $?; grep -c '^[0-9]* *exit_group(3)' trace"
+    local function run(tracer, command, meanwhile)
+      local directory = support.tempdir()
+      os.execute("mkfifo " .. directory .. "/fifo")
+      local words = { "bash", "-c", code:format(tracer, command, meanwhile) }
+      return support.execute({ words = words, cwd = directory }).stdout
+    end
+    local ended = { "'exit 3'", "while ! grep -q 'exit_group(3' trace; do :; done; exec 3>&-" }
+    local both = run(link(), unpack(ended))
+    assert.equal("3\n0\n1\n", both)
+    assert.equal(both, run("strace", unpack(ended)))
+    local terminated = { "'echo >begun; exec sleep 60'", "while ! [ -s begun ]; do :; done; kill -TERM $tracer" }
+    assert.equal("143\nalive\n0\n0\n", run(link(), unpack(terminated)))
+  end)
+
+  it("a file, or who reads a pipe, has what there is when the program waits", function()
+    for _, options in ipairs { "-o trace", "-o '|cat >trace'", "-f --format=human -o trace", "-ff -o trace" } do
+      for _, lua in ipairs { "", "--lua 'on.read(function() end)'" } do
+        local code = "mkfifo fifo; %s %s %s -- cat fifo >out & tracer=$!; exec 3>fifo; "
+          .. "while ! grep -q fifo trace* 2>/dev/null; do :; done; exec 3>&-; wait $tracer"
+        local words = { "bash", "-c", code:format(support.binary, lua, options) }
+        assert.equal(0, support.execute({ words = words, cwd = support.tempdir() }).status, options .. lua)
+      end
+    end
+  end)
+
   it("-d says what the core reports", function()
     local result = support.run { options = { "-d", "-o", "/dev/null" }, cmd = { "true" } }
     assert.matches("luatrace: stop BIRTH tid %d+", result.stderr)

@@ -29,7 +29,8 @@ enum stop_kind {
   STOP_EXIT,       /* notification: the tracee is gone; `status` is its wait status */
   STOP_SUPERSEDED, /* notification: the tracee (a thread-group leader) was replaced by the exec of tid `message` */
   STOP_READY,      /* one of the descriptors given to tracer_watch is ready */
-  STOP_PRINTED,    /* much has been printed (tracer_print_start): take it */
+  STOP_PRINTED,    /* much has been printed (tracer_print_start), or somebody has not written what he has for a while
+                      (tracer_note_unwritten): take it, and write it */
   STOP_PAUSED      /* held: where tracer_pause found it */
 };
 
@@ -305,6 +306,9 @@ enum interruptible {
 };
 /* What signals to luatrace itself do from now on. */
 int tracer_catch_signals(struct tracer *tracer, uint32_t how);
+/* Something has been printed, or put into a buffer, that nobody can see yet: STOP_PRINTED comes soon, even if nothing else
+ * does. Only after tracer_catch_signals. */
+void tracer_note_unwritten(struct tracer *tracer);
 /* luatrace itself ends at that time (CLOCK_MONOTONIC in nanoseconds; 0: not any more), with that exit status and a word
  * on stderr: for a script that does not come back. The kernel then kills what was spawned and lets go what was attached
  * to. One tracer of a process can ask for it. 0 or -errno. */

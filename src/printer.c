@@ -340,6 +340,7 @@ bool printer_entry(struct tracer *tracer, struct tracee *tracee) {
   const struct printing p = {.tracer = tracer, .tracee = tracee, .printer = printer};
   const struct print_output before = printer->output;
   if (!reserve(printer, 256)) return false;
+  if (printer->output.length == 0) tracer_note_unwritten(tracer);
   begin_line(printer, tracee);
   put_string(printer, program->name);
   put(printer, "(", 1);
@@ -392,6 +393,7 @@ bool printer_exit(struct tracer *tracer, struct tracee *tracee) {
   const struct printing p = {
       .tracer = tracer, .tracee = tracee, .printer = printer, .failed = result < 0 && result >= -4095};
   const struct print_output before = printer->output;
+  if (printer->output.length == 0) tracer_note_unwritten(tracer);
   if (program && print_exit(&p, program)) {
     tracee->printing = false;
     return true;

@@ -15,6 +15,7 @@
 #include "affinity.h"
 #include "attention.h"
 #include "backend_ptrace.h"
+#include "breakable_wait.h"
 #include "family.h"
 #include "gate_site.h"
 #include "launch.h"
@@ -27,9 +28,14 @@
 #include "waiting.h"
 #include "watched.h"
 
-/* The mutable globals: a signal has reached luatrace itself; with what status it ends when its time is over. */
+/* The mutable globals: a signal has reached luatrace itself; with what status it ends when its time is over; something
+ * has been unwritten for long enough. */
 static volatile sig_atomic_t caught_signal;
 static volatile sig_atomic_t end_status;
+static volatile sig_atomic_t must_show;
+
+/* How long something may be unwritten while nothing happens. */
+enum { SHOW_NANOSECONDS = 100000000 };
 
 /* Of the timer's 20 ms: how long a signal may go unseen, and when another one is a second press of the keys. */
 enum { UNSEEN_TICKS = 100, UNSEEN_AGAIN = 15 };
@@ -192,6 +198,23 @@ static const struct tracer_stop *interruption(struct tracer *tracer) {
   return note(tracer, STOP_INTERRUPTED, signal);
 }
 
+static void arm_show(struct tracer *tracer, long nanoseconds) {
+  const struct itimerspec when = {.it_value = {.tv_nsec = nanoseconds}, .it_interval = {.tv_nsec = nanoseconds}};
+  timer_settime(tracer->show, 0, &when, NULL);
+  tracer->unwritten = nanoseconds > 0;
+}
+
+static bool is_to_be_shown(struct tracer *tracer) {
+  if (!must_show || !tracer->unwritten) return false;
+  must_show = 0;
+  arm_show(tracer, 0);
+  return true;
+}
+
+void tracer_note_unwritten(struct tracer *tracer) {
+  if (tracer->can_show && !tracer->unwritten) arm_show(tracer, SHOW_NANOSECONDS);
+}
+
 const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
   uint64_t deadline = timeout > 0 ? tracer_now() + (uint64_t)timeout : 0;
   bool served = false;
@@ -211,7 +234,7 @@ const struct tracer_stop *tracer_next(struct tracer *tracer, int64_t timeout) {
       tracees_free_finished(tracer);
       served = true;
     }
-    if (printer_is_full(tracer)) return note(tracer, STOP_PRINTED, 0);
+    if (printer_is_full(tracer) || is_to_be_shown(tracer)) return note(tracer, STOP_PRINTED, 0);
     if (caught_signal) return interruption(tracer);
 
     int64_t left = timeout;
@@ -371,6 +394,8 @@ int tracer_detach(struct tracer *tracer, uint32_t number) {
 void tracer_close(struct tracer *tracer) {
   if (!tracer) return;
   tracer_end_at(tracer, 0, 0);
+  if (tracer->can_show) timer_delete(tracer->show);
+  tracer->can_show = false;
   attention_end(tracer);
   affinity_release(tracer);
   family_adopt(tracer);
@@ -437,6 +462,23 @@ static void on_signal(int signal) {
   if (signal != SIGALRM) setitimer(ITIMER_REAL, &soon, NULL);
 }
 
+static void on_show(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)info;
+  must_show = 1;
+  breakable_wait_break(context);
+}
+
+/* Not SIGALRM, which is for signals to us: nobody who reads or writes is to be interrupted by this one. */
+static void prepare_show(struct tracer *tracer) {
+  const int signal = SIGRTMIN;
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal};
+  if (tracer->can_show || timer_create(CLOCK_MONOTONIC, &event, &tracer->show)) return;
+  tracer->can_show = true;
+  tracer_change_signal(tracer, signal, SIG_IGN); /* remembers what it was */
+  struct sigaction action = {.sa_sigaction = on_show, .sa_flags = SA_RESTART | SA_SIGINFO};
+  sigaction(signal, &action, NULL);
+}
+
 static void on_end(int signal) {
   static const char text[] = "luatrace: the time is over, and a handler of the script does not end: luatrace does\n";
   (void)signal;
@@ -473,5 +515,6 @@ int tracer_catch_signals(struct tracer *tracer, uint32_t how) {
   tracer_change_signal(tracer, SIGPIPE, SIG_IGN);
   tracer_change_signal(tracer, SIGTTOU, SIG_IGN);
   tracer_change_signal(tracer, SIGTTIN, SIG_IGN);
+  prepare_show(tracer);
   return 0;
 }

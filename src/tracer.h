@@ -113,7 +113,10 @@ struct tracer {
   struct mailbox *mailboxes;
   struct attention attention;
   struct printer *printer; /* printer.c: NULL unless calls are printed here */
-  bool will_end;           /* `end` is armed: tracer_end_at */
+  bool can_show;           /* `show` is there: tracer_note_unwritten... */
+  bool unwritten;          /* ...and armed */
+  timer_t show;
+  bool will_end; /* `end` is armed: tracer_end_at */
   timer_t end;
   bool silent_ends;                 /* some process may end without SIGCHLD */
   bool signal_changed[NSIG];        /* dispositions that we changed... */

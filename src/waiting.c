@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend_notify.h"
+#include "breakable_wait.h"
 #include "sieve_workers.h"
 #include "tracees.h"
 #include "watched.h"
@@ -38,11 +39,12 @@ struct waiting {
 static pid_t take(const struct tracer *tracer, struct wait_status *status, int flags) {
   struct rusage usage;
   bool wanted = tracer->options.want & WANT_SYSTEM_TIME;
-  status->tid = wait4(-1, &status->status, __WALL | flags, wanted ? &usage : NULL);
+  long got = breakable_wait(-1, &status->status, __WALL | flags, wanted ? &usage : NULL);
+  status->tid = (pid_t)got;
   status->system_time = 0;
   if (wanted && status->tid > 0)
     status->system_time = (uint64_t)usage.ru_stime.tv_sec * 1000000000 + (uint64_t)usage.ru_stime.tv_usec * 1000;
-  return status->tid;
+  return status->tid; /* or -errno */
 }
 
 static int drain(struct tracer *tracer) {
@@ -57,7 +59,8 @@ static int drain(struct tracer *tracer) {
 
 static int wait_without_limit(struct tracer *tracer) {
   struct wait_status status;
-  if (take(tracer, &status, 0) < 0) return -errno;
+  pid_t got = take(tracer, &status, 0);
+  if (got < 0) return got;
   if (tracees_push_status(tracer, status)) return -ENOMEM;
   /* Fairness: the kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
   if (tracer->alive > 1) drain(tracer);

@@ -102,9 +102,6 @@ local function prepare(parsed)
     not (file and sys.file_kind(file)) then
     return nil, no_command { file = file }
   end
-  if #command > 0 and parsed.attach then
-    return nil, "either attach with -p or run a command, not both"
-  end
   if parsed.kill_on_exit and parsed.attach then
     return nil, "--kill-on-exit is not supported with -p: a process that was attached to outlives luatrace"
   end
@@ -159,7 +156,7 @@ local function exit_code(session, run)
   if session.options.daemonize then return 0 end
   if session.die_by then die_by(session.die_by) end
   if run.timed_out then return TIMED_OUT end
-  if session.attached then return 0 end
+  if not session.launched then return 0 end
   if run.signal then die_by(run.signal) end
   return run.status or 0
 end
@@ -275,19 +272,20 @@ local function arm(session, parsed)
   if parsed.stuck then watch_stuck(session, parsed) end
 end
 
---- Starts the program, or attaches to what runs.
-local function begin(session, parsed, to_run)
-  if not parsed.attach then
-    local started, message, name, step = session:spawn(to_run)
-    if started then
-      -- With -D the tracer is the one who comes to it.
-      if session.options.daemonize then session:tell_attached(session.root_pid) end
-      return
-    end
-    local why = program.launch_failure(step, message, name, to_run)
-    if step == "seize" then report(parsed, { skipped = why }) end
-    quit(why)
+local function start(session, parsed, to_run)
+  local started, message, name, step = session:spawn(to_run)
+  if started then
+    -- With -D the tracer is the one who comes to it.
+    if session.options.daemonize then session:tell_attached(session.root_pid) end
+    return
   end
+  session.tracer:close()
+  local why = program.launch_failure(step, message, name, to_run)
+  if step == "seize" then report(parsed, { skipped = why }) end
+  quit(why)
+end
+
+local function attach(session, parsed)
   local pids = must(program.pids(parsed.attach))
   local failures, ours = {}, 0
   for _, pid in ipairs(pids) do
@@ -306,6 +304,12 @@ local function begin(session, parsed, to_run)
     quit(failures[#failures])
   end
   for _, failure in ipairs(failures) do complain(failure) end
+end
+
+--- Attaches to what runs, and starts the program.
+local function begin(session, parsed, to_run)
+  if parsed.attach then attach(session, parsed) end
+  if to_run then start(session, parsed, to_run) end
 end
 
 --- What went wrong on the way, now that all is over.
@@ -332,7 +336,7 @@ local function settle(session, parsed, run)
   end
 end
 
---- A run of a command, or of what was attached to.
+--- A run of a command, of what was attached to, or both.
 ---@return integer exit_code, boolean|nil may_leave_open see main
 local function run_command(parsed)
   local job = must(prepare(parsed))

@@ -224,6 +224,9 @@ end
 --- What the kernel offers: what M.features() found when the tracer was opened.
 function Tracer:features() return ffi.new("struct tracer_features", C.tracer_features(self.pointer)[0]) end
 
+--- Something is in a buffer that nobody can see yet: a stop of kind PRINTED comes soon.
+function Tracer:note_unwritten() C.tracer_note_unwritten(self.pointer) end
+
 --- Kills what was spawned, lets go of what was attached, frees all.
 function Tracer:close()
   if self.pointer then C.tracer_close(ffi.gc(self.pointer, nil)) end

@@ -109,7 +109,7 @@ local function view(environment, registry)
       if not made then error(message, 0) end
       return function(call)
         local session = call.session
-        return (session.root_started or session.attached) and made:entry(call)
+        return (session.root_started or call.process.attached) and made:entry(call)
       end
     end,
     registry = registry,

@@ -249,7 +249,7 @@ function M.handler(rule)
   local function test(call)
     -- The program's own start is no call of the program's.
     local session = call.session
-    if not (session.root_started or session.attached) then return false end
+    if not (session.root_started or call.process.attached) then return false end
     if rule.fits and not rule.fits(call) then
       if not rule.unfit and match:concerns(call) then rule.unfit = call:fds()[1].kind or "descriptor" end
       return false

@@ -35,6 +35,9 @@ local band = bit.band
 --- How long handlers may go on holding a thread when the program has been told to end.
 local PATIENCE = 2 -- seconds
 
+--- A signal to us that comes so long after the one before, in nanoseconds, is a second one.
+local AGAIN = 200000000
+
 local M = {}
 
 ---@class luatrace.Session
@@ -102,6 +105,10 @@ function M.new(options)
   for key, value in pairs(options.engine_options or {}) do engine_options[key] = value end
   -- Runs at the same time share one tracer (run/reactor.lua): wait4 would hand each the others' statuses.
   self.tracer = options.tracer or engine.open(engine_options)
+  local function on_unwritten() self.tracer:note_unwritten() end
+  for _, observer in ipairs(self.observers) do
+    if observer.sink then observer.sink.on_unwritten = on_unwritten end
+  end
   local resolved, unresolved = rules.resolve(registry)
   if not resolved then error(unresolved, 0) end
   for _, rule in ipairs(registry.rules or {}) do rule.decisions = options.decisions end
@@ -130,6 +137,7 @@ function Session:spawn(program)
   local started, message, name, step = self.tracer:spawn(program)
   if not started then return nil, message, name, step end
   self.root_pid, self.root_tree = started.pid, started.tree
+  self.launched = true
   if mode == "seccomp" then self.filters = self.filters + 1 end
   self:tell_proc_trouble()
   self.notifies = started.notifies
@@ -150,7 +158,7 @@ function Session:attach(pid)
   local tree, message, name = self.tracer:attach(pid, self.plan.engine_plan, self.options.no_follow)
   if not tree then return nil, message, name end
   self.root_pid, self.root_tree = pid, tree
-  self.attached = true
+  self.attached, self.has_attached = true, true
   self:tell_proc_trouble()
   if self.registry.hide_vdso then
     self:notice("vdso", "the vDSO cannot be hidden from a process that runs already: it reads its clocks without calls")
@@ -193,7 +201,7 @@ function Session:script_error(message, co)
   local trace = co and debug.traceback(co) or ""
   self.error_message = M.script_traceback(M.error_text(message, self.registry.environment), trace)
   self.exit_code = 125
-  if self.options.on_error == "detach" or self.attached then
+  if self.options.on_error == "detach" or self.attached and detaching.attached(self) then
     self:let_everybody_go()
   else
     self:kill_all(9)
@@ -242,14 +250,14 @@ stops[kind.INTERRUPTED] = function(self, stop)
   local signal = stop.signal
   self.interrupted = signal
   if self.on_interrupt and self.on_interrupt(self, signal) then return end
-  if self.attached then
-    detaching.threads(self)
-    self.finished = true
-  elseif signal ~= 2 and signal ~= 3 then
+  if self.attached and detaching.attached(self) then return end
+  if signal ~= 2 and signal ~= 3 then
     -- SIGINT and SIGQUIT come from the terminal and have reached the program as well: it decides.
     self:kill_all(signal == 1 and 1 or 15)
-    self.terminated = (self.terminated or 0) + 1
-    if self.terminated > 1 then self:kill_all(9) end
+    -- timeout(1) sends its signal twice at once: to us, and to our process group.
+    local again = self.terminated and stop.time - self.terminated > AGAIN
+    self.terminated = self.terminated or stop.time
+    if again then self:kill_all(9) end
     self:kill_if_held(PATIENCE)
     self:wake_all()
   else
@@ -269,8 +277,10 @@ end
 
 stops[kind.READY] = function(self) watched_fds.serve(self.tracer) end
 
---- Signals everybody in this run.
-function Session:kill_all(signal) self.tracer:kill(self.options.tracer and self.root_tree or 0, signal) end
+--- Signals everybody in this run who was not attached to.
+function Session:kill_all(signal)
+  self.tracer:kill((self.options.tracer or self.has_attached) and self.root_tree or 0, signal)
+end
 
 --- Serves what is due by the clock, and says how long the loop may wait then.
 ---@return number nanoseconds, or -1: no limit
@@ -284,12 +294,7 @@ function Session:turn()
   if deadline and now >= deadline then
     self.timed_out = true
     self.deadline, deadline = nil, nil
-    if self.attached then
-      -- Not ours to kill.
-      detaching.threads(self)
-      self.finished = true
-      return 0
-    end
+    if self.attached and detaching.attached(self) then return 0 end
     self:kill_all(9)
   end
   if deadline and (not due or deadline < due) then due = deadline end
@@ -362,7 +367,7 @@ end
 
 --- A program that never became one: its child has told why.
 function Session:ask_for_launch_failure()
-  if not self.root_tree or self.attached then return end
+  if not self.launched then return end
   local name, step, message = self.tracer:launch_error(self.root_tree)
   if name and not self.root_started then
     self.launch_errno, self.launch_step, self.launch_message = name, step, message

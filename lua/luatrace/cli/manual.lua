@@ -268,7 +268,7 @@ The command could not be executed, or was not found.
 .El
 .Sh SIGNALS
 What the keyboard sends (SIGINT, SIGQUIT) reaches the program as well, which decides; at the third one it is killed.
-SIGTERM and SIGHUP are passed on to all of the program's processes; a second one kills them.
+SIGTERM and SIGHUP are passed on to all of the program's processes; a second one, a moment later, kills them.
 A signal ends what handlers and rules wait for, as a thread that is held cannot receive it; a handler that goes on
 holding one is ended after two seconds.
 .Fl I

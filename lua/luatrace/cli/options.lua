@@ -98,7 +98,8 @@ row { long = "update-golden", field = "update_golden", kind = "flag",
   help = "write the files of golden(...) anew instead of comparing with them" }
 row { section = "Program" }
 row { short = "p", long = "attach", value = "PID", field = "attach", kind = "list",
-  help = "trace the running process PID, all its threads (with --no-follow only the thread PID); a list, or repeated" }
+  help = "trace the running process PID, all its threads (with --no-follow only the thread PID), also beside a "
+    .. "command; a list, or repeated" }
 row { short = "u", long = "user", value = "USER", field = "user", kind = "value", help = "run the program as USER" }
 row { short = "E", long = "env", value = "VAR[=VALUE]", field = "env", kind = "list",
   help = "set VAR for the program, or remove it" }

@@ -264,6 +264,9 @@ function Human:superseded(stop, thread, call)
   self.alive = self.alive - 1
 end
 
+--- What has waited long enough to be written.
+function Human:show() self.sink:flush(self.out) end
+
 function Human:finish()
   if self.group_by then put_groups(self) end
   self.sink:close(self.out)

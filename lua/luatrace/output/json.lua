@@ -255,6 +255,9 @@ function Json:superseded(stop, thread, call)
   self.sink:ended(out)
 end
 
+--- What has waited long enough to be written.
+function Json:show() self.sink:flush(self.out) end
+
 function Json:finish()
   self.sink:close(self.out)
   self.failed = self.failed or self.sink.failed

@@ -82,6 +82,7 @@ function Sink:ended(out)
 end
 
 function Sink.flush() end
+function Sink.show() end
 
 function Sink:close()
   if self.target then

@@ -1,7 +1,7 @@
 --- Where lines of text go: standard error, a file, a command, or a file a process (-ff).
 --
 -- A terminal and standard error get every piece at once, so that one sees what a program is blocked in; files and
--- pipes get blocks. A sink remembers the first failure to write.
+-- pipes get blocks, or what there is after a moment (on_unwritten). A sink remembers the first failure to write.
 
 local sys = require "luatrace.sys"
 
@@ -12,6 +12,7 @@ local BLOCK = 65536
 local MOST_OPEN = 64
 
 ---@class luatrace.Sink
+---@field on_unwritten (fun())|nil told when something comes into an empty buffer: `show` is to be called in a moment
 local Sink = {}
 Sink.__index = Sink
 
@@ -36,6 +37,7 @@ function M.open(options)
   elseif path:find("^[|!]") then
     local pipe, message = io.popen(path:sub(2), "w")
     if not pipe then return nil, ("cannot run %s: %s"):format(path:sub(2), message) end
+    pipe:setvbuf("no")
     self.file, self.is_pipe = pipe, true
   else
     local file, message = open_file(path, options.append)
@@ -84,6 +86,7 @@ function Sink:select(tid, out)
 end
 
 function Sink:flush(out)
+  self.is_unwritten = false
   if #out > 0 and self.file then
     self.written = self.written + #out
     self:write(self.file, out:get())
@@ -106,14 +109,23 @@ local function flush_begun(self, out)
   self:flush(out)
 end
 
+local function note_unwritten(self)
+  if self.is_unwritten then return end
+  self.is_unwritten = true
+  if self.on_unwritten then self.on_unwritten() end
+end
+
+--- What there is.
+Sink.show = flush_begun
+
 --- The begun line may be long in coming: where people look on, they see it.
 function Sink:partial(out)
-  if self.at_once then flush_begun(self, out) end
+  if self.at_once then flush_begun(self, out) else note_unwritten(self) end
 end
 
 --- Many lines have come at once, the last one perhaps without its end.
 function Sink:many(out)
-  if #out > BLOCK then flush_begun(self, out) end
+  if #out > BLOCK then flush_begun(self, out) else note_unwritten(self) end
 end
 
 --- A line has ended.
@@ -121,6 +133,8 @@ function Sink:ended(out)
   if self.at_once or #out > BLOCK then
     self:flush(out)
     self.line_start = 0
+  else
+    note_unwritten(self)
   end
 end
 

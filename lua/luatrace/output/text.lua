@@ -107,17 +107,27 @@ function Text:take_printed()
   self.sink:many(out)
 end
 
+--- What has waited long enough to be written.
+function Text:show()
+  self:take_printed()
+  self.sink:show(self.out)
+end
+
 -- --- the beginning of a line ----------------------------------------------------------------------------------------
+
+--- Ends whatever line is open.
+function Text:break_line()
+  if self.printed.open == 0 then return end
+  self.out:put(" <unfinished ...>\n")
+  self.sink:ended(self.out)
+  self.printed.open = 0
+end
 
 --- Ends whatever line is open, and begins one for this thread.
 function Text:leader(tid, time)
   self:take_printed()
-  local out, printed = self.out, self.printed
-  if printed.open ~= 0 then
-    out:put(" <unfinished ...>\n")
-    self.sink:ended(out)
-    printed.open = 0
-  end
+  local out = self.out
+  self:break_line()
   self.sink:select(tid, out)
   self.sink:begin(out)
   local pid = self.style.pid
@@ -446,6 +456,8 @@ function Text:detached(thread, call)
     self:leader(thread.tid, call.entered)
     out:put(draft)
     self.printed.open = call.tracee
+  elseif not call or self.printed.open ~= call.tracee then
+    self:break_line()
   end
   self.sink:partial(out)
   if not (self.style.quiet and self.style.quiet.attach) then

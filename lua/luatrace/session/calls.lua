@@ -311,7 +311,9 @@ function Session:printed_call(stop)
 end
 
 stops[kind.PRINTED] = function(self)
-  for i = 1, #self.observers do self.observers[i]:take_printed() end
+  for i = 1, #self.observers do
+    if self.observers[i].show then self.observers[i]:show() end
+  end
 end
 
 stops[kind.EXIT_CALL] = function(self, stop)

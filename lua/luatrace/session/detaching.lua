@@ -16,13 +16,41 @@ local function say(session, tracee, thread)
   end
 end
 
---- All threads are let go: by id, as people expect a list.
----@param session luatrace.Session
-function M.threads(session)
+--- By id, as people expect a list.
+local function sorted_threads(session)
   local list = {}
   for tracee, thread in pairs(session.tree.threads) do list[#list + 1] = { tracee = tracee, thread = thread } end
   table.sort(list, function(a, b) return a.thread.tid < b.thread.tid end)
-  for _, item in ipairs(list) do say(session, item.tracee, item.thread) end
+  return list
+end
+
+--- All threads are let go.
+---@param session luatrace.Session
+function M.threads(session)
+  for _, item in ipairs(sorted_threads(session)) do say(session, item.tracee, item.thread) end
+end
+
+local function let_go(session, tracee, thread)
+  say(session, tracee, thread)
+  session:abandon(tracee)
+  session.tree:detach(tracee)
+  session.tracer:detach(tracee)
+end
+
+--- Those who were attached to are not ours to kill: they are let go.
+---@param session luatrace.Session
+---@return boolean over nobody else is there: the run is over
+function M.attached(session)
+  session.attached = nil
+  if not session.launched then
+    M.threads(session)
+    session.finished = true
+    return true
+  end
+  for _, item in ipairs(sorted_threads(session)) do
+    if item.thread.process.attached then let_go(session, item.tracee, item.thread) end
+  end
+  return false
 end
 
 --- A process has a new image: every exec but the one that starts the program lets it go.
@@ -32,15 +60,11 @@ end
 function M.exec(session, stop)
   local tracee = stop.tracee
   if not session.options.detach_on_exec then return false end
-  if stop.tid == session.root_pid and not session.seen_root_exec and not session.attached then
+  if session.launched and stop.tid == session.root_pid and not session.seen_root_exec then
     session.seen_root_exec = true
     return false
   end
-  local thread = session.tree:thread(tracee)
-  say(session, tracee, thread)
-  session:abandon(tracee)
-  session.tree:detach(tracee)
-  session.tracer:detach(tracee)
+  let_go(session, tracee, session.tree:thread(tracee))
   return true
 end
 
@@ -62,10 +86,7 @@ end
 ---@return boolean handled
 function M.on_interrupt(session, signal)
   session.die_by = signal
-  if session.attached then
-    M.threads(session)
-    session.finished = true
-  else
+  if not (session.attached and M.attached(session)) then
     session.fatal_signals = (session.fatal_signals or 0) + 1
     session:kill_all(session.fatal_signals > 1 and 9 or signal)
   end

@@ -37,7 +37,7 @@ end
 
 stops[kind.BIRTH] = function(self, stop)
   self.tree:birth { tracee = stop.tracee, tid = stop.tid, pid = stop.pid, parent_tracee = stop.parent,
-    clone_flags = tonumber(stop.message), time = tonumber(stop.time) }
+    clone_flags = tonumber(stop.message), time = tonumber(stop.time), attached = band(stop.flags, flag.ATTACHED) ~= 0 }
   for i = 1, #self.observers do
     if self.observers[i].birth then self.observers[i]:birth(stop, self.tree:thread(stop.tracee)) end
   end

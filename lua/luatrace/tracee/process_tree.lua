@@ -117,7 +117,7 @@ local function new_process(tree, pid, parent, time)
   return process
 end
 
----@param birth table tracee, tid, pid, parent_tracee, clone_flags (integers), time (nanoseconds)
+---@param birth table tracee, tid, pid, parent_tracee, clone_flags (integers), time (nanoseconds), attached
 function Tree:birth(birth)
   local parent = self.threads[birth.parent_tracee]
   local process
@@ -127,6 +127,7 @@ function Tree:birth(birth)
   end
   if not process then
     process = new_process(self, birth.pid, parent and parent.process, birth.time)
+    rawset(process, "attached", birth.attached)
     local flags = birth.clone_flags
     if parent then
       rawset(process, "fds", parent.process.fds:child(birth.pid, band(flags, CLONE_FILES) ~= 0,

@@ -45,7 +45,7 @@ local function from_stack(call, length)
 end
 
 local function is_launched(call)
-  return call.process.images == 0 and not call.process.parent and not call.session.attached
+  return call.process.images == 0 and not call.process.parent and not call.process.attached
 end
 
 local function map(call, length)
