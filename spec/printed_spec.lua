@@ -55,6 +55,78 @@ for name in ("/dev/null", "/dev/zero", "/dev/full", "/etc/passwd", "/dev/null"):
     assert.equal(without_memory((trace(command, by_lua))), without_memory((trace(command))))
   end)
 
+  it("prints what threads and event loops do as Lua does", function()
+    -- Each three times: the first ones are Lua's in any case.
+    local command = { support.python, "-c", [[
+import ctypes, os, signal, struct
+call = ctypes.CDLL(None).syscall
+def memory(form, *values): return ctypes.create_string_buffer(struct.pack(form, *values))
+word, soon, late = memory("<I", 0), memory("<qq", 0, 1), memory("<qq", -1, -1)
+FUTEX, EPOLL_WAIT, EPOLL_CTL, SIGPROCMASK, CLOCK, RANDOM, CWD = 202, 232, 233, 14, 228, 318, 79
+bad = ctypes.c_void_p(16)
+for _ in range(3):
+    for op in (0, 128, 9, 128 + 9, 256 + 9, 1, 129, 5, 6, 7, 99, 128 + 99, 0x8000):
+        call(FUTEX, word, op, 1, soon, None, 0xffffffff)
+        call(FUTEX, word, op, 1, late, word, 0x10)
+        call(FUTEX, word, op, 1, bad, bad, 5)
+        call(FUTEX, None, op, -1, None, None, 0)
+    queue, (there, here) = os.memfd_create("x"), os.pipe()
+    os.close(queue)
+    queue = call(213, 8)
+    pipes = [os.pipe() for _ in range(7)]
+    events = memory("<84x")
+    for at, (_, here2) in enumerate(pipes):
+        call(EPOLL_CTL, queue, 1, here2, memory("<IQ", 4, 1 << 40 | at))
+        call(EPOLL_CTL, queue, 1, here2, memory("<IQ", 4, at))
+        call(EPOLL_WAIT, queue, events, 7, 0)
+        call(281, queue, events, 7, 0, memory("<Q", 6), 8)
+    call(EPOLL_CTL, queue, 3, pipes[0][1], memory("<IQ", 0x80000001, 2))
+    call(EPOLL_CTL, queue, 1, pipes[0][1], bad)
+    call(EPOLL_CTL, queue, 77, pipes[0][1], bad)
+    for _, here2 in pipes: call(EPOLL_CTL, queue, 2, here2, memory("<IQ", 0, 0))
+    call(EPOLL_WAIT, queue, events, 7, 0)
+    call(EPOLL_WAIT, queue, None, 7, 0)
+    call(EPOLL_WAIT, queue, events, -7, 0)
+    call(EPOLL_WAIT, queue, bad, 7, 1)
+    for pair in pipes + [(there, here, queue)]:
+        for fd in pair: os.close(fd)
+    for size in (8, 0, 16, 12, 1 << 32 | 8):
+        for mask in (0, 1, 1 << 9, (1 << 64) - 1, 0x7fffffffffffffff):
+            call(SIGPROCMASK, 0, memory("<QQ", mask, 0), memory("<QQ", 0, 0), ctypes.c_long(size))
+            call(SIGPROCMASK, 2, memory("<QQ", 0, 0), None, ctypes.c_long(size))
+    call(SIGPROCMASK, 0, bad, None, 8)
+    call(SIGPROCMASK, 55, memory("<Q", 0), bad, 8)
+    call(CLOCK, 99, memory("<qq", 0, 0))
+    call(CLOCK, 1, bad)
+    call(230, 1, 0, memory("<qq", 0, 1000), None)
+    call(230, 1, 0, memory("<qq", -1, 1 << 63 - 1), None)
+    call(RANDOM, memory("<100x"), 0, 0)
+    call(RANDOM, memory("<100x"), 2, 99)
+    call(RANDOM, bad, 2, 0)
+    call(CWD, memory("<4096x"), ctypes.c_long(4096))
+    call(CWD, memory("<4096x"), ctypes.c_long(2))
+    call(CWD, bad, ctypes.c_long(4096))
+    call(302, 0, 7, None, memory("<QQ", 0, 0))
+    call(302, 0, 7, memory("<QQ", 5, 1), bad)
+    call(302, 99999999, 7, memory("<QQ", 5, -1 & (1 << 64) - 1), None)
+    call(158, 0x1003, memory("<Q", 0))
+    call(158, 0x1011)
+    call(158, 0x77, 1)
+    call(334, None, 1, 2, 0x53053053)
+    call(334, None, ctypes.c_long(1 << 32), -1, 0)
+    call(61, 99999999, None, 1, None)
+    call(61, 99999999, memory("<I", 0), 1, memory("<144x"))
+    call(45, -1, bad, 7, 0, bad, bad)
+    call(44, -1, bad, 7, 0, None, 0)
+    call(39); call(110); call(186); call(124, 0); call(121, 0)]] }
+    -- Where memory is differs from run to run.
+    local function without_chance(text)
+      text = normal(text):gsub("%f[%a]mu?n?map%([^\n]*\n", ""):gsub("%f[%a]brk%([^\n]*\n", "")
+      return (text:gsub("%d%d%d%d+", "NUMBER"):gsub("luatrace%-spec%-%w+", "HERE"))
+    end
+    assert.equal(without_chance((trace(command, by_lua))), without_chance((trace(command))))
+  end)
+
   it("loses no line of a long trace", function()
     local text = trace { "dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=3000", "status=none" }
     local lines = select(2, text:gsub('%d+ +read%(0, "\\0", 1%) +%= 1\n%d+ +write%(1, "\\0", 1%) +%= 1\n', ""))

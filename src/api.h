@@ -354,19 +354,25 @@ enum print_kind {
   PRINT_I64,
   PRINT_U64,
   PRINT_HEX,     /* "0" for zero */
+  PRINT_HEX32,   /* the same of the lower half */
   PRINT_ADDRESS, /* "NULL" for zero */
   PRINT_NAMED,   /* a known text of the lower half, or I32 */
   PRINT_TEXT32,  /* a known text of the lower half, or of all of it */
   PRINT_TEXT64,
-  PRINT_STRING,  /* NUL-terminated, at most `limit` bytes of it */
-  PRINT_BYTES,   /* as many as argument `length` says, or as were returned; at most `limit` of them */
-  PRINT_CONTENT, /* a known text of the `length` bytes that it points to */
+  PRINT_STRING,    /* NUL-terminated, at most `limit` bytes of it */
+  PRINT_BYTES,     /* as many as argument `length` says, or as were returned; at most `limit` of them */
+  PRINT_HEX_BYTES, /* the same, each as "\x1f" */
+  PRINT_CONTENT,   /* a known text of the `length` bytes that it points to */
+  PRINT_ARRAY,     /* the same of as many elements as argument `length` says (PRINT_OF_RESULT: as were returned), of
+                  * `limit` bytes each */
+  PRINT_TIMESPEC,
   PRINT_STAT,    /* struct stat in brief: a known text of the mode without permissions; of a device, all of it is one,
                   * of mode and number */
-  PRINT_DIRENTS  /* struct linux_dirent64, as many bytes as were returned: how many there are */
+  PRINT_DIRENTS, /* struct linux_dirent64, as many bytes as were returned: how many there are */
+  PRINT_NULL /* only if it is NULL, or the call has failed before there was anything: anything else is the caller's */
 };
 
-enum { PRINT_NO_ARGUMENT = 255, PRINT_MAX_OPS = 8 };
+enum { PRINT_NO_ARGUMENT = 255, PRINT_OF_RESULT = 254, PRINT_MAX_OPS = 8 };
 
 /* One argument. */
 struct print_op {
@@ -374,11 +380,11 @@ struct print_op {
   uint8_t kind;       /* enum print_kind */
   uint8_t argument;   /* 0..5 */
   uint8_t when;       /* an argument: only if what is known of it in `when_set` is not empty; or PRINT_NO_ARGUMENT */
-  uint8_t length;     /* BYTES: an argument; CONTENT: bytes */
+  uint8_t length;     /* BYTES, ARRAY: an argument; CONTENT: bytes */
   uint8_t of_result;  /* there when the call has succeeded; BYTES: as many bytes as it returned at the most */
-  uint32_t set;       /* NAMED, TEXT, CONTENT, STAT: where known texts are looked up */
+  uint32_t set;       /* NAMED, TEXT, CONTENT, ARRAY, STAT: where known texts are looked up */
   uint32_t when_set;
-  uint32_t limit; /* STRING, BYTES */
+  uint32_t limit; /* STRING, BYTES; ARRAY: bytes of an element */
 };
 
 /* How a call of x86-64 is printed: `ops` from `late` on when it has returned. A call of several meanings has a program

@@ -149,6 +149,21 @@ static void put_quoted(struct printer *printer, const char *bytes, size_t length
   if (more) put(printer, "...", 3);
 }
 
+static void put_hex_bytes(struct printer *printer, const char *bytes, size_t length, bool more) {
+  char *to = printer->output.bytes + printer->output.length, *start = to;
+  *to++ = '"';
+  for (size_t i = 0; i < length; i++) {
+    unsigned char byte = (unsigned char)bytes[i];
+    *to++ = '\\';
+    *to++ = 'x';
+    *to++ = "0123456789abcdef"[byte >> 4];
+    *to++ = "0123456789abcdef"[byte & 15];
+  }
+  *to++ = '"';
+  printer->output.length += to - start;
+  if (more) put(printer, "...", 3);
+}
+
 static bool put_text(struct printer *printer, uint32_t set, const void *key, uint32_t size) {
   const struct text *text = find_text(printer, set, key, size);
   if (!text || !reserve(printer, text->length)) return false;
@@ -192,7 +207,30 @@ static bool print_bytes(const struct printing *p, const struct print_op *op, uin
   uint64_t wanted = size > op->limit ? (uint64_t)op->limit + 1 : size;
   if ((int64_t)size < 0 || (wanted && read_memory(p, address, wanted) != (int64_t)wanted)) return false;
   if (!reserve(printer, wanted * 4 + 16)) return false;
-  put_quoted(printer, printer->memory, size > op->limit ? op->limit : size, size > op->limit);
+  bool more = size > op->limit;
+  (op->kind == PRINT_HEX_BYTES ? put_hex_bytes : put_quoted)(printer, printer->memory, more ? op->limit : size, more);
+  return true;
+}
+
+static bool print_array(const struct printing *p, const struct print_op *op, uint64_t address) {
+  const struct tracer_stop *stop = &p->tracee->stop;
+  uint64_t count = op->length == PRINT_OF_RESULT ? (uint64_t)stop->result : stop->args[op->length];
+  if (count > MAX_KEY / op->limit) return false;
+  uint32_t size = (uint32_t)count * op->limit;
+  if (size && read_memory(p, address, size) != size) return false;
+  return put_text(p->printer, op->set, p->printer->memory, size);
+}
+
+static bool print_timespec(const struct printing *p, uint64_t address) {
+  struct printer *printer = p->printer;
+  uint64_t parts[2];
+  if (read_memory(p, address, sizeof parts) != sizeof parts || !reserve(printer, 128)) return false;
+  memcpy(parts, printer->memory, sizeof parts);
+  put_string(printer, "{tv_sec=");
+  put_i64(printer, (int64_t)parts[0]);
+  put_string(printer, ", tv_nsec=");
+  put_u64(printer, parts[1]);
+  put(printer, "}", 1);
   return true;
 }
 
@@ -254,7 +292,12 @@ static bool print_pointed_to(const struct printing *p, const struct print_op *op
   case PRINT_STRING:
     return print_string(p, op, address);
   case PRINT_BYTES:
+  case PRINT_HEX_BYTES:
     return print_bytes(p, op, address);
+  case PRINT_ARRAY:
+    return print_array(p, op, address);
+  case PRINT_TIMESPEC:
+    return print_timespec(p, address);
   case PRINT_STAT:
     return print_stat(p, op, address);
   case PRINT_DIRENTS:
@@ -278,6 +321,8 @@ static void put_number(struct printer *printer, uint32_t kind, uint64_t value) {
     return put_u64(printer, value);
   case PRINT_HEX:
     return put_hex(printer, value, "0");
+  case PRINT_HEX32:
+    return put_hex(printer, (uint32_t)value, "0");
   default:
     return put_hex(printer, value, "NULL");
   }
@@ -429,8 +474,11 @@ static bool is_valid(const struct print_program *given) {
   if (given->variant > 5 && given->variant != PRINT_NO_ARGUMENT) return false;
   for (uint32_t i = 0; i < given->count; i++) {
     const struct print_op *op = &given->ops[i];
-    if (op->kind > PRINT_DIRENTS || op->argument > 5 || (op->when > 5 && op->when != PRINT_NO_ARGUMENT)) return false;
-    if (op->kind == PRINT_BYTES && op->length > 5) return false;
+    if (op->kind > PRINT_NULL || op->argument > 5 || (op->when > 5 && op->when != PRINT_NO_ARGUMENT)) return false;
+    bool is_bytes = op->kind == PRINT_BYTES || op->kind == PRINT_HEX_BYTES;
+    if (is_bytes && op->length > 5) return false;
+    if (op->kind == PRINT_ARRAY && (op->length > 5 && op->length != PRINT_OF_RESULT)) return false;
+    if (op->kind == PRINT_ARRAY && op->limit == 0) return false;
     if (op->kind == PRINT_CONTENT && op->length > MAX_KEY) return false;
     if (op->limit >= MAX_SHOWN + 1u) return false;
   }

@@ -425,7 +425,7 @@ function Tracer:print_start(show_tid, column)
   return output
 end
 
-local NO_ARGUMENT = C.PRINT_NO_ARGUMENT
+local NO_ARGUMENT, OF_RESULT = C.PRINT_NO_ARGUMENT, C.PRINT_OF_RESULT
 
 ---@param nr integer
 ---@param program table name, result, late, and a list of ops: the fields of struct print_op, kinds by name
@@ -435,7 +435,8 @@ function Tracer:print_program(nr, program)
     local op, to = program[i], ops[i - 1]
     to.before, to.kind, to.argument = op.before, C["PRINT_" .. op.kind], op.argument
     to.when, to.when_set = op.when or NO_ARGUMENT, op.when_set or 0
-    to.length, to.of_result, to.set, to.limit = op.length or 0, op.of_result and 1 or 0, op.set or 0, op.limit or 0
+    to.length = op.length == "ret" and OF_RESULT or op.length or 0
+    to.of_result, to.set, to.limit = op.of_result and 1 or 0, op.set or 0, op.limit or 0
   end
   box.name, box.ops, box.count, box.late, box.result = program.name, ops, #program, program.late,
     C["PRINT_" .. program.result]

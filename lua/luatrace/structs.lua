@@ -196,7 +196,7 @@ local epoll_data = t.struct { packed = true, { "u32", t.i32 }, { "high", t.i32 }
       require("ffi").cast("uint64_t", value.high % 4294967296) * 4294967296ULL
     out:put("{u32=", t.decimal(value.u32 % 4294967296), ", u64=", t.decimal(wide), "}")
   end }
-M.epoll_event = t.struct { packed = true, { "events", t.flags("epoll_events") }, { "data", epoll_data } }
+M.epoll_event = t.struct { packed = true, plain = true, { "events", t.flags("epoll_events") }, { "data", epoll_data } }
 
 
 M.utsname = t.struct {

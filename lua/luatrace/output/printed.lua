@@ -53,10 +53,13 @@ local load = types.load
 local numbers = {
   [types.i64.text] = { [load.i32] = "I32", [load.u32] = "U32", [load.i64] = "I64", [load.u64] = "U64" },
   [types.long_unsigned.text] = { [load.i64] = "U64" },
-  [types.xlong.text] = { [load.u64] = "HEX" },
+  [types.xlong.text] = { [load.u64] = "HEX", [load.u32] = "HEX32" },
   [types.address.text] = { [load.u64] = "ADDRESS" },
   [types.fd.text] = { [load.i32] = "I32" },
 }
+for _, id in ipairs { types.pid, types.tid, types.pgid, types.sid, types.pid_number } do
+  numbers[id.text] = { [load.i32] = "I32" }
+end
 
 local function number_kind(argument_type)
   local by_load = numbers[argument_type.text]
@@ -79,6 +82,17 @@ local function is_own(argument_type, shape)
   return argument_type.shape == shape and argument_type.own_text == argument_type.text
 end
 
+--- Of a list of elements whose text depends on their bytes alone: how many there are, and the size of one.
+local function array_of(row, inner)
+  if inner.shape ~= "array" then return nil end
+  local count, element = inner.count, inner.element
+  if type(count) ~= "string" or not (element.definition and element.definition.plain) and not element.plain_bytes then
+    return nil
+  end
+  local size = element.plain_bytes or element.size { bits = 64, pointer_size = 8 }
+  return count == "ret" and count or row.index[count] and row.index[count] - 1, size
+end
+
 function Printed:pointer_op(row, argument_type)
   local inner = argument_type.inner
   local of_result = argument_type.direction == "out"
@@ -87,18 +101,27 @@ function Printed:pointer_op(row, argument_type)
     return of_result and { kind = "STAT", set = self:set_of(inner), type = inner, of_result = true }
   elseif inner == types.dirents then
     return of_result and { kind = "DIRENTS", of_result = true }
-  elseif is_own(inner, "string") and not of_result then
+  elseif inner == structs.timespec then
+    return { kind = "TIMESPEC", of_result = of_result }
+  elseif is_own(inner, "string") then
     local limit = inner.limit_of { text_options = { string_limit = self.limit } }
-    return limit <= MAX_LIMIT and { kind = "STRING", limit = limit }
-  elseif is_own(inner, "bytes") and type(inner.length) == "string" and not inner.style then
+    return limit <= MAX_LIMIT and { kind = "STRING", limit = limit, of_result = of_result }
+  elseif is_own(inner, "bytes") and type(inner.length) == "string" then
     -- What was asked for at entry, or what has been returned of it.
     if (inner.valid or false) ~= (of_result and "ret" or false) then return nil end
-    return { kind = "BYTES", length = row.index[inner.length] - 1, limit = self.limit, of_result = of_result }
-  elseif inner.shape == "struct" and inner.definition.plain then
-    local size = inner.size { bits = 64, pointer_size = 8 }
-    return size <= MAX_CONTENT and { kind = "CONTENT", length = size, set = self:set_of(inner), type = inner,
-      of_result = of_result }
+    return { kind = inner.style == "hex" and "HEX_BYTES" or "BYTES", length = row.index[inner.length] - 1,
+      limit = self.limit, of_result = of_result }
   end
+  local count, each = array_of(row, inner)
+  if count then
+    return { kind = "ARRAY", length = count, limit = each, set = self:set_of(inner), type = inner,
+      of_result = of_result }
+  elseif inner.shape ~= "struct" then
+    return nil
+  end
+  local size = inner.definition.plain and inner.size { bits = 64, pointer_size = 8 }
+  if not size or size > MAX_CONTENT then return { kind = "NULL", of_result = of_result } end
+  return { kind = "CONTENT", length = size, set = self:set_of(inner), type = inner, of_result = of_result }
 end
 
 function Printed:op(row, argument_type)
@@ -175,11 +198,12 @@ end
 
 function Printed:tell(set, key, put)
   local told = self.told[set]
-  if told[key] then return end
-  told[key] = true
+  if told[key] or self.is_full then return end
   local text = self.text:reset()
   put(text)
-  self.tracer:print_text(set, key, text:tostring())
+  -- What the core has no room for is not noted either: programs choose the values.
+  self.is_full = not self.tracer:print_text(set, key, text:tostring())
+  told[key] = true
 end
 
 --- Of a file's mode all but the permissions, which the core writes; of a device, where neither its number nor its mode
@@ -198,6 +222,12 @@ function Printed:tell_stat(call, op, address, bytes)
   end)
 end
 
+--- How many bytes an array has in this call.
+local function array_size(call, op)
+  local count = op.length == "ret" and call.raw_ret or call.raw[op.length + 1]
+  return type(count) == "number" and count >= 0 and count * op.limit or math.huge
+end
+
 --- Whatever is known of the call at this phase and depends on values alone.
 function Printed:tell_op(call, op)
   local raw = call.raw
@@ -213,11 +243,13 @@ function Printed:tell_op(call, op)
     return self:tell(op.set, key, function(text) argument_type.text(text, call, argument_type.load(call, value)) end)
   end
   if value == 0 or op.of_result and (call.phase ~= "exit" or call.failed) then return end
-  local size = op.kind == "STAT" and STAT or op.length
-  local bytes = call.memory:read(value, size)
+  local size = op.kind == "STAT" and STAT or op.kind == "ARRAY" and array_size(call, op) or op.length
+  local bytes = size == 0 and "" or size <= STAT and call.memory:read(value, size)
   if not bytes or #bytes < size then return end
   if op.kind == "STAT" then return self:tell_stat(call, op, value, bytes) end
-  self:tell(op.set, bytes, function(text) argument_type.text(text, call, argument_type.fetch(call, value)) end)
+  local content = #bytes <= MAX_CONTENT and argument_type.fetch(call, value)
+  if not content then return end
+  self:tell(op.set, bytes, function(text) argument_type.text(text, call, content) end)
 end
 
 --- Signals come one after the other, each once: all are told at once. So is the only descriptor that has a name.

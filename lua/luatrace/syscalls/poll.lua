@@ -84,8 +84,8 @@ return {
   epoll_create = { returns = t.fd, classes = "desc", { "size", t.i32 } },
   epoll_create1 = { returns = t.fd, classes = "desc", { "flags", t.flags("epoll_create_flags",
     { comment = "EPOLL_???" }) } },
-  epoll_ctl = { returns = zero, { "epfd", t.fd_epoll }, { "op", t.enum("epoll_ctl_op", { comment = "EPOLL_CTL_???" }) },
-    { "fd", t.fd }, { "event", t.by(function(call)
+  epoll_ctl = { returns = zero, varies_by = "op", { "epfd", t.fd_epoll },
+    { "op", t.enum("epoll_ctl_op", { comment = "EPOLL_CTL_???" }) }, { "fd", t.fd }, { "event", t.by(function(call)
       return epoll_op(call) == EPOLL_CTL_DEL and t.address or event_in
     end) } },
   epoll_wait = { returns = zero, { "epfd", t.fd_epoll }, { "events", events_out }, { "maxevents", t.i32 },

@@ -57,9 +57,10 @@ local wake_op = setmetatable({ text = function(out, call, value)
   wake_compare.text(out, call, bit.band(bit.rshift(value, 24), 0xf))
   out:put("<<24|", t.hex(bit.band(value, 0xfff)))
 end }, { __index = t.u32 })
-local bitset = setmetatable({ text = function(out, _, value)
+local function bitset_text(out, _, value)
   out:put(value == 0xffffffff and "FUTEX_BITSET_MATCH_ANY" or t.hex(value))
-end }, { __index = t.u32 })
+end
+local bitset = setmetatable({ shape = "named", text = bitset_text, own_text = bitset_text }, { __index = t.u32 })
 
 --- personality: a type and flags; 0xffffffff only asks.
 local personality_type = t.enum("personality_type", { of = t.u32, comment = "PER_???" })
@@ -222,7 +223,7 @@ return {
     { "option", prctl_option }, { "arg2", prctl_argument(1), when = prctl_has(1) },
     { "arg3", prctl_argument(2), when = prctl_has(2) }, { "arg4", prctl_argument(3), when = prctl_has(3) },
     { "arg5", prctl_argument(4), when = prctl_has(4) } },
-  arch_prctl = { returns = zero, { "code", t.enum("arch_prctl", { comment = "ARCH_???" }) },
+  arch_prctl = { returns = zero, varies_by = "code", { "code", t.enum("arch_prctl", { comment = "ARCH_???" }) },
     { "addr", t.by(function(call)
       local code = arch_prctl_of(call)
       return (code == ARCH_GET_FS or code == ARCH_GET_GS) and address_out or t.xlong
@@ -240,7 +241,7 @@ return {
   umask = { returns = t.mode, { "mask", t.mode } },
   getrandom = { returns = t.count, { "buf", t.ptr_out(t.bytes("buflen", "ret", "hex")) }, { "buflen", t.size },
     { "flags", t.flags("getrandom_flags", { comment = "GRND_???" }) } },
-  futex = { returns = t.i32, { "uaddr", t.address }, { "futex_op", t.futex_op(futex_names) },
+  futex = { returns = t.i32, varies_by = "futex_op", { "uaddr", t.address }, { "futex_op", t.futex_op(futex_names) },
     { "val", t.u32, when = futex_has "3" },
     { "timeout", t.by(function(call)
       local op = futex_op(call)

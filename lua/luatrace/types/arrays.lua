@@ -57,6 +57,7 @@ local function make_array(self, element, count)
     return fetch_elements(call, address, scope, element, length(call, scope))
   end
   function self.text(out, call, list, scope) put_elements(out, call, list, scope, element) end
+  self.shape, self.element, self.count = "array", element, count
   function self.value(call, list, scope)
     local result = {}
     for i = 1, list.n do

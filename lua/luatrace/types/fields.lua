@@ -119,7 +119,7 @@ M.inline_sigset = inline(8, { align = 4, text = function(out, _, bytes) out:put(
 ---@param length string name of the argument
 function M.sigset(length)
   return M.custom {
-    siblings = { length },
+    siblings = { length }, shape = "array", count = length, element = { plain_bytes = 1 },
     fetch = function(call, address, scope)
       local n = clamp(sibling(call, scope, length))
       if n == 0 or n > 128 or n % call.arch.pointer_size ~= 0 then return nil end

@@ -41,7 +41,7 @@ end
 --- A futex operation: FUTEX_WAIT|FUTEX_PRIVATE_FLAG is written with the flags after the operation's name.
 function M.futex_op(names)
   local PRIVATE, REALTIME = 128, 256
-  return setmetatable({
+  local self = setmetatable({
     text = function(out, call, value)
       local how = style.now.constants
       if how ~= "abbrev" then
@@ -62,6 +62,8 @@ function M.futex_op(names)
     read = function(call, value) return names.read(call, band(value, 127)) end,
     plain = function(call, value) return names.plain(call, band(value, 127)) end,
   }, { __index = names })
+  self.own_text = self.text
+  return self
 end
 
 local MAX_STRINGS = 1024
