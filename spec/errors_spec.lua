@@ -159,6 +159,8 @@ luatrace: (--lua):5: call.fdd is nil: close has nothing of that name (did you me
         "there is no call \"opeant\" %(did you mean openat")
       fails({ lua = "on['%nonsense'](function() end)", cmd = yes }, 125,
         "there is no class %%nonsense; there are .*%%file")
+      fails({ lua = "on['%filee'](function() end)", cmd = yes }, 125,
+        "there is no class %%filee %(did you mean %%file%?%)\n$")
       fails({ lua = "on['/('](function() end)", cmd = yes }, 125, "is no regular expression")
       fails({ lua = "on.read(1)", cmd = yes }, 125, "on.read takes a function, not a number")
       fails({ lua = "on.read = function() end", cmd = yes }, 125, "write on.read%(function")
@@ -166,7 +168,16 @@ luatrace: (--lua):5: call.fdd is nil: close has nothing of that name (did you me
         "there is no at.end_of_time: it takes start, exec")
     end)
 
+    it("an expectation's method that does not exist, or is called without a colon", function()
+      fails({ lua = "expect('read'):atleast(2)", cmd = yes }, 125,
+        "'atleast' %(a nil value%) %(did you mean at_least%?%)")
+      fails({ lua = "expect('read').at_least(2)", cmd = yes }, 125,
+        "1: write expect%(%.%.%.%):at_least%(%.%.%.%), with a colon")
+    end)
+
     it("an error, a signal or a flag that does not exist", function()
+      fails({ lua = "fail('write', { 'EIO', 'ENOSPCE' })", cmd = yes }, 125,
+        "fail: there is no error \"ENOSPCE\" %(did you mean ENOSPC%?%)\n$")
       fails({ lua = "on.write(function(call) call:fail 'ENOTHING' end)", cmd = yes }, 125,
         "%(%-%-lua%):1: call:fail: unknown error \"ENOTHING\"")
       fails({ lua = "on.write(function(call) call:fail(5) end)", cmd = yes }, 125, "takes the name of an error")

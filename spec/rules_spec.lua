@@ -282,7 +282,7 @@ describe("rules", function()
 
     it("what is unknown", function()
       refused('fail("wrte", "EIO")', 'there is no call "wrte" %(did you mean write')
-      refused('fail("write", "EOI")', 'there is no "EOI"')
+      refused('fail("write", "EOI")', 'there is no error "EOI"')
       refused('fail("write")', "the outcome is missing: it takes the name of an error")
       refused('fail("write", "EIO", { pth = "x" })', "there is no pth %(did you mean nth, path%?%)")
       refused('kill("write", "SIGNONE")', "the outcome is a signal")

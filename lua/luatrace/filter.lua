@@ -8,6 +8,7 @@
 
 local decode = require "luatrace.decode"
 local multiplexed = require "luatrace.decode.multiplexed"
+local packed = require "luatrace.packed"
 local sys = require "luatrace.sys"
 
 local M = {}
@@ -38,11 +39,11 @@ end
 
 --- The known names nearest to a misspelt one, best first, three at the most.
 ---@param word string
----@param names table<string, any>
+---@param names table<string, any> constants, too
 ---@return string[]
 function M.nearest(word, names)
   local scored = {}
-  for name in pairs(names) do
+  for name in pairs(packed.whole(names)) do
     local d = distance(word, name)
     if d <= math.max(1, math.floor(#word / 3)) then scored[#scored + 1] = { d, name } end
   end
@@ -73,11 +74,15 @@ local function add_class(set, class, arch)
 end
 
 --- All class names, for messages.
-local function class_names()
-  local list = {}
-  for class in pairs(decode.classes("x86_64")) do list[#list + 1] = "%" .. class end
+local function no_class(word)
+  local names, list = {}, {}
+  for class in pairs(decode.classes("x86_64")) do
+    list[#list + 1] = "%" .. class
+    names["%" .. class] = true
+  end
   table.sort(list)
-  return list
+  local near = M.did_you_mean(word, names)
+  return ("there is no class %s%s"):format(word, near ~= "" and near or "; there are " .. table.concat(list, " "))
 end
 
 local function add_word(set, word, arch)
@@ -104,7 +109,7 @@ local function add_word(set, word, arch)
     class = class_alias[class] or class
     if add_class(set, class, arch) or optional then return true end
     if decode.classes("x86_64")[class] then return true end -- a class without members on this architecture
-    return nil, ("there is no class %s; there are %s"):format(word, table.concat(class_names(), " "))
+    return nil, no_class(word)
   end
   if word:sub(1, 1) == "/" then
     local matches, message = sys.regex(word:sub(2))

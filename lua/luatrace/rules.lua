@@ -12,7 +12,8 @@
 --
 -- HOW TO ADD A VERB: a file of luatrace/verbs that returns
 --   outcome   "required", "optional" or "none": the second argument
---   parse(outcome) -> value, or nil, what it takes          extra: other keys of `where` that it reads
+--   parse(outcome) -> value; or nil, what it takes, and perhaps what is wrong, which then is told instead
+--   extra: other keys of `where` that it reads
 --   check(rule) -> true, or nil, message                    placed: `at = "entry"|"exit"` says when
 --   notify = true: what `enter` does, a notification can serve: it answers, waits, kills, writes memory at most
 --   fits(row), fits_what: which calls it can be asked of    only_entry: it cannot wait for the result
@@ -131,10 +132,10 @@ function M.make(verb_name, calls, outcome, where, context)
   end
   local self = setmetatable({ is_rule = true, verb = verb_name, actions = verb, calls = calls, hits = 0,
     random = context.random, at = context.where, seen = setmetatable({}, { __mode = "k" }) }, Rule)
-  local value, takes
+  local value, takes, wrong
   if verb.parse then
-    value, takes = verb.parse(outcome)
-    if value == nil then return nil, ("the outcome is %s, not %s"):format(takes, quoted(outcome)) end
+    value, takes, wrong = verb.parse(outcome)
+    if value == nil then return nil, wrong or ("the outcome is %s, not %s"):format(takes, quoted(outcome)) end
   end
   self.value = value
   local made, message = require("luatrace.filter.matcher").compile(calls, where, { extra = extra_keys(verb),

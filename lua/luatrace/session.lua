@@ -208,7 +208,8 @@ function Session:script_error(message, co)
   end
 end
 
---- What an error says, which may be anything; a global that is not there has perhaps a neighbour.
+--- What an error says, which may be anything; a global, or a method of an expectation, that is not there has perhaps a
+-- neighbour.
 ---@param message any
 ---@param environment table|nil the script's
 ---@return string
@@ -218,8 +219,10 @@ function M.error_text(message, environment)
     return is_text and tostring(message) or ("the script called error with a %s, not with a text"):format(type(message))
   end
   local name = message:match("attempt to %w+ global '([%w_]+)' %(a nil value%)")
-  if not name then return message end
-  return message .. filter.did_you_mean(name, require("luatrace.script").names(environment or {}))
+  if name then return message .. filter.did_you_mean(name, require("luatrace.script").names(environment or {})) end
+  -- A call says itself what it has not.
+  name = message:match("attempt to call method '([%w_]+)' %(a nil value%)")
+  return name and message .. filter.did_you_mean(name, require "luatrace.expect.calls") or message
 end
 
 --- Only the script's own lines: where in luatrace it was noticed helps nobody.

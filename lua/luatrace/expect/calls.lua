@@ -16,6 +16,9 @@ local constants = require "luatrace.constants"
 local M = {}
 
 local function show(self, method, ...)
+  if type(self) ~= "table" or not self.title then
+    error(("write expect(...):%s(...), with a colon"):format(method), 3)
+  end
   self.title = self.title .. ":" .. expectation_module.show_call(method, ...)
 end
 

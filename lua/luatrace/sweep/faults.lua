@@ -145,7 +145,8 @@ function M.choose(text)
       local names_of, message = filter.calls(call, "x86_64")
       if not names_of then return nil, "--faults: " .. message end
       if not constants.errno.by_name[errno] then
-        return nil, ("--faults: %s: there is no error %q (see errno(3))"):format(word, errno)
+        return nil, ("--faults: %s: there is no error %q%s"):format(word, errno,
+          filter.did_you_mean(errno, constants.errno.by_name))
       end
       choice.own[#choice.own + 1] = { word, set = names_of, kind = "any", action = "fail", errno = errno, own = true }
     else

@@ -5,6 +5,7 @@
 
 local constants = require "luatrace.constants"
 local decode = require "luatrace.decode"
+local filter = require "luatrace.filter"
 local realistic = require "luatrace.rules.realistic"
 
 local M = { outcome = "required", extra = { execute = true, any_errno = true }, notify = true }
@@ -16,11 +17,12 @@ local starts_programs = { execve = true, execveat = true }
 
 function M.parse(outcome)
   local list = type(outcome) == "table" and outcome or { outcome }
-  if #list == 0 then return nil, "the name of an error such as \"EIO\", or a list of them" end
+  local takes = "the name of an error such as \"EIO\", or a list of them"
+  if #list == 0 then return nil, takes end
   for _, name in ipairs(list) do
-    if type(name) ~= "string" then return nil, "the name of an error such as \"EIO\", or a list of them" end
+    if type(name) ~= "string" then return nil, takes end
     if not constants.errno.by_name[name] then
-      return nil, ("the name of an error; there is no %q (see errno(3))"):format(name)
+      return nil, takes, ("there is no error %q%s"):format(name, filter.did_you_mean(name, constants.errno.by_name))
     end
   end
   return list
