@@ -103,6 +103,7 @@ struct tracer {
   struct tracer_stop note; /* stops that belong to no tracee, and births */
   struct affinity affinity;
   struct watched watched;
+  uint32_t waits;                /* waiting.c */
   struct waiting *waiting;       /* waiting.c: NULL while there is no listener */
   struct sieve_workers *workers; /* sieve_workers.c: NULL until they are needed */
   uint32_t passed;               /* notifications let go by this thread... */

@@ -16,6 +16,9 @@
 #include "tracees.h"
 #include "watched.h"
 
+/* A look for more statuses that finds none costs as much as one that does: so seldom is often enough for fairness. */
+enum { WAITS_BETWEEN_DRAINS = 16 };
+
 /* How long an end without SIGCHLD may stay unseen. */
 enum { SILENT_END_NANOSECONDS = 100000000 };
 
@@ -62,8 +65,8 @@ static int wait_without_limit(struct tracer *tracer) {
   pid_t got = take(tracer, &status, 0);
   if (got < 0) return got;
   if (tracees_push_status(tracer, status)) return -ENOMEM;
-  /* Fairness: the kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
-  if (tracer->alive > 1) drain(tracer);
+  /* The kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
+  if (tracer->alive > 1 && ++tracer->waits % WAITS_BETWEEN_DRAINS == 0) drain(tracer);
   return 1;
 }
 
