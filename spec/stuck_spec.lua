@@ -120,6 +120,19 @@ describe("--stuck", function()
     end)
   end
 
+  it("says which rule or handler of the script holds a thread", function()
+    local function report(lua)
+      local options = { "--stuck=0.1", "--timeout=1" }
+      return support.run({ options = options, lua = lua, cmd = { "cat", "/etc/hostname" } }).stderr
+    end
+    local rule = 'hold("openat", { path = "/etc/hostname" })'
+    local title = report(rule):match '\ncat %(process %d+%): openat%(.*\n  luatrace does not let it go on: (.*)\n'
+    assert.equal(rule .. " at (--lua):1", title)
+    -- At a stop its stack is known, too.
+    assert.matches('\n  luatrace does not let it go on: the handler at %(%-%-lua%):1\n > [^\n]*libc',
+      report 'on.openat(function(call) if call.pathname == "/etc/hostname" then call:sleep(30) end call:run() end)')
+  end)
+
   it("traps no call for it, prints no calls, and says nothing of programs that get on", function()
     local plan = support.run { options = { "--stuck", "--explain" }, cmd = { "true" } }
     assert.is_nil(plan.stdout:find("\nread", 1, true))

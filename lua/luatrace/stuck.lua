@@ -125,6 +125,7 @@ local function explain(threads, known_peers)
     local ok, lines, waits_for = pcall(causes.of, thread, thread.call, context)
     -- What a hostile program has put there must not end the report.
     if not ok then lines, waits_for = { "cannot be looked at: " .. tostring(lines) }, nil end
+    if thread.holder then lines, waits_for = { "luatrace does not let it go on: " .. thread.holder }, nil end
     thread.lines, thread.waits_for = lines, waits_for
   end
 end
@@ -216,6 +217,9 @@ local function look_at_all(session, head, options, done)
       if number then
         local call = call_of(thread, session, session.tree:thread(number).process, number)
         thread.call, thread.number = call, number
+        local holder, held = session:holder(number)
+        thread.holder = holder
+        if held and not held.notified then thread.stack = session.tracer:stack(number) end
       end
     end
   end

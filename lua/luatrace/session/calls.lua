@@ -130,6 +130,19 @@ local function held_by(call)
   if task and not rawget(call, "dead") and not (waiters and waiters[#waiters] == task) then return task end
 end
 
+--- Who holds a thread in its call, in words: a rule, or a handler by its place; nil while nobody of luatrace's does.
+---@param tracee integer
+---@return string|nil holder, luatrace.Call? call
+function Session:holder(tracee)
+  local call = self.threads[tracee]
+  if not call or not held_by(call) then return nil end
+  local handler = call.phase == "entry" and call.handlers[call.next_handler - 1]
+  if type(handler) == "table" then return ("%s at %s"):format(handler.rule.title, handler.rule.at), call end
+  if not handler then return "a handler", call end
+  local info = debug.getinfo(handler, "S")
+  return ("the handler at %s:%d"):format(info.short_src, info.linedefined), call
+end
+
 --- The program has been told to end: a handler that holds the same call so many seconds later waits in a loop of its
 -- own, which would never let the signal through.
 function Session:kill_if_held(seconds)
