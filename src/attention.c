@@ -13,8 +13,8 @@ enum {
   QUICK_NANOSECONDS = 100000, /* "soon": between two notifications, with what is done between them */
   QUICK_BEFORE = 32,          /* so many are worth attention: it has to be paid for... */
   MOST_DELAYS = 10,           /* ...and twice as many each time that it did not pay, so often */
-  LOOKS = 5000,               /* without a question, until the tracer sleeps: some 100 us */
-  LOOKS_AT_ANSWERS = 500,     /* ...and until it thinks that its answer is not seen */
+  LOOKS = 5000,               /* without a question, until the tracer sleeps: some 100 us... */
+  LOOKS_BEFORE_GLANCE = 500,  /* ...and until it looks at something else: who does not ask may be stopped, or trapped */
   TURNS = 64,                 /* questions until it looks at something else */
   LUCK = 64,                  /* what it has at the beginning, and at most... */
   LOSS = 8,                   /* ...of which looking in vain takes so much, and a question gives 1 */
@@ -75,7 +75,7 @@ static void begin(struct tracer *tracer) {
   }
   attention->awake = true;
   attention->luck = LUCK;
-  attention->turns = 0;
+  attention->turns = attention->looks = 0;
   attention->look_time = tracer_now();
   attention->displaced = times_displaced();
 }
@@ -123,36 +123,33 @@ static struct mailbox *look(struct tracer *tracer) {
   return NULL;
 }
 
-/* Somebody has not seen our answer, after a moment: perhaps he was trapped. */
-static bool is_answered(const struct tracer *tracer) {
-  for (const struct mailbox *mailbox = tracer->mailboxes; mailbox; mailbox = mailbox->next)
-    if (mailbox_is_answered(mailbox)) return true;
-  return false;
-}
-
 static struct mailbox *look_for_a_while(struct tracer *tracer) {
+  struct attention *attention = &tracer->attention;
   listen(tracer, true);
-  for (uint32_t i = 0; i < LOOKS; i++) {
+  while (attention->looks < LOOKS) {
     struct mailbox *mailbox = look(tracer);
     if (mailbox) return mailbox;
-    if (i == LOOKS_AT_ANSWERS && is_answered(tracer)) {
-      tracer->attention.turns = TURNS;
+    if (++attention->looks % LOOKS_BEFORE_GLANCE == 0) {
+      attention->turns = TURNS;
       return NULL;
     }
     __builtin_ia32_pause();
   }
   listen(tracer, false);
-  return look(tracer);
+  struct mailbox *mailbox = look(tracer);
+  if (!mailbox) attention->luck -= LOSS;
+  attention->looks = 0;
+  return mailbox;
 }
 
 struct mailbox *attention_wait(struct tracer *tracer) {
   struct attention *attention = &tracer->attention;
   if (!attention->awake || ++attention->turns >= TURNS) return NULL;
   struct mailbox *mailbox = look_for_a_while(tracer);
-  if (mailbox)
+  if (mailbox) {
     attention->luck += attention->luck < LUCK;
-  else
-    attention->luck -= LOSS;
+    attention->looks = 0;
+  }
   if (attention->luck <= 0) end_in_vain(tracer);
   return mailbox;
 }

@@ -266,9 +266,10 @@ static const struct tracer_stop *executed(struct tracer *tracer, struct tracee *
 /* --- stops: signals -------------------------------------------------------------------------------------------- */
 
 static const struct tracer_stop *signalled(struct tracer *tracer, struct tracee *tracee, int signal) {
-  gate_settle_question(tracer, tracee);
-  if (gate_mends(tracer, tracee, signal)) return go_on(tracee, 0);
+  enum gate_question question = gate_settle_question(tracer, tracee, signal);
+  if (question == GATE_SIGNAL_WAITS || gate_mends(tracer, tracee, signal)) return go_on(tracee, 0);
   if (call_look_at_signal(tracer, tracee, signal)) return go_on(tracee, 0);
+  if (question == GATE_SETTLED) call_send_put_off(tracee); /* it is not trapped any more */
   gate_note_return(tracer, tracee);
   if (tracee->muted || !(tracer->options.want & WANT_SIGNALS)) return go_on(tracee, signal);
   report(tracer, tracee, STOP_SIGNAL);

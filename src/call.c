@@ -20,6 +20,9 @@ enum { NR_X86_64_RESTART = 219, NR_I386_RESTART = 0 };
  * user API, hence no header. */
 enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ENOIOCTLCMD = 515, ERESTART_LAST = 516 };
 
+/* The kernel's SIGRTMIN: the C library has some of them for itself. */
+enum { FIRST_QUEUED = 32 };
+
 bool call_is_restart(int64_t result) {
   return result <= -ERESTARTSYS && result >= -ERESTART_LAST && result != -ENOIOCTLCMD;
 }
@@ -91,8 +94,16 @@ static bool is_notified_call(const struct tracee *tracee, const struct syscall_i
   return (trap_plan_verdict(tracee->tree->plan, info->arch, info->nr, info->args) & 0xff) == MECHANISM_NOTIFY;
 }
 
-/* Keeps the signal of this delivery-stop for later. */
-static bool put_off(struct tracee *tracee) {
+/* Faults come at an instruction of the program's; what stops and continues it must not overtake its like. */
+static bool can_wait(int signal) {
+  static const int others[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (others[i] == signal) return false;
+  return true;
+}
+
+bool call_put_off(struct tracee *tracee, int signal) {
+  if (tracee->put_off || !can_wait(signal)) return false;
   siginfo_t *info = malloc(sizeof *info);
   if (info && ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, info) == 0) {
     tracee->put_off = info;
@@ -109,9 +120,23 @@ void call_send_put_off(struct tracee *tracee) {
   syscall(SYS_tgkill, tracee->process->pid, tracee->tid, tracee->put_off->si_signo);
 }
 
-/* The signal that was put off is here again: as it was the first time. */
+/* By call_send_put_off; from where we cannot be seen, by nobody. */
+static bool is_sent_by_us(const siginfo_t *info) {
+  return info->si_code == SI_TKILL && (info->si_pid == getpid() || info->si_pid == 0);
+}
+
+/* The signal that was put off is here again, or its like: as it was the first time. Those of which several can wait, with
+ * values, are delivered in the order in which they came. */
 static void deliver_put_off(struct tracee *tracee) {
+  siginfo_t now;
+  if (ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &now)) return;
+  bool is_queued = tracee->put_off->si_signo >= FIRST_QUEUED;
+  bool another_comes = !tracee->put_off_sent || (is_queued && !is_sent_by_us(&now));
   ptrace(PTRACE_SETSIGINFO, tracee->tid, NULL, tracee->put_off);
+  if (another_comes) {
+    *tracee->put_off = now;
+    return;
+  }
   free(tracee->put_off);
   tracee->put_off = NULL;
 }
@@ -126,15 +151,15 @@ void call_look_at_pause(const struct tracer *tracer, struct tracee *tracee) {
 }
 
 bool call_look_at_signal(const struct tracer *tracer, struct tracee *tracee, int signal) {
-  bool is_back = tracee->put_off && tracee->put_off_sent && tracee->put_off->si_signo == signal;
-  if (is_back) deliver_put_off(tracee);
+  bool is_like = tracee->put_off && tracee->put_off->si_signo == signal, is_back = is_like && tracee->put_off_sent;
+  if (is_like) deliver_put_off(tracee);
   struct syscall_info info;
   if (tracee->phase != PHASE_ENTERED && tracee->tree->listener < 0) return false;
   if (syscall_info_get_broken_off(tracee->tid, tracer->options.no_get_syscall_info, &info)) return false;
   if (!call_is_restart(info.result) || gate_has_passed(tracee, info.ip)) return false;
   info.ip = gate_program_ip(tracer, tracee, info.ip);
   if (info.result == -ERESTARTSYS && !is_back && is_notified_call(tracee, &info)) {
-    bool waits = is_last_call(tracee, info.arch, info.nr, info.args, info.ip) && !tracee->put_off && put_off(tracee);
+    bool waits = call_put_off(tracee, signal);
     syscall_info_set_result(tracee->tid, -ERESTARTNOINTR);
     return waits;
   }

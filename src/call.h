@@ -12,11 +12,13 @@
  * it off: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19.) The signal's delivery-stop comes before the code is
  * looked at: there it is made -ERESTARTNOINTR, which always runs the call again.
  *
- * But was it never made? In a loop of one call the registers are those of the call before, which we have let go on and
- * which may have been broken off while it did its work; that one must say EINTR. Then the signal is put off: the call is
- * run again without it, and the signal is sent anew when its notification has been received. So it finds the call in
- * the kernel in both cases, and the kernel does the right thing. Ids of notifications are counted by the kernel: one
- * that is missing between the two says that this is a new call, none that it is the old one again.
+ * And the signal is put off: the call is run again without it, and the signal is sent anew when its notification has been
+ * received. So it finds the call in the kernel, as it would have without us, and the kernel does the right thing: a call
+ * that was to wait for just this signal does not wait for ever.
+ *
+ * But was the call never made? In a loop of one call the registers are those of the call before, which we have let go on
+ * and which may have been broken off while it did its work. Ids of notifications are counted by the kernel: one that is
+ * missing between the two says that this is a new call, none that it is the old one again.
  */
 #ifndef LUATRACE_CALL_H
 #define LUATRACE_CALL_H
@@ -41,6 +43,8 @@ void call_look_at_pause(const struct tracer *tracer, struct tracee *tracee);
 /* At a signal-delivery-stop: sees to what the signal has broken off. True when the signal is put off: it shall not be
  * delivered now. */
 bool call_look_at_signal(const struct tracer *tracer, struct tracee *tracee, int signal);
+/* Keeps the signal of this delivery-stop for when the tracee is in its next call. False: that cannot be. */
+bool call_put_off(struct tracee *tracee, int signal);
 /* A notification has been received. True when it is a call that was received before, coming again because a signal was
  * put off. */
 bool call_comes_again(struct tracee *tracee, const struct notification *notification);

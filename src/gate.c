@@ -4,11 +4,13 @@
 #include <linux/audit.h> /* AUDIT_ARCH_X86_64 */
 #include <sched.h>       /* CLONE_* */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/shm.h> /* SHM_REMAP */
+#include <sys/shm.h>  /* SHM_REMAP */
+#include <sys/stat.h> /* stat */
 #include <sys/syscall.h>
 #include <sys/user.h>
 
@@ -323,6 +325,15 @@ static bool make_call(struct tracee *tracee, uint64_t nr, const uint64_t args[6]
   return ptrace(PTRACE_SETREGS, tracee->tid, NULL, &call) == 0;
 }
 
+/* Elsewhere the number of our segment would be that of another, or of none. */
+static bool has_our_segments(const struct tracee *tracee) {
+  char path[64];
+  struct stat ours, theirs;
+  snprintf(path, sizeof path, "/proc/%d/ns/ipc", tracee->process->pid);
+  if (stat("/proc/self/ns/ipc", &ours)) return errno == ENOENT; /* there are no such namespaces */
+  return stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 /* What the program still has to do for us. False: nothing. */
 static bool make_next_call(struct tracer *tracer, struct tracee *tracee) {
   struct gate_visit *visit = tracee->gate_visit;
@@ -332,7 +343,7 @@ static bool make_next_call(struct tracer *tracer, struct tracee *tracee) {
     return make_call(tracee, SYS_mmap, (uint64_t[6]){visit->base, GATE_SIZE, PROT_READ | PROT_EXEC, flags, ~0ull, 0});
   }
   if (!visit->wants_mailbox || gate->mailbox || gate->no_mailbox) return false;
-  visit->mailbox = mailbox_new(&tracer->mailboxes);
+  visit->mailbox = has_our_segments(tracee) ? mailbox_new(&tracer->mailboxes) : NULL;
   gate->no_mailbox = !visit->mailbox;
   const uint64_t flags = gate->foreign_page ? SHM_REMAP : 0, at = gate->base + GATE_SIZE;
   return visit->mailbox &&
@@ -465,30 +476,32 @@ static bool is_asking(const struct tracee *tracee, tracee_addr ip) {
   return (offset - GATE_DOORS_SIZE) % GATE_BODY_SIZE < GATE_CONSUMED;
 }
 
-void gate_settle_question(const struct tracer *tracer, struct tracee *tracee) {
+enum gate_question gate_settle_question(const struct tracer *tracer, struct tracee *tracee, int signal) {
   struct mailbox *mailbox = tracee->process->gate ? tracee->process->gate->mailbox : NULL;
   struct user_regs_struct regs;
   uint8_t code[GATE_DOOR_SIZE];
-  if (!mailbox || mailbox->tracee != tracee || ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs)) return;
-  bool is_answered = mailbox_is_answered(mailbox);
-  if (!is_answered && !is_asking(tracee, regs.rip)) return;
-  tracee_addr door = find_door(tracer, tracee, regs.rip, code);
-  if (!door) return;
+  if (!mailbox || mailbox->tracee != tracee || ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs))
+    return GATE_NO_QUESTION;
+  const enum mailbox_state answer = mailbox_is_answered(mailbox) ? mailbox->answer : MAILBOX_EMPTY;
+  if (answer == MAILBOX_EMPTY && !is_asking(tracee, regs.rip)) return GATE_NO_QUESTION;
+  const tracee_addr door = find_door(tracer, tracee, regs.rip, code);
+  if (!door) return GATE_NO_QUESTION;
   struct gate_site site;
   gate_code_site(code, &site);
-  if (!is_answered) {
-    regs.rip = gate_code_body_at(tracee->process->gate->base, door_at(offset_in_gate(tracee, door))) + GATE_ENTRY;
-    regs.rax = site.nr;
-  } else if (mailbox->answer == MAILBOX_GO_ON) {
-    regs.rip = door + GATE_PASSED - ARCH_CALL_SIZE;
-    regs.rax = site.nr;
-  } else {
-    regs.rip = door + GATE_PASSED;
-    regs.rax = (uint64_t)mailbox->page->result;
-  }
   regs.orig_rax = ~0ull;
-  mailbox_clear(mailbox);
+  regs.rax = answer == MAILBOX_RESULT ? (uint64_t)mailbox->page->result : site.nr;
+  const bool waits = signal && answer != MAILBOX_RESULT && call_put_off(tracee, signal);
+  if (waits)
+    regs.rip = door + GATE_MENDED;
+  else if (answer == MAILBOX_EMPTY)
+    regs.rip = gate_code_body_at(tracee->process->gate->base, door_at(offset_in_gate(tracee, door))) + GATE_ENTRY;
+  else
+    regs.rip = door + GATE_PASSED - (answer == MAILBOX_GO_ON ? ARCH_CALL_SIZE : 0);
+  if (answer == MAILBOX_EMPTY) tracee->phase = PHASE_OUTSIDE; /* its next call is not the last one again */
+  /* To go on is the answer to the notification, too, that comes now. */
+  if (!waits || answer == MAILBOX_EMPTY) mailbox_clear(mailbox);
   ptrace(PTRACE_SETREGS, tracee->tid, NULL, &regs);
+  return waits ? GATE_SIGNAL_WAITS : GATE_SETTLED;
 }
 
 bool gate_mends(const struct tracer *tracer, struct tracee *tracee, int signal) {

@@ -58,8 +58,14 @@ void gate_drop(struct process *process);
 /* A signal is delivered: where the tracee is now, a handler will return to. */
 void gate_note_return(const struct tracer *tracer, struct tracee *tracee);
 
-/* The tracee is at a stop: a question by mailbox that it is in the midst of is answered, or to be asked again. */
-void gate_settle_question(const struct tracer *tracer, struct tracee *tracee);
+enum gate_question {
+  GATE_NO_QUESTION,
+  GATE_SETTLED,     /* has been answered, or will be asked again */
+  GATE_SIGNAL_WAITS /* the signal has been put off until the tracee is in its call, which is trapped now */
+};
+/* The tracee is at a stop, with this signal (0: none): what becomes of a question by mailbox that it is in the midst of? A
+ * signal is to find the tracee in the call that it has begun: before it, a call that waits would wait for ever. */
+enum gate_question gate_settle_question(const struct tracer *tracer, struct tracee *tracee, int signal);
 
 /* Was the call behind `ip` let pass by the filter, since no rule is for it? */
 bool gate_has_passed(const struct tracee *tracee, tracee_addr ip);

@@ -194,7 +194,7 @@ static int answer_question(struct tracer *tracer, struct tracee *tracee) {
     mailbox_go_on(mailbox);
   if (!tracee->has_stopped) return 0;
   tracee->has_stopped = false;
-  gate_settle_question(tracer, tracee);
+  if (stop_classify(tracee->stopped_status).kind != WAIT_SIGNAL) gate_settle_question(tracer, tracee, 0);
   return tracees_push_front(tracer, (struct wait_status){.tid = tracee->tid, .status = tracee->stopped_status});
 }
 

@@ -75,6 +75,7 @@ struct attention {
   bool awake;
   int32_t luck;                  /* 0: it sleeps again */
   uint32_t turns;                /* since it looked at something else */
+  uint32_t looks;                /* in vain, since there was a question */
   uint32_t delays;               /* how often it has been in vain */
   cpu_set_t mask;                /* ours, otherwise */
   uint64_t look_time, displaced; /* how often another ran on our processor, until then */
