@@ -47,7 +47,9 @@ describe("mistakes", function()
     end)
 
     it("options that do not exist, lack a value, or have a wrong one", function()
-      fails({ options = { "--no-such-option" }, cmd = yes }, 125, "unknown option %-%-no%-such%-option")
+      fails({ options = { "--no-such-option" }, cmd = yes }, 125, "unknown option %-%-no%-such%-option %(luatrace")
+      fails({ options = { "--foramt=json" }, cmd = yes }, 125,
+        "unknown option %-%-foramt=json %(did you mean %-%-format%?%)\n$")
       fails({ options = { "--seed" } }, 125, "%-%-seed needs a value")
       fails({ options = { "--seed=x" }, cmd = yes }, 125, "%-%-seed takes a number")
       fails({ options = { "--trap=magic" }, cmd = yes }, 125, "%-%-trap takes one of")

@@ -340,8 +340,9 @@ end
 --- What is wrong with a word that getopt_long refuses.
 local function unknown(argv, rows, name)
   local word = offender(argv, ffi.C.optopt)
-  local start, candidates = word:match("^%-%-([^=]+)"), {}
+  local start, candidates, names = word:match("^%-%-([^=]+)"), {}, {}
   for _, option in ipairs(rows) do
+    if option.long then names["--" .. option.long] = true end
     if start and option.long and option.long:sub(1, #start) == start then
       if option.long == start then return ("option --%s takes no value: %s"):format(start, word) end
       candidates[#candidates + 1] = "--" .. option.long
@@ -350,6 +351,8 @@ local function unknown(argv, rows, name)
   if #candidates > 1 then
     return ("option %s is ambiguous: it may be %s"):format(word, table.concat(candidates, ", "))
   end
+  local near = start and require("luatrace.filter").did_you_mean("--" .. start, names) or ""
+  if near ~= "" then return ("unknown option %s%s"):format(word, near) end
   return ("unknown option %s (%s --help lists them)"):format(word, name or "luatrace")
 end
 
