@@ -67,6 +67,20 @@ local function ending(run)
   return ("status %s"):format(tostring(run.status))
 end
 
+--- A file that the command names as seen from here, where it does not run: told, since its own message tells of a file
+-- that is there.
+local function missing_file(setting)
+  for i = 2, #setting.command do
+    local word = setting.command[i]
+    local is_here = word:find("^[^/-]") and sys.file_kind(word)
+    if is_here and not (setting.fixture and sys.file_kind(setting.fixture .. "/" .. word)) then
+      return ("\n(%s is here, but runs start in %s: name its whole path, or make it part of --fixture=DIR)"):format(
+        word, setting.fixture and "a copy of the fixture" or "an empty directory")
+    end
+  end
+  return ""
+end
+
 --- What the clean runs say against a sweep.
 local function objections(clean, setting)
   local name = setting.command[1]
@@ -83,8 +97,8 @@ local function objections(clean, setting)
       clean.stderr ~= "" and ": " .. clean.stderr or "")
   end
   if clean.status ~= 0 and not setting.expects_failure then
-    return ("%s ended with status %d in a clean run, without any fault (--expect-failure if that is meant)%s"):format(
-      name, clean.status, clean.stderr ~= "" and ":\n" .. clean.stderr or "")
+    return ("%s ended with status %d in a clean run, without any fault (--expect-failure if that is meant)%s%s"):format(
+      name, clean.status, clean.stderr ~= "" and ":\n" .. clean.stderr:gsub("\n$", "") or "", missing_file(setting))
   end
   local again = clean.again
   if again and (again.status ~= clean.status or again.signal ~= clean.signal) then
