@@ -47,6 +47,17 @@ COMP_WORDS=(luatrace --see); COMP_CWORD=1; _luatrace; echo "${COMPREPLY[@]}"]]
     local of_sweep = manual.bash() .. [[
 COMP_WORDS=(luatrace sweep --sh); COMP_CWORD=2; _luatrace; echo "${COMPREPLY[@]}"]]
     assert.equal("--shard=\n", support.native { cmd = { "bash", "-c", of_sweep } }.stdout)
+    -- Values, as bash splits the words.
+    for words, expected in pairs { ["--format = "] = "text json human", ["--format = j"] = "json",
+      ["--trap no"] = "notify", ["--simulate = slow_"] = "slow_disk slow_network", ["-X v"] = "verbose",
+      ["--simulate ="] = table.concat(require("luatrace.inject").names, " ") } do
+      local values = manual.bash() .. ([[
+COMP_WORDS=(luatrace %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _luatrace; echo "${COMPREPLY[@]}"]]):format(
+        (words:gsub(" $", ' ""')))
+      assert.equal(expected .. "\n", support.native { cmd = { "bash", "-c", values } }.stdout, words)
+    end
+    assert.matches("'%*%-%-format=%[[^%]]*%]:FORMAT:%(text json human%)'", manual.zsh())
+    assert.matches("%-l format %-x %-a 'text json human' ", manual.fish())
   end)
 
   it("is what --help says, too", function()

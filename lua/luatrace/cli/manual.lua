@@ -3,6 +3,7 @@
 --
 --   io.write(require("luatrace.cli.manual").man())
 
+local inject = require "luatrace.inject"
 local options = require "luatrace.cli.options"
 local sweep = require "luatrace.sweep.command"
 
@@ -333,16 +334,45 @@ local function option_words(rows)
   return table.concat(words, " ")
 end
 
+--- The words that an option takes as its value, where they are known; those of --simulate are files.
+local function value_words(option)
+  if option.long == "simulate" then return inject.names end
+  return options.words_of[option.check]
+end
+
+--- Cases of bash: what follows an option, as a word of its own or after "=".
+local function value_cases(rows)
+  local lines = {}
+  for option in each_option(rows) do
+    local words = value_words(option)
+    if words then
+      local names = option.short and "-" .. option.short .. " | --" .. option.long or "--" .. option.long
+      lines[#lines + 1] = ("  %s) values='%s' ;;"):format(names, table.concat(words, " "))
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 function M.bash()
   return ([==[
 _luatrace() {
   local word=${COMP_WORDS[COMP_CWORD]} i
+  local option=${COMP_WORDS[COMP_CWORD-1]} values=
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
     --) COMP_WORDS=("${COMP_WORDS[@]:i}"); COMP_CWORD=$((COMP_CWORD - i)); _command_offset 1; return ;;
     esac
   done
-  if [[ $word == -* && ${COMP_WORDS[1]} == sweep ]]; then
+  # "=" is a word of its own.
+  if [[ $word == = ]]; then word=
+  elif [[ $option == = ]]; then option=${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  case $option in
+%s
+  esac
+  if [[ $values ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word")
+  elif [[ $word == -* && ${COMP_WORDS[1]} == sweep ]]; then
     mapfile -t COMPREPLY < <(compgen -W '%s' -- "$word")
     [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
   elif [[ $word == -* ]]; then
@@ -353,7 +383,7 @@ _luatrace() {
   fi
 }
 complete -o filenames -F _luatrace luatrace
-]==]):format(option_words(sweep.rows), option_words(options.rows))
+]==]):format(value_cases(options.rows), option_words(sweep.rows), option_words(options.rows))
 end
 
 local function quoted(text) return (text:gsub("'", "'\\''")) end
@@ -363,7 +393,9 @@ local function arguments(lines, rows)
   lines[#lines + 1] = "_arguments -S \\"
   for option in each_option(rows) do
     local help = quoted(option.help:gsub("[%[%]:]", "\\%0"))
-    local value = option.value and (":%s:"):format(option.value:gsub("[%[%]]", "")) or ""
+    local words = value_words(option)
+    local value = option.value and (":%s:%s"):format(option.value:gsub("[%[%]]", ""), words and "(" ..
+      table.concat(words, " ") .. ")" or "") or ""
     if option.short then lines[#lines + 1] = ("  '*-%s[%s]%s' \\"):format(option.short, help, value) end
     if option.long then
       lines[#lines + 1] = ("  '*--%s%s[%s]%s' \\"):format(option.long, option.value and "=" or "", help, value)
@@ -386,9 +418,11 @@ function M.fish()
   for _, command in ipairs { { "not __fish_seen_subcommand_from sweep", options.rows },
     { "__fish_seen_subcommand_from sweep", sweep.rows } } do
     for option in each_option(command[2]) do
+      local words = value_words(option)
       lines[#lines + 1] = ("complete -c luatrace -n '%s'%s%s%s -d '%s'"):format(command[1],
         option.short and " -s " .. option.short or "", option.long and " -l " .. option.long or "",
-        option.value and " -r" or "", quoted(option.help))
+        words and (" -x -a '%s'"):format(table.concat(words, " ")) or option.value and " -r" or "",
+        quoted(option.help))
     end
   end
   return table.concat(lines, "\n") .. "\n"

@@ -45,13 +45,19 @@ local function whole(name, min)
   end
 end
 
+--- The words that a check lets through, for completions.
+---@type table<function, string[]>
+M.words_of = {}
+
 local function one_of(...)
   local set, words = {}, { ... }
   for _, word in ipairs(words) do set[word] = true end
-  return function(text)
+  local function check(text)
     if set[text] then return text end
     return nil, "one of " .. table.concat(words, ", ")
   end
+  M.words_of[check] = words
+  return check
 end
 
 --- One of some words, or its place among them; gives the word.
