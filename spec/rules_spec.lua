@@ -291,6 +291,9 @@ describe("rules", function()
       refused('fail("openat", "EIO", { arg = { flag = "O_CREAT" } })', "there is no argument flag: there are dirfd")
       refused('fail("openat", "EIO", { arg = { flags = "O_CRAET" } })', "O_CRAET is none of its flags")
       refused('fail("write", "EIO", { after = "nobody" })', 'there is no rule named "nobody"')
+      -- What is told is as it can be written: until is a keyword.
+      refused('hold("write", { ["until"] = "nobody" })',
+        'hold%("write", { %["until"%] = "nobody" }%): there is no rule named')
     end)
 
     it("what can never match", function()

@@ -24,6 +24,8 @@
 --   pending(call)             in front of a call that decides itself whether the rule fires
 --   finish(rule)                                            when the run ends
 
+local quote = require "luatrace.text.quote"
+
 local M = {}
 
 M.verbs = { "fail", "returns", "kill", "delay", "signal", "short", "corrupt", "trace", "count", "hold" }
@@ -81,7 +83,7 @@ local function quoted(value)
     if type(key) == "string" then keys[#keys + 1] = key end
   end
   table.sort(keys)
-  for _, key in ipairs(keys) do parts[#parts + 1] = ("%s = %s"):format(key, quoted(value[key])) end
+  for _, key in ipairs(keys) do parts[#parts + 1] = ("%s = %s"):format(quote.key(key), quoted(value[key])) end
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 

@@ -13,6 +13,7 @@
 local event = require "luatrace.event"
 local filter = require "luatrace.filter"
 local glob = require "luatrace.filter.glob"
+local quote = require "luatrace.text.quote"
 local recorded_calls = require "luatrace.run.recorded_calls"
 local script_place = require "luatrace.event.script_place"
 
@@ -149,7 +150,7 @@ local function show_value(value)
     if type(key) ~= "number" then keys[#keys + 1] = tostring(key) end
   end
   table.sort(keys)
-  for _, key in ipairs(keys) do parts[#parts + 1] = ("%s = %s"):format(key, show_value(value[key])) end
+  for _, key in ipairs(keys) do parts[#parts + 1] = ("%s = %s"):format(quote.key(key), show_value(value[key])) end
   return #parts == 0 and "{}" or "{ " .. table.concat(parts, ", ") .. " }"
 end
 M.show_value = show_value

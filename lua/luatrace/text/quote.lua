@@ -88,4 +88,15 @@ function M.put_string(out, bytes, limit, truncated)
   end
 end
 
+local keywords = {}
+for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true " ..
+  "until while"):gmatch("%a+") do keywords[word] = true end
+
+--- A key as a Lua table has it: path, ["until"].
+---@param key string
+---@return string
+function M.key(key)
+  return key:find("^[%a_][%w_]*$") and not keywords[key] and key or ("[%q]"):format(key)
+end
+
 return M
