@@ -234,8 +234,9 @@ describe("a mailbox", function()
   it("leaves nothing behind when its program or luatrace is killed", function()
     if not support.is_root then return pending "only root has a name space of its own to count in" end
     for status, before in pairs { [124] = {}, [137] = { "timeout", "-s", "KILL", "1" } } do
-      local then_count = '"$@"; echo $?; tail -n +2 /proc/sysvipc/shm'
-      local words = { "unshare", "-i", "sh", "-c", then_count, "sh", mailbox_always(before, "plain", "100000000") }
+      -- The program may be dying yet when luatrace is dead.
+      local then_wait = '"$@"; echo $?; until [ -z "$(tail -n +2 /proc/sysvipc/shm)" ]; do :; done'
+      local words = { "unshare", "-i", "sh", "-c", then_wait, "sh", mailbox_always(before, "plain", "100000000") }
       assert.equal(status .. "\n", support.execute({ words = words }).stdout)
     end
   end)
