@@ -237,6 +237,20 @@ describe("expectations", function()
     assert.equal("", run('never("unlink", { stack = "main", path = "/elsewhere" })').stderr)
   end)
 
+  it("are about no program where a script that runs its own states them outside of its runs", function()
+    for lua, said in pairs {
+      ['run { cmd = { "true" }, script = function(t) never("connect") end }'] = 'never("connect")',
+      ['fail("read", "EIO") run { cmd = { "true" } }'] = 'fail("read", "EIO")',
+      ['on.read(function() end) run { cmd = { "true" } }'] = 'on["read"]',
+    } do
+      local result = support.run { lua = lua }
+      assert.equal(125, result.status)
+      assert.equal(1, (result.stderr:find("luatrace: (--lua):1: " .. said .. " is about no program: ", 1, true)))
+    end
+    -- With a command they are about that.
+    assert.equal(0, support.run({ lua = 'never("connect") run { cmd = { "true" } }', cmd = { "true" } }).status)
+  end)
+
   it("are not kept by a program that had to be killed", function()
     local run = luatrace.run { cmd = { "sleep", "1000" }, timeout = 0.1, check = false,
       script = function(t) t.never "connect" end }

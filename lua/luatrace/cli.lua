@@ -336,6 +336,17 @@ local function settle(session, parsed, run)
   end
 end
 
+--- What a script without a command has asked for beside its own runs: a slip, with which its tests would all pass.
+---@return string|nil message
+local function about_no_program(registry)
+  local expectation, handler = (registry.expectations or {})[1], registry.on[1]
+  local idle = expectation or handler
+  if not idle then return nil end
+  local what = idle.title or idle.rule and idle.rule.title or ("%s[%q]"):format(idle.verb, idle.pattern)
+  return ("%s: %s is about no program: there is no command, and a run of the script's own has what its function " ..
+    "asks for: run { script = function(t) t.%s... end }"):format(idle.where, what, idle.verb)
+end
+
 --- A run of a command, of what was attached to, or both.
 ---@return integer exit_code, boolean|nil may_leave_open see main
 local function run_command(parsed)
@@ -353,7 +364,11 @@ local function run_command(parsed)
 
   if #job.command == 0 and not parsed.attach and not parsed.explain then
     -- Tests that run their programs themselves, and have done so.
-    if run.registry.runs_itself then return report(parsed, {}) and 0 or FAILED end
+    if run.registry.runs_itself then
+      local idle = about_no_program(run.registry)
+      if idle then quit(idle) end
+      return report(parsed, {}) and 0 or FAILED
+    end
     quit(no_command(job))
   end
   local watcher = run.registry.expectations and require("luatrace.expect").observer(run.registry)
