@@ -19,7 +19,10 @@ local function each_kernel(fn)
 end
 
 describe("registers, ABIs, memory", function()
-  after_each(function() assert.same({}, support.leftovers()) end)
+  after_each(function()
+    support.clean()
+    assert.same({}, support.leftovers())
+  end)
 
   it("20: rewritten argument registers are what they were after the call, asked for its result or not", function()
     each_kernel(function(options, name)
