@@ -28,7 +28,7 @@ enum { AT_SIGNALS, AT_BELL, FIRST_LISTENER };
 struct waiting {
   sigset_t mask_before;
   int signals;         /* the signalfd */
-  bool drain_first;    /* statuses from before SIGCHLD was kept */
+  bool drain_first;    /* statuses whose SIGCHLD was not kept, or is gone */
   uint32_t count;      /* of listeners */
   uint32_t size;       /* of the two arrays */
   uint32_t last;       /* the listener that was served last: the next one has its turn */
@@ -50,30 +50,27 @@ static pid_t take(const struct tracer *tracer, struct wait_status *status, int f
   return status->tid; /* or -errno */
 }
 
+/* Takes all statuses that are there: how many, or -errno when there was none for a reason (-ECHILD: nobody is left). */
 static int drain(struct tracer *tracer) {
   int count = 0;
   for (;;) {
     struct wait_status status;
-    if (take(tracer, &status, WNOHANG) <= 0) return count;
+    pid_t got = take(tracer, &status, WNOHANG);
+    if (got == -EINTR && count) continue;
+    if (got <= 0) return count ? count : got;
     if (tracees_push_status(tracer, status)) return count ? count : -ENOMEM;
     count++;
   }
 }
 
-static int wait_without_limit(struct tracer *tracer) {
+static int take_one(struct tracer *tracer, int flags) {
   struct wait_status status;
-  pid_t got = take(tracer, &status, 0);
-  if (got < 0) return got;
+  pid_t got = take(tracer, &status, flags);
+  if (got <= 0) return got;
   if (tracees_push_status(tracer, status)) return -ENOMEM;
   /* The kernel would offer the first of its list again and again. Alone, there is nobody to wrong. */
   if (tracer->alive > 1 && ++tracer->waits % WAITS_BETWEEN_DRAINS == 0) drain(tracer);
   return 1;
-}
-
-/* A look that takes nothing: is anybody left at all? */
-static bool nobody_left(void) {
-  siginfo_t unused;
-  return waitid(P_ALL, 0, &unused, WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
 }
 
 static struct timespec timespec_of(int64_t nanoseconds) {
@@ -81,22 +78,23 @@ static struct timespec timespec_of(int64_t nanoseconds) {
 }
 
 static int wait_with_limit(struct tracer *tracer, int64_t timeout) {
+  int got = take_one(tracer, WNOHANG);
+  if (got || timeout == 0) return got;
   sigset_t child, before;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   /* Blocked first: a SIGCHLD between the look and the wait then stays pending. */
   sigprocmask(SIG_BLOCK, &child, &before);
-  int got = drain(tracer);
-  if (got == 0 && nobody_left()) got = -ECHILD;
-  if (got == 0 && timeout != 0 && tracer->watched.count) {
+  got = take_one(tracer, WNOHANG);
+  if (got == 0 && tracer->watched.count) {
     int woken = watched_wait(tracer, timeout);
-    got = woken > 0 ? drain(tracer) : woken;
-  } else if (got == 0 && timeout > 0) {
+    got = woken > 0 ? take_one(tracer, WNOHANG) : woken;
+  } else if (got == 0) {
     struct timespec limit = timespec_of(timeout);
     if (sigtimedwait(&child, NULL, &limit) < 0 && errno == EINTR)
       got = -EINTR;
     else
-      got = drain(tracer);
+      got = take_one(tracer, WNOHANG);
   }
   sigprocmask(SIG_SETMASK, &before, NULL);
   return got;
@@ -174,11 +172,6 @@ void waiting_mask_before(const struct tracer *tracer, sigset_t *mask) {
 
 void waiting_note_silent_end(struct tracer *tracer) { tracer->silent_ends = true; }
 
-static int drain_or_nobody(struct tracer *tracer) {
-  int got = drain(tracer);
-  return got == 0 && nobody_left() ? -ECHILD : got;
-}
-
 /* The listener whose turn it is. Those that no process is left under are closed. */
 static struct tree *ready_tree(struct tracer *tracer) {
   struct waiting *waiting = tracer->waiting;
@@ -236,8 +229,8 @@ static int poll_all(struct tracer *tracer, const struct timespec *limit) {
 static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **notified) {
   struct waiting *waiting = tracer->waiting;
   if (waiting->drain_first) {
-    waiting->drain_first = false;
-    int got = drain_or_nobody(tracer);
+    int got = drain(tracer);
+    waiting->drain_first = got == -EINTR;
     if (got) return got;
   }
   bool look_again = tracer->silent_ends && (timeout < 0 || timeout > SILENT_END_NANOSECONDS);
@@ -250,14 +243,15 @@ static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **n
   watched_fill(tracer, others);
   int ready = poll_all(tracer, timeout < 0 && !look_again ? NULL : &limit);
   if (ready < 0) return -errno;
-  if (ready == 0 && !look_again) return timeout ? 0 : drain_or_nobody(tracer);
+  if (ready == 0 && !look_again) return timeout ? 0 : drain(tracer);
   watched_note(tracer, others);
   int got = 0;
   if (waiting->fds[AT_SIGNALS].revents || look_again) {
     struct signalfd_siginfo unused;
     /* First the signal, then the statuses: one that comes between raises it anew. */
     if (read(waiting->signals, &unused, sizeof unused) < 0 && errno != EAGAIN) return -errno;
-    got = drain_or_nobody(tracer);
+    got = drain(tracer);
+    waiting->drain_first = got == -EINTR;
   }
   /* Beside the statuses, not after them: neither kind keeps the other waiting. */
   *notified = ready_tree(tracer);
@@ -268,5 +262,5 @@ static int wait_for_both(struct tracer *tracer, int64_t timeout, struct tree **n
 int waiting_wait(struct tracer *tracer, int64_t timeout, struct tree **notified) {
   *notified = NULL;
   if (tracer->waiting && tracer->waiting->count) return wait_for_both(tracer, timeout, notified);
-  return timeout < 0 && !tracer->watched.count ? wait_without_limit(tracer) : wait_with_limit(tracer, timeout);
+  return timeout < 0 && !tracer->watched.count ? take_one(tracer, 0) : wait_with_limit(tracer, timeout);
 }
