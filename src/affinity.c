@@ -45,8 +45,7 @@ static uint64_t idle_time(int cpu) {
   return idle;
 }
 
-/* Nanoseconds that a thread has waited for a processor while it could have run. */
-static uint64_t waiting_time(pid_t tid) {
+uint64_t affinity_waiting_time(pid_t tid) {
   char path[64];
   unsigned long long waited = 0;
   snprintf(path, sizeof path, "/proc/%d/schedstat", tid);
@@ -60,7 +59,7 @@ static uint64_t waiting_time(pid_t tid) {
 static uint64_t family_waiting_time(const struct tracer *tracer) {
   uint64_t sum = 0;
   for (uint32_t slot = 0; slot < tracer->slots_size; slot++)
-    if (tracer->slots[slot]) sum += waiting_time(tracer->slots[slot]->tid);
+    if (tracer->slots[slot]) sum += affinity_waiting_time(tracer->slots[slot]->tid);
   return sum;
 }
 

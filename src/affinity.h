@@ -24,5 +24,7 @@ void affinity_release(struct tracer *tracer);
 void affinity_note_birth(struct tracer *tracer);
 /* Is this a call by which the program could see its mask? */
 bool affinity_is_asked(uint32_t arch, uint64_t nr);
+/* Nanoseconds that a thread has waited for a processor while it could have run; 0 when that cannot be known. */
+uint64_t affinity_waiting_time(pid_t tid);
 
 #endif

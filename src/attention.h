@@ -18,6 +18,8 @@ struct mailbox;
 /* A notification of this tracee is about to be handed out: perhaps this is the time to ask by mailbox. `by_gate`: it
  * comes from code that could. */
 void attention_note(struct tracer *tracer, struct tracee *tracee, bool by_gate);
+/* A question has been taken, but who asked was trapped before it was answered. */
+void attention_note_late_answer(struct tracer *tracer);
 /* Looks at the mailboxes for a moment. One in which a question has been taken; NULL: there is none, or something else has
  * to be looked at first (attention_glances). */
 struct mailbox *attention_wait(struct tracer *tracer);

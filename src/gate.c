@@ -154,7 +154,8 @@ bool gate_wants_mailbox(const struct tracer *tracer, struct tracee *tracee, bool
   /* Children that are not followed would ask as well, and nobody would know. */
   if (!gate || gate->no_mailbox || tracee->tree->no_follow) return false;
   if (!trap_plan_has_mailboxes(tracee->tree->plan)) return false;
-  return by_gate ? !gate->mailbox : !is_settled(gate, tracee->stop.ip);
+  bool wanted = by_gate ? !gate->mailbox : !is_settled(gate, tracee->stop.ip);
+  return wanted && ++gate->calls > gate->due;
 }
 
 /* Not now: another time, but not at each call from now on. */
@@ -180,6 +181,7 @@ void gate_inherit(struct process *child, struct process *parent, uint64_t clone_
     *child->gate = *parent->gate;
     child->gate->users = 1;
     child->gate->mailbox = NULL;
+    child->gate->quick = 0;
     child->gate->switched_on |= mailbox != NULL;
     child->gate->foreign_page |= mailbox != NULL;
   }

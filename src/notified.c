@@ -99,7 +99,10 @@ enum notified_verdict notified_look(struct tracer *tracer, struct tree *tree, st
   call->by_gate = gate_has_trapped(tracee, n.ip);
   n.ip = gate_program_ip(tracer, tracee, n.ip);
   bool comes_again = call_comes_again(tracee, &n);
-  if (is_of_question(tracee, call)) return NOTIFIED_NOTHING;
+  if (is_of_question(tracee, call)) {
+    attention_note_late_answer(tracer);
+    return NOTIFIED_NOTHING;
+  }
   if (comes_again) return NOTIFIED_PASSES;
   tracee_addr sp = tracee->interrupted && !tracer->features.foreign_proc ? stack_pointer(n.tid) : 0;
   return look_at(tracer, tracee, &n, sp, call);

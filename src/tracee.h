@@ -56,7 +56,8 @@ struct gate {
   bool switched_on;        /* the memory was copied together with the switch of the parent's: for its first stop */
   bool foreign_page;       /* ...and so was the parent's mailbox: in the place for its own */
   uint32_t quick;          /* notifications that came soon after the one before... */
-  uint64_t last;           /* ...which came then */
+  uint64_t last;           /* ...which came then... */
+  uint64_t interval;       /* ...and so long after each other, on average */
   uint8_t settled_count;
   tracee_addr settled[GATE_PLACES]; /* places that need no look any more: changed, or not to be */
 };

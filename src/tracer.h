@@ -73,12 +73,22 @@ struct watched {
 struct attention {
   bool never; /* there is only one processor */
   bool awake;
-  int32_t luck;                  /* 0: it sleeps again */
-  uint32_t turns;                /* since it looked at something else */
-  uint32_t looks;                /* in vain, since there was a question */
-  uint32_t delays;               /* how often it has been in vain */
-  cpu_set_t mask;                /* ours, otherwise */
-  uint64_t look_time, displaced; /* how often another ran on our processor, until then */
+  bool moves;                 /* to another processor, when whoever is held has been let go */
+  int32_t luck;               /* 0: it sleeps again */
+  uint32_t looks;             /* in vain, since there was a question */
+  uint64_t sleep_time;        /* since when it has slept after them; 0: it has not */
+  uint32_t turns;             /* since it looked at something else... */
+  uint64_t turn_time;         /* ...which was then... */
+  bool no_pause;              /* ...and since when a question has come at each look */
+  uint32_t slow_times;        /* turns, one after the other, that took too long */
+  uint64_t interval;          /* nanoseconds from one notification to the next, before it began... */
+  uint64_t began;             /* ...which was then */
+  uint32_t pauses;            /* how often it has been in vain... */
+  uint32_t busy_pauses;       /* ...or all processors were busy... */
+  uint64_t not_before;        /* ...and when it may begin again */
+  cpu_set_t mask;             /* ours, otherwise */
+  pid_t asker;                /* who made it begin */
+  uint64_t look_time, waited; /* how long he and we had waited for processors, until then */
 };
 
 struct tracer {

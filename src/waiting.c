@@ -196,7 +196,8 @@ static void choose_processors(const struct tracer *tracer, int ready) {
   for (uint32_t i = 0; i < waiting->count; i++) {
     struct tree *tree = waiting->trees[i];
     bool waits = ready > 0 && waiting->fds[FIRST_LISTENER + i].revents & POLLIN;
-    bool elsewhere = waits || tracer->attention.awake; /* then our processor is for us alone */
+    bool elsewhere =
+        waits || (tracer->attention.awake && !tracer->attention.moves); /* then our processor is for us alone */
     if (elsewhere == tree->wakes_elsewhere) continue;
     tree->wakes_elsewhere = elsewhere;
     notify_wake_here(tree->listener, !elsewhere);
