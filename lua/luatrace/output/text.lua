@@ -93,6 +93,9 @@ function Text:let_core_print(tracer, text_options)
   self.core = require("luatrace.output.printed").start(tracer, { show_tid = pid == "always", column = self.column,
     limit = text_options.string_limit or 32 })
   self.printed = self.core and self.core.output or self.printed
+  -- What is left for Lua is rare and of many kinds: compiled, it leaves the compiled code again at once, and each piece
+  -- costs several mprotect.
+  if self.core then require("jit.opt").start("hotloop=20000", "hotexit=250") end
   return self.core ~= nil
 end
 
