@@ -23,6 +23,8 @@
 #include "tracee_memory.h"
 #include "trap_plan.h"
 
+_Static_assert((int)GATE_SITES == (int)GATE_DOORS, "a site for each door");
+
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -88,6 +90,9 @@ static tracee_addr find_door(const struct tracer *tracer, struct tracee *tracee,
 
 tracee_addr gate_program_ip(const struct tracer *tracer, struct tracee *tracee, tracee_addr ip) {
   uint8_t code[GATE_DOOR_SIZE];
+  const struct gate *gate = tracee->process->gate;
+  uint32_t offset = offset_in_gate(tracee, ip), door = offset < GATE_SWITCH ? door_at(offset) : GATE_DOORS;
+  if (gate && gate->base && ip - offset == gate->base && door < gate->made) return gate->sites[door];
   if (!find_door(tracer, tracee, ip, code)) return ip;
   memcpy(&ip, code + GATE_SITE, sizeof ip);
   return ip;
@@ -256,7 +261,8 @@ static tracee_addr put_door(const struct tracer *tracer, struct tracee *tracee, 
       !overwrite(tracer, tracee, door, door_code, sizeof door_code) ||
       !overwrite(tracer, tracee, site->ip - ARCH_CALL_SIZE, jump, ARCH_CALL_SIZE + site->next_size))
     return 0;
-  gate->doors++;
+  gate->sites[gate->doors++] = site->ip;
+  gate->made = gate->doors;
   settle(gate, site->ip);
   return door;
 }

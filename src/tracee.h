@@ -40,24 +40,26 @@ enum remote_phase {
   REMOTE_RETURNING /* rewound: the interrupted call's entry stop comes next */
 };
 
-enum { GATE_PLACES = 32 };
+enum { GATE_PLACES = 32, GATE_SITES = 64 /* GATE_DOORS */ };
 
 /* The gate of an address space: gate.c. */
 struct gate {
-  uint32_t users;          /* processes: more than one after vfork, say */
-  tracee_addr base;        /* 0: it has none */
-  uint32_t doors;          /* used */
-  bool closed;             /* no door is added any more */
-  uint32_t calls;          /* that have been ruled out, from places that are not settled... */
-  uint32_t due;            /* ...and how many must be before something is changed; 0: as ever */
-  uint8_t delays;          /* of what could not be changed just then */
-  struct mailbox *mailbox; /* NULL: it has none... */
-  bool no_mailbox;         /* ...nor will it */
-  bool switched_on;        /* the memory was copied together with the switch of the parent's: for its first stop */
-  bool foreign_page;       /* ...and so was the parent's mailbox: in the place for its own */
-  uint32_t quick;          /* notifications that came soon after the one before... */
-  uint64_t last;           /* ...which came then... */
-  uint64_t interval;       /* ...and so long after each other, on average */
+  uint32_t users;                /* processes: more than one after vfork, say */
+  tracee_addr base;              /* 0: it has none */
+  uint32_t doors;                /* used */
+  uint32_t made;                 /* of which there is a site, also when they have been taken back */
+  tracee_addr sites[GATE_SITES]; /* by door: what stops tell as the address of a call that comes out of it */
+  bool closed;                   /* no door is added any more */
+  uint32_t calls;                /* that have been ruled out, from places that are not settled... */
+  uint32_t due;                  /* ...and how many must be before something is changed; 0: as ever */
+  uint8_t delays;                /* of what could not be changed just then */
+  struct mailbox *mailbox;       /* NULL: it has none... */
+  bool no_mailbox;               /* ...nor will it */
+  bool switched_on;  /* the memory was copied together with the switch of the parent's: for its first stop */
+  bool foreign_page; /* ...and so was the parent's mailbox: in the place for its own */
+  uint32_t quick;    /* notifications that came soon after the one before... */
+  uint64_t last;     /* ...which came then... */
+  uint64_t interval; /* ...and so long after each other, on average */
   uint8_t settled_count;
   tracee_addr settled[GATE_PLACES]; /* places that need no look any more: changed, or not to be */
 };
