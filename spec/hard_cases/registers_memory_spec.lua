@@ -162,7 +162,7 @@ describe("registers, ABIs, memory", function()
 
   it("25: what an ordinary user may not read is said, since rules on it do not match", function()
     local directory = support.tempdir()
-    os.execute(("cp %s %s/unreadable && chmod 711 %s/unreadable"):format(support.tracee "ops", directory,
+    os.execute(("cp %s %s/unreadable && chmod 111 %s/unreadable"):format(support.tracee "ops", directory,
       directory))
     local function told(options, lua)
       local result = support.run { user = support.is_root and 65534 or nil, options = options, lua = lua,
