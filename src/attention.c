@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "affinity.h"
-#include "backend_notify.h" /* notify_wake_here */
 #include "gate.h"
 #include "mailbox.h"
 #include "sieve_workers.h"
 #include "trap_plan.h"
+#include "waiting.h" /* waiting_wake_elsewhere */
 
 enum {
   QUICK_NANOSECONDS = 100000, /* "soon": between two notifications, with what is done between them */
@@ -90,19 +90,11 @@ static bool can_be_asked(const struct mailbox *mailbox) {
 
 /* --- awake and asleep -------------------------------------------------------------------------------------------- */
 
-static void wake_here(struct tracer *tracer, bool here) {
-  for (struct tree *tree = tracer->trees; tree; tree = tree->next) {
-    if (tree->listener < 0 || tree->wakes_elsewhere == !here) continue;
-    tree->wakes_elsewhere = !here;
-    notify_wake_here(tree->listener, here);
-  }
-}
-
 /* Whoever is answered now comes to our processor, which we leave to him afterwards. Woken from afar, when processors have
  * slept for long, he might come to ours as well, and we would look out there for what he cannot ask. */
 static void prepare_to_move(struct tracer *tracer) {
   tracer->attention.moves = true;
-  wake_here(tracer, true);
+  waiting_wake_elsewhere(tracer, false);
 }
 
 static bool move_away(struct tracer *tracer) {
@@ -110,7 +102,7 @@ static bool move_away(struct tracer *tracer) {
   cpu_set_t others = attention->mask;
   int cpu = sched_getcpu();
   attention->moves = false;
-  wake_here(tracer, false);
+  waiting_wake_elsewhere(tracer, true);
   if (cpu < 0 || cpu >= CPU_SETSIZE) return false;
   CPU_CLR(cpu, &others);
   return CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0;
@@ -144,7 +136,7 @@ void attention_end(struct tracer *tracer) {
   attention->awake = attention->moves = false;
   listen(tracer, false);
   sched_setaffinity(0, sizeof attention->mask, &attention->mask);
-  wake_here(tracer, true);
+  waiting_wake_elsewhere(tracer, false);
 }
 
 static void end_in_vain(struct tracer *tracer) {
@@ -194,20 +186,20 @@ void attention_note(struct tracer *tracer, struct tracee *tracee, bool by_gate) 
   uint64_t now = tracee->stop.time;
   note_interval(gate, now);
   const bool quick = is_quick(tracer, gate), may = may_begin(attention, now);
-  const bool has_mailbox = gate->mailbox && gate->mailbox->tracee == tracee;
-  if (!by_gate || !has_mailbox) {
+  struct mailbox *mailbox = gate_mailbox(tracee);
+  if (!by_gate || !mailbox) {
     /* The first place is changed while all processors are busy, too: they may not be when it is needed. */
-    bool wants = quick && (may || !has_mailbox) && gate_wants_mailbox(tracer, tracee, by_gate);
+    bool wants = quick && (may || !mailbox) && gate_wants_mailbox(tracer, tracee, by_gate);
     tracee->asks_gate = tracee->wants_mailbox = wants;
-  } else if (!attention->awake && quick && may && can_be_asked(gate->mailbox) && has_room(tracer, now)) {
+  } else if (!attention->awake && quick && may && can_be_asked(mailbox) && has_room(tracer, now)) {
     begin(tracer, tracee, now);
     prepare_to_move(tracer);
   }
-  if (!attention->awake || !has_mailbox || !can_be_asked(gate->mailbox)) return;
+  if (!attention->awake || !mailbox || !can_be_asked(mailbox)) return;
   if (attention->sleep_time && now - attention->sleep_time > LONG_SLEEP) prepare_to_move(tracer);
   attention->sleep_time = 0;
   attention->looks = 0;
-  mailbox_listen(gate->mailbox, true); /* before it is answered: it may ask again before we look */
+  mailbox_listen(mailbox, true); /* before it is answered: it may ask again before we look */
 }
 
 static struct mailbox *look(struct tracer *tracer) {

@@ -23,8 +23,6 @@
 #include "tracee_memory.h"
 #include "trap_plan.h"
 
-_Static_assert((int)GATE_SITES == (int)GATE_DOORS, "a site for each door");
-
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -203,10 +201,15 @@ void gate_drop(struct process *process) {
   free(gate);
 }
 
-void gate_leave(struct tracee *tracee) {
+struct mailbox *gate_mailbox(const struct tracee *tracee) {
   struct mailbox *mailbox = tracee->process->gate ? tracee->process->gate->mailbox : NULL;
+  return mailbox && mailbox->tracee == tracee ? mailbox : NULL;
+}
+
+void gate_leave(struct tracee *tracee) {
+  struct mailbox *mailbox = gate_mailbox(tracee);
   tracee->asked = NULL;
-  if (!mailbox || mailbox->tracee != tracee) return;
+  if (!mailbox) return;
   mailbox_listen(mailbox, false);
   mailbox->tracee = NULL;
 }
@@ -485,11 +488,10 @@ static bool is_asking(const struct tracee *tracee, tracee_addr ip) {
 }
 
 enum gate_question gate_settle_question(const struct tracer *tracer, struct tracee *tracee, int signal) {
-  struct mailbox *mailbox = tracee->process->gate ? tracee->process->gate->mailbox : NULL;
+  struct mailbox *mailbox = gate_mailbox(tracee);
   struct user_regs_struct regs;
   uint8_t code[GATE_DOOR_SIZE];
-  if (!mailbox || mailbox->tracee != tracee || ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs))
-    return GATE_NO_QUESTION;
+  if (!mailbox || ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs)) return GATE_NO_QUESTION;
   const enum mailbox_state answer = mailbox_is_answered(mailbox) ? mailbox->answer : MAILBOX_EMPTY;
   if (answer == MAILBOX_EMPTY && !is_asking(tracee, regs.rip)) return GATE_NO_QUESTION;
   const tracee_addr door = find_door(tracer, tracee, regs.rip, code);

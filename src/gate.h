@@ -31,6 +31,8 @@ bool gate_is_wanted(const struct tracer *tracer, struct tracee *tracee);
 /* The tracee is held by a notification, and such come quickly: shall it ask by mailbox? Then gate_ask comes when the call
  * is let go. */
 bool gate_wants_mailbox(const struct tracer *tracer, struct tracee *tracee, bool by_gate);
+/* The mailbox by which the tracee itself may ask; NULL: there is none. */
+struct mailbox *gate_mailbox(const struct tracee *tracee);
 /* Asks for the stop at which the code is changed; the call is then let go. Of the tracer's thread alone. */
 void gate_ask(struct tracee *tracee);
 

@@ -61,8 +61,8 @@ static bool is_of_question(struct tracee *tracee, struct notified_call *call) {
     tracee->asked = NULL;
     return true;
   }
-  mailbox = tracee->process->gate ? tracee->process->gate->mailbox : NULL;
-  if (!mailbox || mailbox->tracee != tracee || !mailbox_is_answered(mailbox)) return false;
+  mailbox = gate_mailbox(tracee);
+  if (!mailbox || !mailbox_is_answered(mailbox)) return false;
   const bool goes_on = mailbox->answer == MAILBOX_GO_ON;
   const int64_t result = mailbox->page->result;
   mailbox_clear(mailbox); /* before it goes on: it may ask at once */

@@ -15,6 +15,7 @@
 #include "backend_notify.h"
 #include "notified.h"
 #include "tracees.h"
+#include "waiting.h"
 
 enum {
   MOST_PROCESSORS = 64,
@@ -81,11 +82,7 @@ static void go_to_sleep(struct sieve_workers *all, uint64_t now) {
 }
 
 static void wake_up(struct sieve_workers *all, uint64_t now) {
-  for (struct tree *tree = all->tracer->trees; tree; tree = tree->next) {
-    if (tree->listener < 0 || !tree->wakes_elsewhere) continue;
-    tree->wakes_elsewhere = false;
-    notify_wake_here(tree->listener, true);
-  }
+  waiting_wake_elsewhere(all->tracer, false);
   all->awake = true;
   all->awake_since = all->served_at = all->crowd_look = now;
   all->served = all->left = all->crowded = 0;

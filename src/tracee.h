@@ -15,7 +15,8 @@
 #ifndef LUATRACE_TRACEE_H
 #define LUATRACE_TRACEE_H
 
-#include "tracer.h" /* struct tracer, struct tracer_stop */
+#include "gate_code.h" /* GATE_DOORS */
+#include "tracer.h"    /* struct tracer, struct tracer_stop */
 
 enum tracee_state {
   TRACEE_NEW,       /* known of, has not stopped yet */
@@ -40,7 +41,7 @@ enum remote_phase {
   REMOTE_RETURNING /* rewound: the interrupted call's entry stop comes next */
 };
 
-enum { GATE_PLACES = 32, GATE_SITES = 64 /* GATE_DOORS */ };
+enum { GATE_PLACES = 32 };
 
 /* The gate of an address space: gate.c. */
 struct gate {
@@ -48,7 +49,7 @@ struct gate {
   tracee_addr base;              /* 0: it has none */
   uint32_t doors;                /* used */
   uint32_t made;                 /* of which there is a site, also when they have been taken back */
-  tracee_addr sites[GATE_SITES]; /* by door: what stops tell as the address of a call that comes out of it */
+  tracee_addr sites[GATE_DOORS]; /* by door: what stops tell as the address of a call that comes out of it */
   bool closed;                   /* no door is added any more */
   uint32_t calls;                /* that have been ruled out, from places that are not settled... */
   uint32_t due;                  /* ...and how many must be before something is changed; 0: as ever */

@@ -190,17 +190,25 @@ static struct tree *ready_tree(struct tracer *tracer) {
   return NULL;
 }
 
+static void wake_elsewhere(struct tree *tree, bool elsewhere) {
+  if (tree->listener < 0 || elsewhere == tree->wakes_elsewhere) return;
+  tree->wakes_elsewhere = elsewhere;
+  notify_wake_here(tree->listener, !elsewhere);
+}
+
+void waiting_wake_elsewhere(const struct tracer *tracer, bool elsewhere) {
+  for (struct tree *tree = tracer->trees; tree; tree = tree->next)
+    wake_elsewhere(tree, elsewhere);
+}
+
 /* Has a notification been waiting while we served another? Then its program is better woken where it ran before. */
 static void choose_processors(const struct tracer *tracer, int ready) {
   struct waiting *waiting = tracer->waiting;
   for (uint32_t i = 0; i < waiting->count; i++) {
-    struct tree *tree = waiting->trees[i];
     bool waits = ready > 0 && waiting->fds[FIRST_LISTENER + i].revents & POLLIN;
     bool elsewhere =
         waits || (tracer->attention.awake && !tracer->attention.moves); /* then our processor is for us alone */
-    if (elsewhere == tree->wakes_elsewhere) continue;
-    tree->wakes_elsewhere = elsewhere;
-    notify_wake_here(tree->listener, !elsewhere);
+    wake_elsewhere(waiting->trees[i], elsewhere);
   }
 }
 

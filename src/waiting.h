@@ -16,6 +16,8 @@ int waiting_prepare(struct tracer *tracer);
 int waiting_add(struct tracer *tracer, struct tree *tree);
 /* Closes the tree's listener, if it has one; with the last one the wait is a plain one again. */
 void waiting_remove(struct tracer *tracer, struct tree *tree);
+/* Whoever is answered from now on runs where he ran before (notify_wake_here), or on the processor of who answers. */
+void waiting_wake_elsewhere(const struct tracer *tracer, bool elsewhere);
 /* The signal mask without what is blocked here: a launched program's. */
 void waiting_mask_before(const struct tracer *tracer, sigset_t *mask);
 

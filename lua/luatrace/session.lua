@@ -158,7 +158,7 @@ function Session:attach(pid)
   local tree, message, name = self.tracer:attach(pid, self.plan.engine_plan, self.options.no_follow)
   if not tree then return nil, message, name end
   self.root_pid, self.root_tree = pid, tree
-  self.attached, self.has_attached = true, true
+  self.attached = true
   self:tell_proc_trouble()
   if self.registry.hide_vdso then
     self:notice("vdso", "the vDSO cannot be hidden from a process that runs already: it reads its clocks without calls")
@@ -280,10 +280,8 @@ end
 
 stops[kind.READY] = function(self) watched_fds.serve(self.tracer) end
 
---- Signals everybody in this run who was not attached to.
-function Session:kill_all(signal)
-  self.tracer:kill((self.options.tracer or self.has_attached) and self.root_tree or 0, signal)
-end
+--- Signals everybody in this run; where it has a program of its own, not those who were attached to.
+function Session:kill_all(signal) self.tracer:kill(self.launched and self.root_tree or 0, signal) end
 
 --- Serves what is due by the clock, and says how long the loop may wait then.
 ---@return number nanoseconds, or -1: no limit
